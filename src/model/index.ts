@@ -1,0 +1,15 @@
+/**
+ * The mesh's nouns as readonly data, and `MeshSnapshot`, the one value in which
+ * configuration reaches the data path. It is not Kubernetes resources (those
+ * live in `sources`) and holds no behaviour beyond comparing two snapshots.
+ * Everyone calls it, on every thread; values cross threads by structured clone.
+ * Read `snapshot.ts` first, then `route.ts` and `backend.ts`.
+ */
+export * from './access-record.ts'
+export * from './backend.ts'
+export * from './local-reply.ts'
+export * from './metrics.ts'
+export * from './route.ts'
+export * from './snapshot.ts'
+export * from './status.ts'
+export * from './workload.ts'

@@ -1,0 +1,53 @@
+/**
+ * Every answer that Heddle itself makes. The reason travels in the response
+ * header `x-heddle-reason` and in the access log, with Envoy's response flag
+ * beside it, since operators search for those. docs/reference/responses.md is
+ * generated from this table.
+ */
+export const localReplies = {
+  'bad-request': {
+    status: 400,
+    flag: 'DPE',
+    about: 'The request breaks RFC 9110 or RFC 9112; the connection is closed.',
+  },
+  'request-timeout': { status: 408, flag: 'RT', about: 'The client did not send its request head or body in time.' },
+  'payload-too-large': { status: 413, flag: 'DPE', about: 'The body is larger than the configured limit.' },
+  'uri-too-long': { status: 414, flag: 'DPE', about: 'The request target is longer than the limit.' },
+  'expectation-failed': {
+    status: 417,
+    flag: 'DPE',
+    about: 'An Expect header asks for something other than 100-continue.',
+  },
+  'headers-too-large': { status: 431, flag: 'DPE', about: 'The request head has too many fields or bytes.' },
+  'method-not-supported': { status: 501, flag: 'DPE', about: 'CONNECT without a route that allows it.' },
+  'version-not-supported': { status: 505, flag: 'DPE', about: 'Not HTTP/1.0 or HTTP/1.1.' },
+  'no-route': { status: 404, flag: 'NR', about: 'No listener, hostname or route rule matches.' },
+  'no-backend': { status: 500, flag: 'NR', about: 'The rule has no backend, or all weights are zero.' },
+  'invalid-backend': {
+    status: 500,
+    flag: 'NC',
+    about: 'The chosen backend reference is invalid: not found, not permitted or of an unknown kind.',
+  },
+  'invalid-filter': {
+    status: 500,
+    flag: 'NC',
+    about: 'A filter of the rule cannot be carried out, and a filter is never skipped.',
+  },
+  'no-endpoint': { status: 503, flag: 'UH', about: 'The backend has no endpoint that may be used.' },
+  overloaded: { status: 503, flag: 'UO', about: 'A circuit breaker of the backend is open.' },
+  'connect-failed': { status: 502, flag: 'UF', about: 'No connection to the endpoint could be made.' },
+  'connect-timeout': { status: 504, flag: 'UF', about: 'The endpoint did not accept a connection in time.' },
+  'upstream-reset': {
+    status: 502,
+    flag: 'UC',
+    about: 'The endpoint closed the connection before its answer was complete.',
+  },
+  'upstream-protocol-error': { status: 502, flag: 'UPE', about: 'The answer of the endpoint is not valid HTTP/1.1.' },
+  'upstream-timeout': { status: 504, flag: 'UT', about: 'The request or the try took longer than its timeout.' },
+  redirect: { status: 302, flag: '-', about: 'A redirect filter answered; the status is the one of the filter.' },
+  preflight: { status: 204, flag: '-', about: 'A CORS filter answered a preflight request.' },
+  draining: { status: 503, flag: 'LR', about: 'The agent is stopping and the request came after the drain deadline.' },
+  internal: { status: 500, flag: 'LR', about: 'A defect of Heddle; the agent log has the cause.' },
+} as const
+
+export type ReplyReason = keyof typeof localReplies

@@ -1,0 +1,155 @@
+import type { BackendKey } from './backend.ts'
+
+/** `HTTPRoute namespace/name`, or `Service namespace/name:port` for the route every service has by itself. */
+export type RouteKey = string
+
+export interface HttpRoute {
+  readonly key: RouteKey
+  readonly namespace: string
+  readonly name: string
+  /** metadata.creationTimestamp in milliseconds since 1970; the older route wins a tie. Files without one count as 0. */
+  readonly createdMs: number
+  /** Where the route takes part. */
+  readonly attachments: readonly Attachment[]
+  readonly rules: readonly RouteRule[]
+}
+
+/** A route on one virtual host (a Gateway's listener, or a port of a Service in the mesh). */
+export interface Attachment {
+  /** `VirtualHost.id` */
+  readonly virtualHost: string
+  /**
+   * The intersection of the route's and the listener's hostnames, lower case,
+   * `*.example.com` for suffixes; empty means any host.
+   */
+  readonly hostnames: readonly string[]
+  /**
+   * Mesh only: the route holds only for clients of this namespace (a consumer
+   * route); undefined for all clients (Gateway and producer routes).
+   */
+  readonly clientNamespace: string | undefined
+}
+
+export interface RouteRule {
+  /** Position in the resource. */
+  readonly index: number
+  readonly name: string | undefined
+  /** Never empty: a rule without matches has the one that matches everything. */
+  readonly matches: readonly RouteMatch[]
+  readonly filters: readonly Filter[]
+  readonly backends: readonly WeightedBackend[]
+  /** 0 is no limit. */
+  readonly requestTimeoutMs: number
+  /** One try; 0 is no limit. */
+  readonly backendRequestTimeoutMs: number
+  readonly retry: RetryPolicy | undefined
+  readonly session: SessionPersistence | undefined
+  /**
+   * Set when a filter or an extension of the rule can't be carried out: the
+   * rule answers this instead of forwarding, since a filter is never skipped.
+   */
+  readonly failure: RuleFailure | undefined
+}
+
+export interface RuleFailure {
+  readonly status: number
+  readonly message: string
+}
+
+export interface RouteMatch {
+  readonly path: PathMatch
+  readonly method: string | undefined
+  readonly headers: readonly ValueMatch[]
+  readonly query: readonly ValueMatch[]
+}
+
+/** Prefix values have no final slash (`/` itself is the empty string) and match whole path elements. */
+export type PathMatch =
+  | { readonly kind: 'exact'; readonly value: string }
+  | { readonly kind: 'prefix'; readonly value: string }
+  | { readonly kind: 'regex'; readonly value: string }
+
+/** Header names are lower case; query names are as written. A regex must match the whole value. */
+export interface ValueMatch {
+  readonly kind: 'exact' | 'regex'
+  readonly name: string
+  readonly value: string
+}
+
+export interface WeightedBackend {
+  readonly weight: number
+  readonly target: BackendTarget
+  readonly filters: readonly Filter[]
+}
+
+/** A reference that can't be used answers `status` for its share of the traffic. */
+export type BackendTarget =
+  | { readonly kind: 'backend'; readonly key: BackendKey }
+  | { readonly kind: 'invalid'; readonly status: number; readonly reason: string; readonly message: string }
+
+export interface HeaderValue {
+  readonly name: string
+  readonly value: string
+}
+
+export interface HeaderEdits {
+  readonly set: readonly HeaderValue[]
+  readonly add: readonly HeaderValue[]
+  /** Lower case. */
+  readonly remove: readonly string[]
+}
+
+export type PathModifier =
+  | { readonly kind: 'full'; readonly value: string }
+  | { readonly kind: 'prefix'; readonly value: string }
+
+export type Filter =
+  | ({ readonly kind: 'request-headers' } & HeaderEdits)
+  | ({ readonly kind: 'response-headers' } & HeaderEdits)
+  | {
+      readonly kind: 'redirect'
+      readonly scheme: 'http' | 'https' | undefined
+      readonly hostname: string | undefined
+      readonly path: PathModifier | undefined
+      readonly port: number | undefined
+      readonly status: number
+    }
+  | { readonly kind: 'rewrite'; readonly hostname: string | undefined; readonly path: PathModifier | undefined }
+  | {
+      readonly kind: 'mirror'
+      readonly target: BackendTarget
+      /** Share of the requests that are mirrored, 0 to 1. */
+      readonly fraction: number
+    }
+  | ({ readonly kind: 'cors' } & CorsPolicy)
+
+export interface CorsPolicy {
+  /** `https://shop.example`, with `*` in the host or `*` alone. */
+  readonly allowOrigins: readonly string[]
+  readonly allowCredentials: boolean
+  readonly allowMethods: readonly string[]
+  readonly allowHeaders: readonly string[]
+  readonly exposeHeaders: readonly string[]
+  readonly maxAgeSeconds: number
+}
+
+export interface RetryPolicy {
+  /** Retries after the first try. */
+  readonly attempts: number
+  /** Status codes that are retried, beside connection errors. */
+  readonly codes: readonly number[]
+  /** Least pause between two tries; grows by doubling with jitter. */
+  readonly backoffMs: number
+}
+
+export interface SessionPersistence {
+  readonly kind: 'cookie' | 'header'
+  /** Name of the cookie or header. */
+  readonly name: string
+  /** 0 is no limit. */
+  readonly absoluteTimeoutMs: number
+  /** 0 is no limit. */
+  readonly idleTimeoutMs: number
+  /** A permanent cookie has Max-Age; a session cookie ends with the browser. */
+  readonly permanent: boolean
+}

@@ -1,0 +1,101 @@
+import type { Backend, BackendKey } from './backend.ts'
+import type { HttpRoute, RouteKey } from './route.ts'
+
+/**
+ * Everything the data path needs, as one immutable value. An unchanged member
+ * is the same object in the next snapshot, so that whoever holds state for it
+ * (connections, balancers, compiled tables) keeps that state.
+ */
+export interface MeshSnapshot {
+  /** Grows by one with every change. */
+  readonly version: number
+  readonly listeners: ReadonlyMap<string, Listener>
+  readonly routes: ReadonlyMap<RouteKey, HttpRoute>
+  readonly backends: ReadonlyMap<BackendKey, Backend>
+}
+
+/** A socket address that the proxy accepts on. */
+export interface Listener {
+  /** `127.0.0.1:8080` */
+  readonly id: string
+  readonly address: string
+  readonly port: number
+  /** `gateway`: ingress; `service`: the virtual address of a Service's port. */
+  readonly kind: 'gateway' | 'service'
+  readonly protocol: 'HTTP' | 'HTTPS'
+  /** By hostname: exact before the wildcard with most labels before none. */
+  readonly virtualHosts: readonly VirtualHost[]
+}
+
+/** One listener of a Gateway, or one port of a Service. Routes attach to it. */
+export interface VirtualHost {
+  /** `Gateway shop/web/http` or `Service shop/reviews:9080`; also its name in logs and metrics. */
+  readonly id: string
+  /** Lower case, `*.example.com` for suffixes; undefined for any. */
+  readonly hostname: string | undefined
+  readonly certificates: readonly Certificate[]
+}
+
+/** PEM texts. Never logged or shown: `/config` masks `key`. */
+export interface Certificate {
+  readonly name: string
+  readonly chain: string
+  readonly key: string
+}
+
+export const emptySnapshot: MeshSnapshot = {
+  version: 0,
+  listeners: new Map(),
+  routes: new Map(),
+  backends: new Map(),
+}
+
+/** What changed between two snapshots; what crosses from the daemon to a worker thread. */
+export interface SnapshotDelta {
+  readonly version: number
+  readonly listeners: Changes<Listener>
+  readonly routes: Changes<HttpRoute>
+  readonly backends: Changes<Backend>
+}
+
+export interface Changes<T> {
+  /** New or replaced members by key. */
+  readonly set: readonly (readonly [string, T])[]
+  readonly removed: readonly string[]
+}
+
+/** Members are compared by identity. */
+export function diffSnapshots(before: MeshSnapshot, after: MeshSnapshot): SnapshotDelta {
+  return {
+    version: after.version,
+    listeners: diffMaps(before.listeners, after.listeners),
+    routes: diffMaps(before.routes, after.routes),
+    backends: diffMaps(before.backends, after.backends),
+  }
+}
+
+export function applyDelta(before: MeshSnapshot, delta: SnapshotDelta): MeshSnapshot {
+  return {
+    version: delta.version,
+    listeners: patchMap(before.listeners, delta.listeners),
+    routes: patchMap(before.routes, delta.routes),
+    backends: patchMap(before.backends, delta.backends),
+  }
+}
+
+function diffMaps<T>(before: ReadonlyMap<string, T>, after: ReadonlyMap<string, T>): Changes<T> {
+  if (before === after) return { set: [], removed: [] }
+  const set: [string, T][] = []
+  const removed: string[] = []
+  for (const [key, value] of after) if (before.get(key) !== value) set.push([key, value])
+  for (const key of before.keys()) if (!after.has(key)) removed.push(key)
+  return { set, removed }
+}
+
+function patchMap<T>(before: ReadonlyMap<string, T>, changes: Changes<T>): ReadonlyMap<string, T> {
+  if (changes.set.length === 0 && changes.removed.length === 0) return before
+  const after = new Map(before)
+  for (const key of changes.removed) after.delete(key)
+  for (const [key, value] of changes.set) after.set(key, value)
+  return after
+}
