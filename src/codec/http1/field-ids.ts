@@ -1,0 +1,73 @@
+/**
+ * Field names that the proxy or the codec itself asks for; 0 is any other.
+ * At most 63, since a parser remembers in 64 bits which of them it saw.
+ */
+export const fieldIds = {
+  host: 1,
+  contentLength: 2,
+  transferEncoding: 3,
+  connection: 4,
+  keepAlive: 5,
+  proxyConnection: 6,
+  te: 7,
+  trailer: 8,
+  upgrade: 9,
+  expect: 10,
+  forwarded: 11,
+  xForwardedFor: 12,
+  xForwardedProto: 13,
+  xForwardedHost: 14,
+  xForwardedPort: 15,
+  xRequestId: 16,
+  traceparent: 17,
+  tracestate: 18,
+  userAgent: 19,
+  cookie: 20,
+  setCookie: 21,
+  origin: 22,
+  accessControlRequestMethod: 23,
+  accessControlRequestHeaders: 24,
+  contentType: 25,
+  contentEncoding: 26,
+  acceptEncoding: 27,
+  authorization: 28,
+  date: 29,
+  server: 30,
+  via: 31,
+  location: 32,
+  vary: 33,
+  accept: 34,
+  acceptLanguage: 35,
+  referer: 36,
+  cacheControl: 37,
+  proxyAuthenticate: 38,
+  proxyAuthorization: 39,
+  contentRange: 40,
+  range: 41,
+  ifMatch: 42,
+  ifNoneMatch: 43,
+  ifModifiedSince: 44,
+  ifUnmodifiedSince: 45,
+  ifRange: 46,
+  maxForwards: 47,
+  wwwAuthenticate: 48,
+  etag: 49,
+  age: 50,
+  expires: 51,
+  lastModified: 52,
+  retryAfter: 53,
+  accessControlAllowOrigin: 54,
+  accessControlAllowCredentials: 55,
+  accessControlAllowMethods: 56,
+  accessControlAllowHeaders: 57,
+  accessControlExposeHeaders: 58,
+  accessControlMaxAge: 59,
+  grpcTimeout: 60,
+} as const
+
+/** The name on the wire in lower case, by id; index 0 is empty. */
+export const fieldNames: readonly string[] = ['', ...Object.keys(fieldIds).map(toWireName)]
+
+function toWireName(key: string): string {
+  return key.replace(/[A-Z]/g, letter => `-${letter.toLowerCase()}`)
+}
