@@ -71,3 +71,44 @@ export const fieldNames: readonly string[] = ['', ...Object.keys(fieldIds).map(t
 function toWireName(key: string): string {
   return key.replace(/[A-Z]/g, letter => `-${letter.toLowerCase()}`)
 }
+
+const slotCount = 512
+const lowerCaseBytes: readonly Uint8Array[] = fieldNames.map(name => Uint8Array.from(Buffer.from(name, 'latin1')))
+const idBySlot: Uint8Array = fillSlots()
+
+/**
+ * A hash without collisions among `fieldNames` (the test proves it; a new name
+ * may need other factors). `| 0x20` makes letters lower case.
+ */
+function slotOf(length: number, first: number, third: number, last: number): number {
+  return (length + (first | 0x20) * 2 + (last | 0x20) * 8 + (third | 0x20) * 23) & (slotCount - 1)
+}
+
+function fillSlots(): Uint8Array {
+  const slots = new Uint8Array(slotCount)
+  for (const [id, name] of fieldNames.entries()) {
+    if (id === 0) continue
+    const third = name.charCodeAt((name.length * 3) >> 2)
+    slots[slotOf(name.length, name.charCodeAt(0), third, name.charCodeAt(name.length - 1))] = id
+  }
+  return slots
+}
+
+/**
+ * The id of the name bytes[from,to), 0 for a name that is not in the table.
+ * The bytes must be a token: that makes `| 0x20` an honest comparison, since
+ * no two token bytes but a letter and its capital map to a letter, digit or `-`.
+ */
+export function identifyField(bytes: Uint8Array, from: number, to: number): number {
+  const length = to - from
+  const first = bytes[from] as number
+  const third = bytes[from + ((length * 3) >> 2)] as number
+  const id = idBySlot[slotOf(length, first, third, bytes[to - 1] as number)] as number
+  if (id === 0) return 0
+  const name = lowerCaseBytes[id] as Uint8Array
+  if (name.length !== length) return 0
+  for (let index = 0; index < length; index++) {
+    if (((bytes[from + index] as number) | 0x20) !== name[index]) return 0
+  }
+  return id
+}
