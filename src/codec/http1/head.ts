@@ -122,7 +122,7 @@ export class Head {
 
   /** Any range of the head as latin1. */
   text(from: number, to: number): string {
-    return this.source.latin1Slice(this.sourceStart + from, this.sourceStart + to)
+    return this.source.toString('latin1', this.sourceStart + from, this.sourceStart + to)
   }
 
   /** Notes what is wrong, with its place relative to the head; the first problem stands. */
