@@ -1,0 +1,52 @@
+/**
+ * Stands in for `worker.ts` in the tests of the pool: it speaks the same
+ * messages, carries no traffic, and ends when a listener of a telling name comes.
+ */
+import { parentPort, workerData } from 'node:worker_threads'
+import { applyDelta } from '../model/index.ts'
+import type { FromWorker, ToWorker, WorkerStart } from './worker-messages.ts'
+
+const port = parentPort
+if (port === null) throw new Error('runs as a worker thread only')
+const start = workerData as WorkerStart
+let snapshot = start.snapshot
+let isTapped = start.options.isTapped
+
+function send(message: FromWorker): void {
+  port?.postMessage(message)
+}
+
+function applied(): void {
+  if (snapshot.listeners.has('throws')) throw new Error('a defect')
+  if (snapshot.listeners.has('exits')) process.exit(3)
+  const failures = new Map(snapshot.listeners.has('busy') ? [['busy', 'the address is in use']] : [])
+  send({ kind: 'applied', version: snapshot.version, failures })
+}
+
+port.on('message', (message: ToWorker) => {
+  switch (message.kind) {
+    case 'delta':
+      snapshot = applyDelta(snapshot, message.delta)
+      applied()
+      break
+    case 'collect': {
+      const endpoints = [{ backend: 'a', endpoint: 'b', activeRequests: 1, ejected: false }]
+      if (!snapshot.listeners.has('silent')) {
+        send({ kind: 'collected', metrics: { listeners: [...snapshot.listeners.keys()] }, endpoints })
+      }
+      break
+    }
+    case 'tap':
+      isTapped = message.isOn
+      send({ kind: 'lines', lines: [`tapped ${isTapped}`] })
+      break
+    case 'reopen-logs':
+      send({ kind: 'log', level: 'info', message: 'reopened', fields: { zone: start.options.zone } })
+      break
+    case 'drain':
+      if (!snapshot.listeners.has('silent')) send({ kind: 'drained', finished: 2, cut: 1 })
+      break
+  }
+})
+if (isTapped) send({ kind: 'lines', lines: ['tapped from the start'] })
+applied()

@@ -1,0 +1,280 @@
+import { Worker } from 'node:worker_threads'
+import { messageOf } from '../core/index.ts'
+import type { Clock, Logger, Timer } from '../core/index.ts'
+import { diffSnapshots } from '../model/index.ts'
+import type { MeshSnapshot } from '../model/index.ts'
+import type { EndpointActivity, FromWorker, ToWorker, WorkerOptions, WorkerStart } from './worker-messages.ts'
+
+export interface WorkerPoolOptions {
+  readonly clock: Clock
+  readonly logger: Logger
+  /** The thread's script. */
+  readonly script: URL
+  readonly count: number
+  readonly worker: Omit<WorkerOptions, 'workers' | 'isTapped'>
+  readonly observer: WorkerObserver
+}
+
+/** What the pool tells its owner. Ids are unique for the life of the pool: a replacement has a new one. */
+export interface WorkerObserver {
+  /** State of all metrics of a worker, absolute. */
+  collected(worker: number, metrics: unknown): void
+  /** The worker is gone; what it counted stays counted. */
+  retired(worker: number): void
+  /** A crashed worker is being replaced. */
+  restarted(): void
+  lines(lines: readonly string[]): void
+  /** Listeners that some worker could not open, by id, whenever that changes. */
+  listenFailures(failures: ReadonlyMap<string, string>): void
+}
+
+/** A worker that lived this long is not part of a crash loop. */
+const settledMs = 60_000
+const firstBackoffMs = 100
+const maxBackoffMs = 10_000
+/** A thread's heap: pools and compiled tables of 100,000 endpoints fit, a leak does not take the node with it. */
+const maxHeapMb = 2_048
+/** A worker that does not answer a request for its counters is left out of this scrape. */
+const collectTimeoutMs = 500
+/** After the drain's deadline a worker has this long to say how it went. */
+const drainGraceMs = 1_000
+
+/**
+ * The threads that carry traffic. Every one holds the same snapshot, gets the
+ * same deltas in the same order, and acknowledges each version.
+ *
+ * A worker that ends by itself is replaced: at once the first time, later after
+ * a pause that doubles from 100 ms to 10 s, and anew once a replacement has
+ * lived for a minute. Its connections are lost with it; the others go on, and
+ * what it had counted up to its last report stays in the totals.
+ */
+export class WorkerPool {
+  readonly #options: WorkerPoolOptions
+  readonly #slots: Slot[] = []
+  #snapshot: MeshSnapshot
+  #nextId = 1
+  #isTapped = false
+  #isStopping = false
+  #waiters = new Set<() => void>()
+  #lastFailures = ''
+
+  /** Starts the workers with this snapshot. */
+  constructor(snapshot: MeshSnapshot, options: WorkerPoolOptions) {
+    this.#options = options
+    this.#snapshot = snapshot
+    for (let index = 0; index < options.count; index++) {
+      const slot: Slot = { thread: undefined, crashes: 0, timer: undefined }
+      this.#slots.push(slot)
+      this.#start(slot)
+    }
+  }
+
+  /** Hands a newer snapshot to all workers. */
+  apply(snapshot: MeshSnapshot): void {
+    const delta = diffSnapshots(this.#snapshot, snapshot)
+    this.#snapshot = snapshot
+    this.#broadcast({ kind: 'delta', delta })
+  }
+
+  /** Resolves when every worker has the version, or a later one, in force. */
+  async applied(version: number): Promise<void> {
+    while (!this.#isStopping && !this.#slots.every(({ thread }) => (thread?.version ?? -1) >= version)) {
+      await this.#changed()
+    }
+  }
+
+  /** The version that every live worker has in force; undefined while one has none. */
+  get version(): number | undefined {
+    const versions = this.#slots.map(({ thread }) => thread?.version ?? -1)
+    const least = Math.min(...versions)
+    return least < 0 ? undefined : least
+  }
+
+  /** How many workers carry traffic now. */
+  get running(): number {
+    return this.#slots.filter(({ thread }) => thread !== undefined && thread.version >= 0).length
+  }
+
+  /** Asks all workers for their counters; resolves when all have answered or after half a second. */
+  async collect(): Promise<void> {
+    const asked = this.#threads()
+    for (const thread of asked) thread.isAsked = true
+    this.#broadcast({ kind: 'collect' })
+    let isLate = false
+    using _timer = this.#options.clock.after(collectTimeoutMs, () => {
+      isLate = true
+      this.#notify()
+    })
+    while (!isLate && asked.some(thread => thread.isAsked && !thread.isGone)) await this.#changed()
+  }
+
+  /** What the workers last said of their endpoints. */
+  endpoints(): readonly EndpointActivity[] {
+    return this.#threads().flatMap(thread => thread.endpoints)
+  }
+
+  /** Whether workers send the lines of their access log. */
+  tap(isOn: boolean): void {
+    this.#isTapped = isOn
+    this.#broadcast({ kind: 'tap', isOn })
+  }
+
+  reopenLogs(): void {
+    this.#broadcast({ kind: 'reopen-logs' })
+  }
+
+  /** Stops accepting, lets requests finish until the deadline, and ends the threads. */
+  async drain(deadlineMs: number): Promise<{ finished: number; cut: number }> {
+    this.#isStopping = true
+    for (const slot of this.#slots) slot.timer?.[Symbol.dispose]()
+    const draining = this.#threads()
+    this.#broadcast({ kind: 'drain', deadlineMs })
+    let isLate = false
+    const timer = this.#options.clock.after(deadlineMs + drainGraceMs, () => {
+      isLate = true
+      this.#notify()
+    })
+    while (!isLate && draining.some(thread => thread.drained === undefined && !thread.isGone)) await this.#changed()
+    timer[Symbol.dispose]()
+    await this.close()
+    const sum = { finished: 0, cut: 0 }
+    for (const { drained } of draining) {
+      sum.finished += drained?.finished ?? 0
+      sum.cut += drained?.cut ?? 0
+    }
+    return sum
+  }
+
+  /** Ends the threads at once. */
+  async close(): Promise<void> {
+    this.#isStopping = true
+    for (const slot of this.#slots) slot.timer?.[Symbol.dispose]()
+    await Promise.all(this.#threads().map(({ worker }) => worker.terminate()))
+    this.#notify()
+  }
+
+  #start(slot: Slot): void {
+    const { script, worker: options, count, clock } = this.#options
+    const start: WorkerStart = {
+      snapshot: this.#snapshot,
+      options: { ...options, workers: count, isTapped: this.#isTapped },
+    }
+    const id = this.#nextId++
+    const worker = new Worker(script, {
+      workerData: start,
+      name: `heddle worker ${id}`,
+      resourceLimits: { maxOldGenerationSizeMb: maxHeapMb, maxYoungGenerationSizeMb: 64 },
+    })
+    const thread: Thread = {
+      id,
+      worker,
+      startedMs: clock.nowMs(),
+      version: -1,
+      failures: new Map(),
+      endpoints: [],
+      isAsked: false,
+      isGone: false,
+      drained: undefined,
+    }
+    slot.thread = thread
+    let cause = ''
+    worker.on('message', (message: FromWorker) => this.#receive(thread, message))
+    worker.on('error', error => {
+      cause = messageOf(error)
+    })
+    worker.on('exit', code => this.#ended(slot, thread, cause === '' ? `exit code ${code}` : cause))
+  }
+
+  #receive(thread: Thread, message: FromWorker): void {
+    const { observer, logger } = this.#options
+    switch (message.kind) {
+      case 'applied':
+        thread.version = message.version
+        thread.failures = message.failures
+        this.#reportFailures()
+        break
+      case 'collected':
+        thread.isAsked = false
+        thread.endpoints = message.endpoints
+        observer.collected(thread.id, message.metrics)
+        break
+      case 'log':
+        logger[message.level](message.message, { ...message.fields, worker: thread.id })
+        return
+      case 'lines':
+        observer.lines(message.lines)
+        return
+      case 'drained':
+        thread.drained = message
+        break
+    }
+    this.#notify()
+  }
+
+  #ended(slot: Slot, thread: Thread, cause: string): void {
+    const { clock, logger, observer } = this.#options
+    thread.isGone = true
+    slot.thread = undefined
+    observer.retired(thread.id)
+    if (!this.#isStopping) {
+      slot.crashes = clock.nowMs() - thread.startedMs >= settledMs ? 1 : slot.crashes + 1
+      const pauseMs = backoffMs(slot.crashes)
+      logger.error('a worker ended and is replaced', { worker: thread.id, cause, pauseMs })
+      observer.restarted()
+      if (pauseMs === 0) this.#start(slot)
+      else slot.timer = clock.after(pauseMs, () => this.#start(slot))
+    }
+    this.#notify()
+  }
+
+  #reportFailures(): void {
+    const failures = new Map<string, string>()
+    for (const thread of this.#threads()) for (const [id, message] of thread.failures) failures.set(id, message)
+    const text = JSON.stringify([...failures].toSorted())
+    if (text === this.#lastFailures || (this.#lastFailures === '' && failures.size === 0)) return
+    this.#lastFailures = text
+    this.#options.observer.listenFailures(failures)
+  }
+
+  #threads(): Thread[] {
+    return this.#slots.flatMap(({ thread }) => (thread === undefined ? [] : [thread]))
+  }
+
+  #broadcast(message: ToWorker): void {
+    for (const { worker } of this.#threads()) worker.postMessage(message)
+  }
+
+  #changed(): Promise<void> {
+    return new Promise(resolve => this.#waiters.add(resolve))
+  }
+
+  #notify(): void {
+    const waiters = this.#waiters
+    this.#waiters = new Set()
+    for (const wake of waiters) wake()
+  }
+}
+
+/** The pause before the replacement after that many crashes in a row; none after the first. */
+export function backoffMs(crashes: number): number {
+  return crashes <= 1 ? 0 : Math.min(maxBackoffMs, firstBackoffMs * 2 ** (crashes - 2))
+}
+
+interface Slot {
+  thread: Thread | undefined
+  crashes: number
+  timer: Timer | undefined
+}
+
+interface Thread {
+  readonly id: number
+  readonly worker: Worker
+  readonly startedMs: number
+  /** -1 before the first snapshot is in force. */
+  version: number
+  failures: ReadonlyMap<string, string>
+  endpoints: readonly EndpointActivity[]
+  isAsked: boolean
+  isGone: boolean
+  drained: { readonly finished: number; readonly cut: number } | undefined
+}
