@@ -9,8 +9,9 @@ import type { EndpointState } from './endpoint-state.ts'
  * all endpoints, so that newcomers are neither flooded nor starved.
  * Failures: an endpoint that fails fast must not look attractive, so a failure
  * counts as at least twice the estimate.
- * Recovery: an estimate above the typical one sinks to it while no answers come
- * in, so that an endpoint that was slow once is tried again.
+ * Recovery: while no answers come in an estimate sinks until it is half the
+ * typical one, so that an endpoint that was slow is tried again for certain, but
+ * is not flooded before its first answer.
  */
 export class LatencyEstimator {
   /** Average over all endpoints, in milliseconds; 0 until the first answer. */
@@ -20,8 +21,9 @@ export class LatencyEstimator {
     const { ewmaMs } = state
     const { typicalMs } = this
     if (ewmaMs === 0) return typicalMs === 0 ? 1 : typicalMs
-    if (ewmaMs <= typicalMs) return ewmaMs
-    return typicalMs + (ewmaMs - typicalMs) * Math.exp((state.ewmaAtMs - nowMs) / decayMs)
+    const leastMs = typicalMs * restingShare
+    if (ewmaMs <= leastMs) return ewmaMs
+    return Math.max(leastMs, ewmaMs * Math.exp((state.ewmaAtMs - nowMs) / decayMs))
   }
 
   observe(state: EndpointState, latencyMs: number, nowMs: number, options: { failed: boolean }): void {
@@ -47,3 +49,4 @@ const leastLatencyMs = 0.01
 /** Doubling must end somewhere, or one outage would be remembered for minutes. */
 const mostPenaltyMs = 30_000
 const typicalShare = 0.01
+const restingShare = 0.5
