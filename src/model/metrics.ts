@@ -28,7 +28,7 @@ export const metrics: Readonly<Record<string, MetricDefinition>> = {
   },
   http_server_request_bytes_total: { type: 'counter', help: 'Bytes of request bodies received.', labels: routeLabels },
   http_server_response_bytes_total: { type: 'counter', help: 'Bytes of response bodies sent.', labels: routeLabels },
-  http_server_active_requests: { type: 'gauge', help: 'Requests under way.', labels: ['virtual_host'] },
+  http_server_active_requests: { type: 'gauge', help: 'Requests under way.', labels: ['listener'] },
   heddle_local_replies_total: {
     type: 'counter',
     help: 'Answers that Heddle itself made, by reason.',

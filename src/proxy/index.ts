@@ -1,0 +1,14 @@
+/**
+ * The user-space L7 proxy: accepts connections, routes their requests, and
+ * forwards them to endpoints, as one `MeshSnapshot` says. It reads no
+ * configuration, starts no threads and knows no Kubernetes. The daemon makes
+ * one `Proxy` in every worker thread; `RouteTable`, `explainRoute` and
+ * `HealthChecker` also serve its main thread. Read `proxy.ts`, then
+ * `pipeline/downstream.ts`, `pipeline/exchange.ts` and `pipeline/tries.ts`.
+ */
+export { Proxy } from './proxy.ts'
+export type { EndpointActivity, ProxyOptions } from './proxy.ts'
+export { defaultLimits } from './limits.ts'
+export type { ProxyLimits } from './limits.ts'
+export { HealthChecker } from './health/health-checker.ts'
+export type { EndpointHealth } from './health/health-checker.ts'

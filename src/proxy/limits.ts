@@ -1,0 +1,41 @@
+/**
+ * Every bound of the user-space proxy. Each says what goes wrong without it;
+ * the bounds of message heads are the codec's (`codec/http1`).
+ */
+export interface ProxyLimits {
+  /** A client that sends its head a byte at a time would hold a connection for ever. Milliseconds from the first byte. */
+  readonly headTimeoutMs: number
+  /** A keep-alive connection without a request costs memory and a descriptor. */
+  readonly idleTimeoutMs: number
+  /** A body that stops arriving, or a client that stops reading, holds an endpoint's connection; milliseconds without any progress. */
+  readonly stallTimeoutMs: number
+  /** An upgraded connection (WebSocket) without a byte in either direction. */
+  readonly tunnelIdleTimeoutMs: number
+  /** The reader that is slower than its sender stops it at this backlog, so that one exchange holds at most about twice this. */
+  readonly backlogBytes: number
+  /** A request whose body is at most this long can be sent again; a longer one has one try. */
+  readonly replayBytes: number
+  /** What is read and thrown away after an early answer, so that the answer is not lost in a reset (RFC 9112 section 9.6). */
+  readonly lingerBytes: number
+  readonly lingerMs: number
+  /** Descriptors are finite: connections of clients per worker; more are closed at once and counted. */
+  readonly maxDownstreamConnections: number
+  /** Requests of one connection before it is closed, so that no client holds a worker's share for ever; 0 is no limit. */
+  readonly maxRequestsPerConnection: number
+  /** A mirrored request whose body is longer is not mirrored: it would have to be kept in memory. */
+  readonly mirrorBytes: number
+}
+
+export const defaultLimits: ProxyLimits = {
+  headTimeoutMs: 15_000,
+  idleTimeoutMs: 300_000,
+  stallTimeoutMs: 300_000,
+  tunnelIdleTimeoutMs: 3_600_000,
+  backlogBytes: 256 * 1024,
+  replayBytes: 64 * 1024,
+  lingerBytes: 1024 * 1024,
+  lingerMs: 2_000,
+  maxDownstreamConnections: 100_000,
+  maxRequestsPerConnection: 0,
+  mirrorBytes: 64 * 1024,
+}

@@ -1,0 +1,107 @@
+import net from 'node:net'
+import type { Counter, Gauge } from '../../core/index.ts'
+import type { Listener } from '../../model/index.ts'
+import { RouteSeries } from '../pipeline/compiled-rule.ts'
+import { Downstream } from '../pipeline/downstream.ts'
+import type { ProxyRuntime } from '../runtime.ts'
+import { createTlsServer } from './tls-server.ts'
+
+/** One listening socket of one worker, with the connections it accepted. */
+export class ListenerRuntime {
+  readonly id: string
+  readonly kind: Listener['kind']
+  readonly port: number
+  readonly scheme: 'http' | 'https'
+  readonly active: Gauge
+  /** For answers to requests that no route took. */
+  readonly series: RouteSeries
+  isClosing = false
+  readonly #runtime: ProxyRuntime
+  readonly #connections = new Set<Downstream>()
+  readonly #open: Gauge
+  readonly #accepted: Counter
+  #listener: Listener
+  #server: net.Server | undefined = undefined
+
+  constructor(runtime: ProxyRuntime, listener: Listener) {
+    const labels = { listener: listener.id }
+    this.id = listener.id
+    this.kind = listener.kind
+    this.port = listener.port
+    this.scheme = listener.protocol === 'HTTPS' ? 'https' : 'http'
+    this.#runtime = runtime
+    this.#listener = listener
+    this.active = runtime.meter.gauge('http_server_active_requests', labels)
+    this.#open = runtime.meter.gauge('heddle_downstream_connections', labels)
+    this.#accepted = runtime.meter.counter('heddle_downstream_connections_total', labels)
+    this.series = new RouteSeries(runtime.meter, '', '', '')
+  }
+
+  /** Port actually listened on, for a listener that asked for port 0. */
+  get boundPort(): number {
+    const address = this.#server?.address()
+    return typeof address === 'object' && address !== null ? address.port : 0
+  }
+
+  get connectionCount(): number {
+    return this.#connections.size
+  }
+
+  /** Listens with SO_REUSEPORT, since every worker does. @throws the system's error */
+  async open(): Promise<void> {
+    const isTls = this.#listener.protocol === 'HTTPS'
+    const server = isTls
+      ? createTlsServer(() => this.#listener, socket => this.#accept(socket, true))
+      : net.createServer({ pauseOnConnect: true, noDelay: true }, socket => this.#accept(socket, false))
+    const { address, port } = this.#listener
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject)
+      server.listen({ host: address, port, reusePort: true, backlog: 4096 }, () => {
+        server.off('error', reject)
+        resolve()
+      })
+    })
+    server.on('error', error => this.#runtime.logger.error('listener failed', { listener: this.id, error: error.message }))
+    this.#server = server
+  }
+
+  /** A newer version of the same address: certificates may have changed. */
+  update(listener: Listener): void {
+    this.#listener = listener
+  }
+
+  #accept(socket: net.Socket, isTls: boolean): void {
+    if (this.isClosing || this.#connections.size >= this.#runtime.limits.maxDownstreamConnections) {
+      socket.destroy()
+      return
+    }
+    this.#accepted.value++
+    this.#open.value++
+    this.#connections.add(new Downstream(this.#runtime, this, socket, isTls))
+  }
+
+  remove(connection: Downstream): void {
+    if (this.#connections.delete(connection)) this.#open.value--
+  }
+
+  sweep(nowMs: number): void {
+    for (const connection of this.#connections) connection.sweep(nowMs)
+  }
+
+  /** Accepts nothing more; what is under way goes on and ends with `Connection: close`. */
+  close(): void {
+    this.isClosing = true
+    this.#server?.close()
+    for (const connection of this.#connections) connection.closeIfIdle()
+  }
+
+  /** @returns how many connections were cut in the middle of a request */
+  cut(): number {
+    let busy = 0
+    for (const connection of this.#connections) {
+      if (!connection.isIdle) busy++
+      connection.connection.destroy()
+    }
+    return busy
+  }
+}

@@ -1,0 +1,376 @@
+import type net from 'node:net'
+import { complete, finished, HeadParser, ChunkedScanner, framings, needMore, targetForms } from '../../codec/index.ts'
+import type { Connection, ConnectionHandler } from '../transport/connection.ts'
+import type { ListenerRuntime } from '../listeners/listener-runtime.ts'
+import type { RouteDecision } from '../routing/route-table.ts'
+import type { ProxyRuntime } from '../runtime.ts'
+import { bodyDone, bodyInvalid, BodyReader } from './body.ts'
+import type { CompiledBackend, CompiledRule } from './compiled-rule.ts'
+import { Exchange } from './exchange.ts'
+import type { RequestHeadInput } from './request-head.ts'
+import type { RequestView } from './request-view.ts'
+import type { Tunnel } from './tunnel.ts'
+
+/** A short rest of a request that was answered early is read and thrown away; for a longer one the connection closes. */
+const skipBytes = 64 * 1024
+
+const readingHead = 0
+const readingBody = 1
+/** The request is complete, its answer is not: bytes that come are the next request's. */
+const waiting = 2
+const skippingBody = 3
+/** Our answer is out and our side closed; what still comes is read so that it does not reset the answer away. */
+const lingering = 4
+const tunnelling = 5
+
+/** One connection of a client: finds requests in its bytes and hands them, one after the other, to its exchange. */
+export class Downstream implements ConnectionHandler {
+  readonly connection: Connection
+  readonly listener: ListenerRuntime
+  readonly #runtime: ProxyRuntime
+  readonly #exchange: Exchange
+  readonly #body: BodyReader
+  #state = readingHead
+  #isProcessing = false
+  #partial: Buffer | undefined = undefined
+  #partialParser: HeadParser | undefined = undefined
+  #pending: Buffer | undefined = undefined
+  #expectsContinue = false
+  #hasEnded = false
+  #requests = 0
+  #deadlineMs: number
+  #lingered = 0
+  #lastMark = 0
+  #lastMoveMs = 0
+  #tunnel: Tunnel | undefined = undefined
+  #decoder: ChunkedScanner | undefined = undefined
+  #client = ''
+  #clientAddress = ''
+
+  constructor(runtime: ProxyRuntime, listener: ListenerRuntime, accepted: net.Socket, isTls: boolean) {
+    this.#runtime = runtime
+    this.listener = listener
+    this.#exchange = new Exchange(runtime, this)
+    this.#body = new BodyReader(runtime.chunkLimits)
+    this.#deadlineMs = runtime.clock.nowMs() + runtime.limits.idleTimeoutMs
+    this.connection = isTls
+      ? runtime.transport.adoptTls(accepted as import('node:tls').TLSSocket, this)
+      : runtime.transport.adopt(accepted, this)
+  }
+
+  /** `address:port` of the client, for people. */
+  get client(): string {
+    if (this.#client === '') {
+      const { socket } = this.connection
+      const address = this.clientAddress
+      this.#client = `${address.includes(':') ? `[${address}]` : address}:${socket.remotePort ?? 0}`
+    }
+    return this.#client
+  }
+
+  get clientAddress(): string {
+    if (this.#clientAddress === '') {
+      const address = this.connection.socket.remoteAddress ?? 'unknown'
+      this.#clientAddress = address.startsWith('::ffff:') ? address.slice('::ffff:'.length) : address
+    }
+    return this.#clientAddress
+  }
+
+  /** Whether the next answer must be the connection's last. */
+  get mustClose(): boolean {
+    const most = this.#runtime.limits.maxRequestsPerConnection
+    return this.#hasEnded || this.listener.isClosing || (most > 0 && this.#requests >= most)
+  }
+
+  /** Whether the rest of a request that was answered early is short enough to be skipped. */
+  canSkipBody(): boolean {
+    return !this.#expectsContinue && this.#body.framing === framings.length && this.#body.remaining <= skipBytes
+  }
+
+  onBytes(bytes: Buffer, length: number): void {
+    this.#turn(bytes, 0, length)
+  }
+
+  #turn(bytes: Buffer, start: number, end: number): void {
+    this.#isProcessing = true
+    this.#process(bytes, start, end)
+    this.#isProcessing = false
+    this.#runtime.out.flush()
+    if (this.#exchange.isRequestBlocked) this.connection.pause()
+  }
+
+  #process(bytes: Buffer, start: number, end: number): void {
+    let at = start
+    while (at < end && !this.connection.isClosed) {
+      switch (this.#state) {
+        case readingHead:
+          at = this.#readHead(bytes, at, end)
+          break
+        case readingBody:
+        case skippingBody:
+          at = this.#readBody(bytes, at, end)
+          break
+        case waiting:
+          this.#keepPending(bytes, at, end)
+          return
+        case lingering:
+          this.#lingered += end - at
+          if (this.#lingered > this.#runtime.limits.lingerBytes) this.connection.destroy()
+          return
+        default:
+          return
+      }
+    }
+  }
+
+  /** @returns where the consumed bytes end */
+  #readHead(bytes: Buffer, start: number, end: number): number {
+    let source = bytes
+    let from = start
+    let to = end
+    let kept = 0
+    let parser = this.#runtime.requestParser
+    if (this.#partial !== undefined && this.#partialParser !== undefined) {
+      kept = this.#partial.length
+      source = Buffer.concat([this.#partial, bytes.subarray(start, end)])
+      from = 0
+      to = source.length
+      parser = this.#partialParser
+    } else {
+      parser.reset()
+    }
+    const outcome = parser.parse(source, from, to)
+    if (outcome === needMore) {
+      this.#keepPartial(source, from, to)
+      return end
+    }
+    this.#partial = undefined
+    this.#partialParser = undefined
+    if (outcome !== complete) {
+      this.#state = waiting
+      this.#exchange.refuse(parser.problemStatus, parser.problem ?? 'invalid head')
+      return end
+    }
+    this.#requests++
+    this.#lastMoveMs = 0
+    this.#expectsContinue = parser.expectContinue
+    const consumed = start + parser.length - kept
+    const isComplete = this.#body.start(parser.framing, parser.contentLength) === bodyDone
+    this.#state = isComplete ? waiting : readingBody
+    this.#exchange.begin(parser, source, from, !isComplete)
+    return consumed
+  }
+
+  #keepPartial(source: Buffer, start: number, end: number): void {
+    const isFirst = this.#partial === undefined
+    this.#partial = Buffer.from(source.subarray(start, end))
+    if (!isFirst) return
+    // The shared parser serves other connections meanwhile: ours starts over on the kept bytes.
+    const own = new HeadParser('request', this.#runtime.headLimits)
+    own.parse(this.#partial, 0, this.#partial.length)
+    this.#partialParser = own
+    this.#deadlineMs = this.#runtime.clock.nowMs() + this.#runtime.limits.headTimeoutMs
+  }
+
+  #readBody(bytes: Buffer, start: number, end: number): number {
+    const outcome = this.#body.read(bytes, start, end)
+    if (outcome === bodyInvalid) {
+      this.#state = waiting
+      this.#exchange.refuseBody(this.#body.problem ?? 'invalid body')
+      return end
+    }
+    const position = this.#body.position
+    if (this.#state === readingBody && position > start) this.#exchange.requestBody(bytes, start, position)
+    if (outcome !== bodyDone) return position
+    if (this.#state === readingBody) {
+      this.#state = waiting
+      this.#exchange.requestEnd()
+    } else {
+      this.#becomeIdle()
+    }
+    return position
+  }
+
+  #keepPending(bytes: Buffer, start: number, end: number): void {
+    const piece = bytes.subarray(start, end)
+    this.#pending = this.#pending === undefined ? Buffer.from(piece) : Buffer.concat([this.#pending, piece])
+    this.connection.pause()
+  }
+
+  /** The exchange has written the last byte of its answer. */
+  exchangeEnded(closeAfter: boolean): void {
+    if (this.connection.isClosed || this.#state === tunnelling) return
+    if (closeAfter || this.mustClose) {
+      this.#linger()
+      return
+    }
+    if (this.#state === readingBody) {
+      this.#state = skippingBody
+      this.resumeReading()
+      return
+    }
+    this.#becomeIdle()
+  }
+
+  #becomeIdle(): void {
+    this.#state = readingHead
+    this.#deadlineMs = this.#runtime.clock.nowMs() + this.#runtime.limits.idleTimeoutMs
+    if (this.#isProcessing) return
+    const pending = this.#pending
+    if (pending !== undefined) {
+      this.#pending = undefined
+      this.#turn(pending, 0, pending.length)
+    }
+    this.resumeReading()
+  }
+
+  #linger(): void {
+    this.#runtime.out.flush()
+    this.#state = lingering
+    this.#pending = undefined
+    this.#lingered = 0
+    this.#deadlineMs = this.#runtime.clock.nowMs() + this.#runtime.limits.lingerMs
+    this.connection.end()
+    if (this.#hasEnded) return
+    this.connection.resume()
+  }
+
+  /** The request may flow on, unless there is a reason of our own to wait. */
+  resumeReading(): void {
+    if (this.#pending === undefined) this.connection.resume()
+  }
+
+  onEnd(): void {
+    this.#hasEnded = true
+    switch (this.#state) {
+      case readingHead:
+        this.connection.end()
+        break
+      case readingBody:
+      case skippingBody:
+        this.#exchange.abort('DC')
+        this.connection.destroy()
+        break
+      case waiting:
+        // The client has said all it will say, and still reads: it gets its answer.
+        break
+      default:
+        this.connection.destroy()
+    }
+  }
+
+  onWritable(): void {
+    this.#exchange.onClientWritable()
+  }
+
+  onClose(): void {
+    this.#exchange.abort('DC')
+    this.listener.remove(this)
+  }
+
+  /** Hands both connections to a tunnel; the client's bytes that came early go first. */
+  startTunnel(tunnel: Tunnel): void {
+    this.#state = tunnelling
+    this.#tunnel = tunnel
+    this.#lastMoveMs = this.#runtime.clock.nowMs()
+    const pending = this.#pending
+    this.#pending = undefined
+    if (pending !== undefined) tunnel.feed(pending, 0, pending.length)
+    this.connection.resume()
+  }
+
+  tunnelEnded(): void {
+    this.listener.remove(this)
+  }
+
+  /** Writes the data of chunked pieces without their framing, for a client of HTTP/1.0. */
+  decodeChunks(bytes: Buffer, start: number, end: number): void {
+    if (this.#decoder === undefined) this.#decoder = new ChunkedScanner(this.#runtime.chunkLimits)
+    const decoder = this.#decoder
+    let at = start
+    while (at < end) {
+      const next = decoder.next(bytes, at, end)
+      if (decoder.dataEnd > decoder.dataStart) {
+        this.#runtime.out.append(this.connection, bytes, decoder.dataStart, decoder.dataEnd)
+      }
+      if (next === at || decoder.state === finished) return
+      at = next
+    }
+  }
+
+  /** Closes now if no request is under way; otherwise the answer will say `Connection: close`. */
+  closeIfIdle(): void {
+    if (this.#state === readingHead && this.#partial === undefined) this.#linger()
+  }
+
+  get isIdle(): boolean {
+    return this.#state === readingHead || this.#state === lingering
+  }
+
+  /** Called about once a second: ends what has waited too long. */
+  sweep(nowMs: number): void {
+    switch (this.#state) {
+      case readingHead:
+        if (nowMs < this.#deadlineMs) return
+        if (this.#partial === undefined) {
+          this.#linger()
+        } else {
+          this.#state = waiting
+          this.#exchange.refuse(408, 'the request head did not arrive in time')
+        }
+        return
+      case lingering:
+        if (nowMs >= this.#deadlineMs) this.connection.destroy()
+        return
+      case tunnelling:
+        if (this.#hasStalled(this.#tunnel?.movedBytes ?? 0, nowMs, this.#runtime.limits.tunnelIdleTimeoutMs)) {
+          this.#tunnel?.close()
+        }
+        return
+      case skippingBody:
+        if (this.#hasStalled(this.#body.remaining, nowMs, this.#runtime.limits.stallTimeoutMs)) this.connection.destroy()
+        return
+      default:
+        if (this.#hasStalled(this.#exchange.movedBytes + this.#requests, nowMs, this.#runtime.limits.stallTimeoutMs)) {
+          this.#exchange.stalled()
+        }
+    }
+  }
+
+  #hasStalled(mark: number, nowMs: number, limitMs: number): boolean {
+    if (mark !== this.#lastMark || this.#lastMoveMs === 0) {
+      this.#lastMark = mark
+      this.#lastMoveMs = nowMs
+      return false
+    }
+    return nowMs - this.#lastMoveMs > limitMs
+  }
+
+  requestHeadInput(
+    view: RequestView,
+    rawHost: string | undefined,
+    backend: CompiledBackend,
+    decision: RouteDecision<CompiledRule>,
+    source: { head: HeadParser; bytes: Buffer; start: number; isPathPlain: boolean },
+  ): RequestHeadInput {
+    const { head, bytes, start } = source
+    return {
+      head,
+      bytes,
+      start,
+      method: view.method,
+      path: view.path,
+      search: head.queryStart < 0 ? '' : `?${view.query}`,
+      isTargetPlain: source.isPathPlain && head.targetForm !== targetForms.absolute,
+      rawHost,
+      forwarded:
+        this.listener.kind === 'gateway'
+          ? { clientAddress: this.clientAddress, scheme: this.listener.scheme }
+          : undefined,
+      rewrite: backend.rewrite,
+      matchedPrefix: decision.matchedPrefix,
+      edits: backend.requestEdits,
+      fallbackHost: backend.target?.backend?.service ?? '',
+    }
+  }
+}

@@ -1,0 +1,514 @@
+import { fieldIds, framings, methodCodes, methodNames, targetForms } from '../../codec/index.ts'
+import type { HeadParser } from '../../codec/index.ts'
+import { localReplies } from '../../model/index.ts'
+import type { ReplyReason } from '../../model/index.ts'
+import { WheelTimer } from '../resilience/timer-wheel.ts'
+import { normalizePath } from '../routing/normalize-path.ts'
+import type { RouteDecision } from '../routing/route-table.ts'
+import type { ProxyRuntime } from '../runtime.ts'
+import type { Upstream } from '../upstream/upstream.ts'
+import { Affinity } from './affinity.ts'
+import type { CompiledBackend, CompiledRule } from './compiled-rule.ts'
+import type { Downstream } from './downstream.ts'
+import { answerByFilter, corsLines } from './filter-answers.ts'
+import type { FilterAnswer, FilterRequest } from './filter-answers.ts'
+import { copyKeptFields, copyStatusLine } from './head-writer.ts'
+import { Mirrors } from './mirror.ts'
+import { writeRequestHead } from './request-head.ts'
+import type { RequestHeadOutput } from './request-head.ts'
+import { normalizeHost } from './request-view.ts'
+import { localReplyText } from './local-reply-text.ts'
+import { Tries } from './tries.ts'
+import type { TriesListener } from './tries.ts'
+import { Tunnel } from './tunnel.ts'
+
+/** Room for a status line and the lines that we add to an answer. */
+const answerAdditionsBytes = 512
+
+/**
+ * One request from its head to the last byte of its answer. A connection has
+ * one and uses it again for each of its requests; `begin` resets every field.
+ *
+ *     begin ─ route ─ filters ─┬─ our own answer ──────────────┬─ finish
+ *                              └─ tries ─┬─ answer, passed on ─┤
+ *                                        └─ no answer: 502 … ──┘
+ */
+export class Exchange implements TriesListener {
+  readonly #runtime: ProxyRuntime
+  readonly #downstream: Downstream
+  readonly #tries: Tries
+  readonly #affinity: Affinity
+  readonly #requestTimer: WheelTimer
+  readonly #head: RequestHeadOutput = { bytes: Buffer.alloc(0), length: 0, requestId: '', traceId: '' }
+  #mirrors: Mirrors | undefined = undefined
+
+  #isEnded = true
+  #isAnswered = false
+  #startMs = 0
+  #method = 0
+  #methodName = ''
+  #target = ''
+  #rawHost: string | undefined = undefined
+  #host = ''
+  #minorVersion = 1
+  #userAgent = ''
+  #isPathPlain = true
+  #isRequestDone = false
+  #requestBytes = 0
+  #rule: CompiledRule | undefined = undefined
+  #backend: CompiledBackend | undefined = undefined
+  #answerLines = ''
+
+  #status = 0
+  #answerBytes = 0
+  #closeAfter = false
+  #encodesChunks = false
+  #decodesChunks = false
+  #reason: ReplyReason | undefined = undefined
+  #flags = '-'
+
+  constructor(runtime: ProxyRuntime, downstream: Downstream) {
+    this.#runtime = runtime
+    this.#downstream = downstream
+    this.#tries = new Tries(runtime, this)
+    this.#affinity = new Affinity()
+    this.#requestTimer = new WheelTimer(() => this.#onRequestTimeout())
+  }
+
+  get isEnded(): boolean {
+    return this.#isEnded
+  }
+
+  /** Grows with every byte of either body: what the stall timeout watches. */
+  get movedBytes(): number {
+    return this.#requestBytes + this.#answerBytes
+  }
+
+  /** Whether the client should stop sending for now. */
+  get isRequestBlocked(): boolean {
+    return !this.#isEnded && this.#tries.isRequestBlocked
+  }
+
+  /**
+   * Takes a complete head; `hasBody` says that `requestBody` and `requestEnd` follow.
+   * What belongs to the read buffer is used before this returns.
+   */
+  begin(head: HeadParser, bytes: Buffer, start: number, hasBody: boolean): void {
+    this.#reset(head, bytes, start, hasBody)
+    const { view } = this.#runtime
+    const refusal = this.#bindView(head, bytes, start)
+    if (refusal !== undefined) {
+      this.#reply(refusal)
+      return
+    }
+    const virtualHost = this.#runtime.table.virtualHost(this.#downstream.listener.id, this.#host)
+    const decision = virtualHost?.match(view, undefined)
+    if (decision === undefined) {
+      this.#reply('no-route')
+      return
+    }
+    this.#follow(decision, head, bytes, start)
+  }
+
+  /** Answers a head that can't be read. The connection closes, since nobody knows where the next request begins. */
+  refuse(status: number, problem: string): void {
+    this.#clear()
+    this.#methodName = ''
+    this.#target = ''
+    this.#rawHost = undefined
+    this.#userAgent = ''
+    this.#minorVersion = 1
+    this.#closeAfter = true
+    this.#isRequestDone = true
+    this.#reply(refusalReason(status), status, problem)
+  }
+
+  /** The request body breaks the rules, after its head was accepted. */
+  refuseBody(problem: string): void {
+    if (this.#isEnded) return
+    this.#tries.cancel()
+    this.#closeAfter = true
+    if (this.#isAnswered) this.onAnswerBroken(problem)
+    else this.#reply('bad-request', undefined, problem)
+  }
+
+  #clear(): void {
+    this.#isEnded = false
+    this.#isAnswered = false
+    this.#startMs = this.#runtime.clock.nowMs()
+    this.#requestBytes = 0
+    this.#rule = undefined
+    this.#backend = undefined
+    this.#answerLines = ''
+    this.#status = 0
+    this.#answerBytes = 0
+    this.#encodesChunks = false
+    this.#decodesChunks = false
+    this.#reason = undefined
+    this.#flags = '-'
+    this.#head.requestId = ''
+    this.#head.traceId = ''
+    this.#tries.reset()
+    this.#downstream.listener.active.value++
+  }
+
+  #reset(head: HeadParser, bytes: Buffer, start: number, hasBody: boolean): void {
+    this.#clear()
+    this.#method = head.method
+    this.#methodName = head.method > 0 ? (methodNames[head.method] as string) : bytes.toString('latin1', start, start + head.methodEnd)
+    this.#target = bytes.toString('latin1', start + head.targetStart, start + head.targetEnd)
+    this.#minorVersion = head.minorVersion
+    const agent = head.find(fieldIds.userAgent)
+    this.#userAgent = agent < 0 ? '' : head.value(agent)
+    this.#isRequestDone = !hasBody
+    this.#closeAfter = !head.keepAlive
+  }
+
+  /** Makes the request readable for routing. @returns why it must be refused, if so */
+  #bindView(head: HeadParser, bytes: Buffer, start: number): ReplyReason | undefined {
+    const { view } = this.#runtime
+    view.bind(head)
+    view.method = this.#methodName
+    const rawHost =
+      head.targetForm === targetForms.absolute
+        ? bytes.toString('latin1', start + head.authorityStart, start + head.authorityEnd)
+        : head.find(fieldIds.host) < 0
+          ? undefined
+          : bytes.toString('latin1', start + head.hostStart, start + head.hostEnd)
+    if (rawHost !== this.#rawHost || rawHost === undefined) {
+      this.#rawHost = rawHost
+      this.#host = rawHost === undefined ? '' : normalizeHost(rawHost)
+    }
+    view.host = this.#host
+    if (head.method === methodCodes.CONNECT) return 'method-not-supported'
+    const { queryStart } = head
+    view.query = queryStart < 0 ? '' : bytes.toString('latin1', start + queryStart, start + head.targetEnd)
+    const rawPath = head.pathEnd > head.pathStart ? bytes.toString('latin1', start + head.pathStart, start + head.pathEnd) : '/'
+    const normal = normalizePath(rawPath)
+    if (normal.kind === 'refuse') return 'bad-request'
+    view.path = normal.path
+    this.#isPathPlain = normal.path === rawPath
+    return undefined
+  }
+
+  #follow(decision: RouteDecision<CompiledRule>, head: HeadParser, bytes: Buffer, start: number): void {
+    const rule = decision.target
+    this.#rule = rule
+    const { view } = this.#runtime
+    if (rule.hasFilterAnswer) {
+      const answer = answerByFilter(rule, rule.redirect, this.#filterRequest(decision.matchedPrefix))
+      if (answer !== undefined) {
+        this.#replyByFilter(answer)
+        return
+      }
+      if (rule.cors !== undefined) this.#answerLines += corsLines(rule.cors, view.header('origin'), view)
+    }
+    const backend = rule.choose(Math.random())
+    if (backend === undefined) {
+      this.#reply('no-backend')
+      return
+    }
+    this.#backend = backend
+    if (backend.target === undefined) {
+      this.#reply('invalid-backend', backend.invalid?.status, backend.invalid?.message)
+      return
+    }
+    if (backend.redirect !== undefined) {
+      const answer = answerByFilter(rule, backend.redirect, this.#filterRequest(decision.matchedPrefix))
+      if (answer !== undefined) {
+        this.#replyByFilter(answer)
+        return
+      }
+    }
+    const source = { head, bytes, start, isPathPlain: this.#isPathPlain }
+    writeRequestHead(this.#downstream.requestHeadInput(view, this.#rawHost, backend, decision, source), this.#head)
+    this.#answerLines += this.#affinity.choose(rule.rule.session, backend.target, view, this.#downstream.clientAddress)
+    this.#mirrors = Mirrors.sample(this.#runtime, rule, backend, this.#head, head.method)
+    const { requestTimeoutMs, backendRequestTimeoutMs, retry } = rule.rule
+    if (requestTimeoutMs > 0) this.#runtime.timers.add(this.#requestTimer, requestTimeoutMs)
+    this.#tries.start({
+      backend: backend.target,
+      method: head.method,
+      methodName: this.#methodName,
+      head: this.#head,
+      retry,
+      deadlineMs: requestTimeoutMs > 0 ? this.#startMs + requestTimeoutMs : Infinity,
+      tryTimeoutMs: backendRequestTimeoutMs,
+      hash: this.#affinity.hash,
+      preferred: this.#affinity.preferred,
+    })
+    if (this.#isRequestDone) this.#requestIsDone()
+  }
+
+  #filterRequest(matchedPrefix: string): FilterRequest {
+    const { view } = this.#runtime
+    return {
+      view,
+      scheme: this.#downstream.listener.scheme,
+      rawHost: this.#rawHost ?? '',
+      listenerPort: this.#downstream.listener.port,
+      matchedPrefix,
+    }
+  }
+
+  requestBody(bytes: Buffer, start: number, end: number): void {
+    this.#requestBytes += end - start
+    if (this.#isEnded) return
+    this.#mirrors?.body(bytes, start, end)
+    if (this.#tries.isActive) this.#tries.requestBody(bytes, start, end)
+  }
+
+  requestEnd(): void {
+    this.#isRequestDone = true
+    if (!this.#isEnded) this.#requestIsDone()
+  }
+
+  #requestIsDone(): void {
+    this.#tries.requestEnd()
+    this.#mirrors?.send()
+    this.#mirrors = undefined
+  }
+
+  /** The client broke off, or broke the rules in the middle of its body. */
+  abort(flags: string): void {
+    if (this.#isEnded) return
+    this.#tries.cancel()
+    this.#flags = flags
+    if (this.#status === 0) this.#status = 499
+    this.#finish()
+  }
+
+  /** Nothing has moved for too long. */
+  stalled(): void {
+    if (this.#isEnded) return
+    if (this.#isAnswered) {
+      this.#flags = 'SI'
+      this.#tries.cancel()
+      this.#downstream.connection.reset()
+      return
+    }
+    this.#tries.cancel()
+    this.#reply(this.#isRequestDone ? 'upstream-timeout' : 'request-timeout')
+    this.#runtime.out.flush()
+  }
+
+  #onRequestTimeout(): void {
+    if (this.#isEnded) return
+    if (this.#isAnswered) {
+      this.#tries.cancel()
+      this.onAnswerBroken('request timeout')
+      return
+    }
+    this.#tries.cancel()
+    this.#reply('upstream-timeout')
+    this.#runtime.out.flush()
+  }
+
+  onRequestWritable(): void {
+    this.#downstream.resumeReading()
+  }
+
+  onTriesFailed(reason: ReplyReason, detail: string): void {
+    this.#reply(reason, undefined, detail)
+    this.#runtime.out.flush()
+  }
+
+  onInterim(head: HeadParser, bytes: Buffer, start: number): void {
+    if (this.#minorVersion === 0) return
+    const { out } = this.#runtime
+    const to = this.#downstream.connection
+    out.reserve(to, head.length + answerAdditionsBytes)
+    let at = copyStatusLine(out.bytes, out.used, head, bytes, start)
+    at = copyKeptFields(out.bytes, at, head, bytes, start)
+    out.used = at + out.bytes.write('\r\n', at, 'latin1')
+  }
+
+  onAnswerHead(head: HeadParser, bytes: Buffer, start: number): void {
+    this.#isAnswered = true
+    this.#status = head.status
+    // A client that is still sending its request can't be kept: its bytes would be taken for the next request.
+    if (!this.#isRequestDone || this.#downstream.mustClose) this.#closeAfter = true
+    const lines = this.#answerFraming(head) + this.#connectionLine() + this.#answerLines
+    const edits = this.#backend?.responseEdits
+    const all = edits === undefined || edits.isEmpty ? lines : lines + edits.apply(head)
+    const { out } = this.#runtime
+    const to = this.#downstream.connection
+    out.reserve(to, head.length + all.length + answerAdditionsBytes)
+    let at = copyStatusLine(out.bytes, out.used, head, bytes, start)
+    at = copyKeptFields(out.bytes, at, head, bytes, start)
+    out.used = at + out.bytes.write(`${all}\r\n`, at, 'latin1')
+  }
+
+  /** Decides how the client finds the end of the body (RFC 9112 section 6.3) and returns the lines that say so. */
+  #answerFraming(head: HeadParser): string {
+    if (head.framing === framings.chunked && this.#minorVersion === 0) {
+      const at = head.find(fieldIds.transferEncoding)
+      if (at >= 0) head.drop[at] = 1
+      this.#decodesChunks = true
+      this.#closeAfter = true
+    } else if (head.framing === framings.untilClose) {
+      if (this.#minorVersion === 0) {
+        this.#closeAfter = true
+      } else {
+        this.#encodesChunks = true
+        return 'transfer-encoding: chunked\r\n'
+      }
+    }
+    return ''
+  }
+
+  #connectionLine(): string {
+    if (this.#closeAfter) return 'connection: close\r\n'
+    return this.#minorVersion === 0 ? 'connection: keep-alive\r\n' : ''
+  }
+
+  onAnswerBody(bytes: Buffer, start: number, end: number): void {
+    const { out } = this.#runtime
+    const to = this.#downstream.connection
+    this.#answerBytes += end - start
+    if (this.#decodesChunks) {
+      this.#downstream.decodeChunks(bytes, start, end)
+    } else if (this.#encodesChunks) {
+      out.appendLatin1(to, `${(end - start).toString(16)}\r\n`)
+      out.append(to, bytes, start, end)
+      out.appendLatin1(to, '\r\n')
+    } else {
+      out.append(to, bytes, start, end)
+    }
+    if (to.backlog > this.#runtime.limits.backlogBytes) this.#tries.upstream?.connection.pause()
+  }
+
+  /** The client reads again. */
+  onClientWritable(): void {
+    this.#tries.upstream?.connection.resume()
+  }
+
+  onAnswerEnd(): void {
+    if (this.#encodesChunks) this.#runtime.out.appendLatin1(this.#downstream.connection, '0\r\n\r\n')
+    this.#finish()
+  }
+
+  /** The client must not take what it has for the whole: the connection ends with a reset. */
+  onAnswerBroken(_detail: string): void {
+    this.#flags = 'UC'
+    this.#closeAfter = true
+    this.#runtime.out.flush()
+    this.#downstream.connection.reset()
+    this.#finish()
+  }
+
+  onUpgraded(upstream: Upstream, head: HeadParser, bytes: Buffer, start: number, end: number): void {
+    this.#isAnswered = true
+    this.#status = 101
+    this.#backend?.responseEdits.apply(head)
+    const at = head.find(fieldIds.upgrade)
+    const protocol = at < 0 ? '' : head.value(at)
+    this.#writeUpgrade(head, bytes, start, protocol)
+    const { out } = this.#runtime
+    const to = this.#downstream.connection
+    if (start + head.length < end) out.append(to, bytes, start + head.length, end)
+    out.flush()
+    const tunnel = new Tunnel(this.#runtime, to, upstream.connection, (sent, received) => {
+      this.#requestBytes += sent
+      this.#answerBytes += received
+      this.#finish()
+      this.#downstream.tunnelEnded()
+    })
+    this.#downstream.startTunnel(tunnel)
+  }
+
+  #writeUpgrade(head: HeadParser, bytes: Buffer, start: number, protocol: string): void {
+    const { out } = this.#runtime
+    const to = this.#downstream.connection
+    out.reserve(to, head.length + protocol.length + answerAdditionsBytes)
+    let at = copyStatusLine(out.bytes, out.used, head, bytes, start)
+    at = copyKeptFields(out.bytes, at, head, bytes, start)
+    out.used = at + out.bytes.write(`connection: upgrade\r\nupgrade: ${protocol}\r\n\r\n`, at, 'latin1')
+  }
+
+  #replyByFilter(answer: FilterAnswer): void {
+    this.#answerLines += answer.lines
+    this.#reply(answer.reason, answer.status, answer.detail)
+  }
+
+  #reply(reason: ReplyReason, status: number = localReplies[reason].status, detail = ''): void {
+    this.#reason = reason
+    this.#flags = localReplies[reason].flag
+    this.#status = status
+    this.#isAnswered = true
+    if (!this.#isRequestDone && !this.#downstream.canSkipBody()) this.#closeAfter = true
+    if (this.#downstream.mustClose) this.#closeAfter = true
+    const text = localReplyText({
+      status,
+      reason,
+      detail,
+      lines: this.#answerLines + this.#connectionLine(),
+      isHead: this.#method === methodCodes.HEAD,
+      wallMs: this.#startMs + this.#runtime.wallOffsetMs,
+    })
+    this.#runtime.out.appendLatin1(this.#downstream.connection, text)
+    this.#runtime.meter
+      .counter('heddle_local_replies_total', { virtual_host: this.#rule?.virtualHost ?? '', reason })
+      .value++
+    this.#finish()
+  }
+
+  #finish(): void {
+    if (this.#isEnded) return
+    this.#isEnded = true
+    const runtime = this.#runtime
+    runtime.timers.cancel(this.#requestTimer)
+    this.#mirrors = undefined
+    this.#downstream.listener.active.value--
+    runtime.out.flush()
+    const durationMs = runtime.clock.nowMs() - this.#startMs
+    const series = this.#backend?.series ?? this.#rule?.series ?? this.#downstream.listener.series
+    series.record(this.#status, durationMs / 1000, this.#requestBytes, this.#answerBytes)
+    this.#log(durationMs)
+    this.#downstream.exchangeEnded(this.#closeAfter)
+  }
+
+  #log(durationMs: number): void {
+    const { record, wallOffsetMs } = this.#runtime
+    record.startMs = this.#startMs + wallOffsetMs
+    record.durationMs = durationMs
+    record.upstreamMs = this.#tries.firstByteMs
+    record.method = this.#methodName
+    record.authority = this.#rawHost ?? ''
+    record.target = this.#target
+    record.version = 10 + this.#minorVersion
+    record.status = this.#status
+    record.requestBytes = this.#requestBytes
+    record.responseBytes = this.#answerBytes
+    record.client = this.#downstream.client
+    record.virtualHost = this.#rule?.virtualHost ?? ''
+    record.route = this.#rule?.routeName ?? ''
+    record.rule = this.#rule?.ruleName ?? ''
+    record.backend = this.#backend?.name ?? ''
+    record.endpoint = this.#tries.endpoint?.id ?? ''
+    record.retries = this.#tries.retries
+    record.requestId = this.#head.requestId
+    record.traceId = this.#head.traceId
+    record.userAgent = this.#userAgent
+    record.reason = this.#reason
+    record.flags = this.#flags
+    this.#runtime.accessLog.write(record)
+  }
+}
+
+function refusalReason(status: number): ReplyReason {
+  switch (status) {
+    case 408:
+      return 'request-timeout'
+    case 414:
+      return 'uri-too-long'
+    case 417:
+      return 'expectation-failed'
+    case 431:
+      return 'headers-too-large'
+    case 505:
+      return 'version-not-supported'
+    default:
+      return 'bad-request'
+  }
+}

@@ -1,0 +1,174 @@
+import type { Clock, Logger, Meter, Timer } from '../core/index.ts'
+import { messageOf } from '../core/index.ts'
+import type { AccessLog, BackendKey, MeshSnapshot } from '../model/index.ts'
+import { emptySnapshot } from '../model/index.ts'
+import { defaultLimits } from './limits.ts'
+import type { ProxyLimits } from './limits.ts'
+import { ListenerRuntime } from './listeners/listener-runtime.ts'
+import { CompiledRule } from './pipeline/compiled-rule.ts'
+import { ProxyRuntime } from './runtime.ts'
+import { BackendRuntime } from './upstream/backend-runtime.ts'
+
+export interface ProxyOptions {
+  readonly meter: Meter
+  readonly accessLog: AccessLog
+  readonly logger: Logger
+  readonly clock: Clock
+  /** Zone of this node, for locality preference; empty when unknown. */
+  readonly zone: string
+  /** Worker threads of the agent: circuit breaker limits are divided by it. */
+  readonly workers: number
+  readonly limits?: Partial<ProxyLimits>
+}
+
+export interface EndpointActivity {
+  readonly backend: BackendKey
+  readonly endpoint: string
+  readonly activeRequests: number
+  readonly ejected: boolean
+}
+
+/** How often connections are looked over for timeouts that need no precision. */
+const sweepMs = 1_000
+
+/** The HTTP/1.1 proxy of one worker thread. */
+export class Proxy implements AsyncDisposable {
+  readonly #runtime: ProxyRuntime
+  readonly #listeners = new Map<string, ListenerRuntime>()
+  /** Listeners that accept nothing more and still have connections. */
+  readonly #closing = new Set<ListenerRuntime>()
+  readonly #backends = new Map<BackendKey, BackendRuntime>()
+  readonly #sweeper: Timer
+  #snapshot: MeshSnapshot = emptySnapshot
+
+  constructor(options: ProxyOptions) {
+    this.#runtime = new ProxyRuntime({ ...options, limits: { ...defaultLimits, ...options.limits } })
+    this.#sweeper = options.clock.every(sweepMs, () => this.#sweep()).unref()
+  }
+
+  /**
+   * Puts a snapshot in force for every request whose head comes after this.
+   * Listeners that came are opened, those that went close gently.
+   * @returns by listener id why a listener could not be opened; it is tried again with the next snapshot
+   */
+  async apply(snapshot: MeshSnapshot): Promise<ReadonlyMap<string, string>> {
+    const before = this.#snapshot
+    this.#snapshot = snapshot
+    for (const [key, backend] of snapshot.backends) {
+      if (before.backends.get(key) !== backend) this.#backend(key).update(backend)
+    }
+    this.#runtime.table = this.#runtime.table.update(snapshot, (route, rule, virtualHost) => {
+      const context = { meter: this.#runtime.meter, backend: (key: string) => this.#backend(key) }
+      return new CompiledRule(context, route, rule, virtualHost)
+    })
+    for (const key of before.backends.keys()) {
+      if (snapshot.backends.has(key)) continue
+      this.#backends.get(key)?.update(undefined)
+    }
+    return this.#applyListeners(snapshot)
+  }
+
+  async #applyListeners(snapshot: MeshSnapshot): Promise<ReadonlyMap<string, string>> {
+    const failures = new Map<string, string>()
+    for (const [id, runtime] of this.#listeners) {
+      const listener = snapshot.listeners.get(id)
+      if (listener !== undefined && (listener.protocol === 'HTTPS') === (runtime.scheme === 'https')) {
+        runtime.update(listener)
+        continue
+      }
+      this.#listeners.delete(id)
+      this.#closing.add(runtime)
+      runtime.close()
+    }
+    const opening: Promise<void>[] = []
+    for (const [id, listener] of snapshot.listeners) {
+      if (this.#listeners.has(id)) continue
+      const runtime = new ListenerRuntime(this.#runtime, listener)
+      this.#listeners.set(id, runtime)
+      opening.push(
+        runtime.open().catch((error: unknown) => {
+          this.#listeners.delete(id)
+          failures.set(id, messageOf(error))
+        }),
+      )
+    }
+    await Promise.all(opening)
+    return failures
+  }
+
+  #backend(key: BackendKey): BackendRuntime {
+    let backend = this.#backends.get(key)
+    if (backend === undefined) {
+      backend = new BackendRuntime(this.#runtime, key)
+      this.#backends.set(key, backend)
+    }
+    return backend
+  }
+
+  /** Port that a listener really has, for one that asked for port 0. */
+  boundPort(listenerId: string): number {
+    return this.#listeners.get(listenerId)?.boundPort ?? 0
+  }
+
+  /** Stops accepting, lets what is under way finish, and cuts the rest off after `deadlineMs`. */
+  async drain(deadlineMs: number): Promise<{ finished: number; cut: number }> {
+    this.#runtime.isDraining = true
+    for (const [id, listener] of this.#listeners) {
+      this.#listeners.delete(id)
+      this.#closing.add(listener)
+      listener.close()
+    }
+    const total = this.#openConnections()
+    const { clock } = this.#runtime
+    const endMs = clock.nowMs() + deadlineMs
+    while (this.#openConnections() > 0 && clock.nowMs() < endMs) {
+      await new Promise<void>(resolve => clock.after(drainPollMs, resolve))
+      this.#sweep()
+    }
+    let cut = 0
+    for (const listener of this.#closing) cut += listener.cut()
+    return { finished: total - cut, cut }
+  }
+
+  #openConnections(): number {
+    let count = 0
+    for (const listener of this.#closing) count += listener.connectionCount
+    return count
+  }
+
+  endpointStates(): readonly EndpointActivity[] {
+    const nowMs = this.#runtime.clock.nowMs()
+    const states: EndpointActivity[] = []
+    for (const [backend, runtime] of this.#backends) {
+      for (const state of runtime.balancer?.states ?? []) {
+        states.push({
+          backend,
+          endpoint: state.id,
+          activeRequests: state.activeRequests,
+          ejected: state.ejectedUntilMs > nowMs,
+        })
+      }
+    }
+    return states
+  }
+
+  #sweep(): void {
+    const nowMs = this.#runtime.clock.nowMs()
+    for (const listener of this.#listeners.values()) listener.sweep(nowMs)
+    for (const listener of this.#closing) {
+      listener.sweep(nowMs)
+      if (listener.connectionCount === 0) this.#closing.delete(listener)
+    }
+    for (const backend of this.#backends.values()) backend.closeExpired(nowMs)
+  }
+
+  /** Cuts everything off; `drain` first to be gentle. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.drain(0)
+    for (const backend of this.#backends.values()) backend.update(undefined)
+    this.#sweeper[Symbol.dispose]()
+    this.#runtime.timers[Symbol.dispose]()
+  }
+}
+
+const drainPollMs = 20

@@ -1,0 +1,98 @@
+import { defaultChunkLimits, defaultHeadLimits, HeadParser } from '../codec/index.ts'
+import type { ChunkLimits, HeadLimits } from '../codec/index.ts'
+import type { Clock, Logger, Meter } from '../core/index.ts'
+import type { AccessLog, AccessRecord } from '../model/index.ts'
+import { RequestView } from './pipeline/request-view.ts'
+import type { CompiledRule } from './pipeline/compiled-rule.ts'
+import type { ProxyLimits } from './limits.ts'
+import { TimerWheel } from './resilience/timer-wheel.ts'
+import { RouteTable } from './routing/route-table.ts'
+import { Output } from './transport/output.ts'
+import { Transport } from './transport/connection.ts'
+
+/** One read takes at most this much: large bodies move in few system calls, and the buffer still fits the cache. */
+const readBufferBytes = 64 * 1024
+/** Holds the largest head with our additions beside a whole read. */
+const outputBytes = 192 * 1024
+
+export interface RuntimeOptions {
+  readonly meter: Meter
+  readonly accessLog: AccessLog
+  readonly logger: Logger
+  readonly clock: Clock
+  readonly limits: ProxyLimits
+  /** Zone of this node, for locality preference. */
+  readonly zone: string
+  /** Worker threads of the agent: circuit breaker limits are divided by it. */
+  readonly workers: number
+}
+
+/**
+ * What all connections of one worker share: buffers, parsers, timers, the
+ * compiled routes in force. Single-threaded, so a shared buffer or parser is
+ * safe as long as it is used within one turn.
+ */
+export class ProxyRuntime {
+  readonly meter: Meter
+  readonly accessLog: AccessLog
+  readonly logger: Logger
+  readonly clock: Clock
+  readonly limits: ProxyLimits
+  readonly zone: string
+  readonly workers: number
+  readonly headLimits: HeadLimits = defaultHeadLimits
+  readonly chunkLimits: ChunkLimits = defaultChunkLimits
+  readonly transport: Transport = new Transport(readBufferBytes)
+  readonly out: Output = new Output(outputBytes)
+  readonly requestParser: HeadParser
+  readonly responseParser: HeadParser
+  readonly view: RequestView = new RequestView()
+  readonly timers: TimerWheel
+  readonly record: AccessRecord = newAccessRecord()
+  table: RouteTable<CompiledRule> = RouteTable.empty<CompiledRule>()
+  /** No new requests on kept-alive connections: every response says `Connection: close`. */
+  isDraining = false
+  /** Milliseconds to add to the clock's monotonic time to get wall time; fixed at start so that a request costs one clock call. */
+  readonly wallOffsetMs: number
+
+  constructor(options: RuntimeOptions) {
+    this.meter = options.meter
+    this.accessLog = options.accessLog
+    this.logger = options.logger
+    this.clock = options.clock
+    this.limits = options.limits
+    this.zone = options.zone
+    this.workers = options.workers
+    this.requestParser = new HeadParser('request', this.headLimits)
+    this.responseParser = new HeadParser('response', this.headLimits)
+    this.timers = new TimerWheel(options.clock)
+    this.wallOffsetMs = options.clock.wallMs() - options.clock.nowMs()
+  }
+}
+
+function newAccessRecord(): AccessRecord {
+  return {
+    startMs: 0,
+    durationMs: 0,
+    upstreamMs: -1,
+    method: '',
+    authority: '',
+    target: '',
+    version: 11,
+    status: 0,
+    requestBytes: 0,
+    responseBytes: 0,
+    client: '',
+    virtualHost: '',
+    route: '',
+    rule: '',
+    backend: '',
+    endpoint: '',
+    retries: 0,
+    requestId: '',
+    traceId: '',
+    userAgent: '',
+    reason: undefined,
+    flags: '-',
+  }
+}

@@ -1,0 +1,236 @@
+import { fieldIds } from '../../codec/index.ts'
+import type { HeadParser } from '../../codec/index.ts'
+import type { Counter, Gauge, Histogram } from '../../core/index.ts'
+import type { Backend, BackendKey } from '../../model/index.ts'
+import { Balancer } from '../balancing/balancer.ts'
+import type { PickContext } from '../balancing/balancer.ts'
+import type { EndpointState } from '../balancing/endpoint-state.ts'
+import { CircuitBreaker } from '../resilience/circuit-breaker.ts'
+import { judgeOutcome } from '../resilience/outlier.ts'
+import type { ProxyRuntime } from '../runtime.ts'
+import { EndpointPool } from './endpoint-pool.ts'
+import { Upstream } from './upstream.ts'
+import type { UpstreamOwner } from './upstream.ts'
+
+/** An endpoint may close an unused connection just as we use it: we stop that much earlier than it says. */
+const keepAliveMarginMs = 1_000
+
+interface Waiter {
+  readonly owner: UpstreamOwner
+  readonly endpoint: EndpointState
+}
+
+export type Acquired =
+  | { readonly kind: 'connection'; readonly upstream: Upstream }
+  | { readonly kind: 'waiting' }
+  | { readonly kind: 'overloaded' }
+
+const waiting: Acquired = { kind: 'waiting' }
+const overloaded: Acquired = { kind: 'overloaded' }
+
+/**
+ * One worker's life with a backend: its balancer, breaker, connections and
+ * metrics. It is found by key and outlives configurations, so that a change
+ * keeps connections and statistics of every endpoint that stays.
+ */
+export class BackendRuntime {
+  readonly key: BackendKey
+  readonly metrics: BackendMetrics
+  readonly #runtime: ProxyRuntime
+  #backend: Backend | undefined = undefined
+  #balancer: Balancer | undefined = undefined
+  #breaker: CircuitBreaker | undefined = undefined
+  readonly #waiting: Waiter[] = []
+
+  constructor(runtime: ProxyRuntime, key: BackendKey) {
+    this.#runtime = runtime
+    this.key = key
+    this.metrics = new BackendMetrics(runtime, key)
+  }
+
+  get backend(): Backend | undefined {
+    return this.#backend
+  }
+
+  get balancer(): Balancer | undefined {
+    return this.#balancer
+  }
+
+  get breaker(): CircuitBreaker | undefined {
+    return this.#breaker
+  }
+
+  /** Takes a newer version, or undefined when the backend has gone. */
+  update(backend: Backend | undefined): void {
+    const nowMs = this.#runtime.clock.nowMs()
+    this.#backend = backend
+    if (backend === undefined) {
+      for (const state of this.#balancer?.states ?? []) state.pool?.[Symbol.dispose]()
+      this.#balancer = undefined
+      return
+    }
+    if (this.#breaker === undefined) {
+      this.#breaker = new CircuitBreaker(backend.settings.circuitBreaker, this.#runtime.workers)
+    } else {
+      this.#breaker.update(backend.settings.circuitBreaker)
+    }
+    if (this.#balancer === undefined) {
+      this.#balancer = new Balancer(backend, {
+        zone: this.#runtime.zone,
+        nowMs,
+        outlier: judgeOutcome,
+        onEject: (endpoint, reason) => {
+          this.metrics.ejections.value++
+          this.#runtime.logger.warn('endpoint ejected', { backend: this.key, endpoint: endpoint.id, reason })
+        },
+      })
+      return
+    }
+    for (const gone of this.#balancer.update(backend, nowMs)) gone.pool?.[Symbol.dispose]()
+  }
+
+  pick(context: PickContext): EndpointState | undefined {
+    return this.#balancer?.pick(context)
+  }
+
+  /** A connection to `endpoint`: unused, new (still connecting), or a place in the queue when there may be no more. */
+  acquire(owner: UpstreamOwner, endpoint: EndpointState, nowMs: number): Acquired {
+    const pool = poolOf(endpoint)
+    const unused = pool.take(nowMs)
+    if (unused !== undefined) return { kind: 'connection', upstream: unused }
+    const breaker = this.#breaker
+    if (breaker === undefined) return overloaded
+    if (!breaker.tryAcquire('connection')) {
+      if (!breaker.tryAcquire('pending')) return overloaded
+      this.#waiting.push({ owner, endpoint })
+      // An unused connection to another endpoint makes room; its close opens ours.
+      this.#evictElsewhere()
+      return waiting
+    }
+    return { kind: 'connection', upstream: this.#open(owner, endpoint) }
+  }
+
+  /** Leaves the queue. */
+  cancel(owner: UpstreamOwner): void {
+    const at = this.#waiting.findIndex(waiter => waiter.owner === owner)
+    if (at < 0) return
+    this.#waiting.splice(at, 1)
+    this.#breaker?.release('pending')
+  }
+
+  /** A connection that has served its request and can serve another. */
+  release(upstream: Upstream, keepAliveMs = 0): void {
+    const limitMs = this.#backend?.settings.idleTimeoutMs ?? 0
+    const idleMs = keepAliveMs > 0 ? Math.min(limitMs, keepAliveMs) : limitMs
+    const waiter = this.#waiting[0]
+    if (waiter !== undefined && waiter.endpoint === upstream.endpoint && !upstream.connection.isClosed) {
+      this.#waiting.shift()
+      this.#breaker?.release('pending')
+      waiter.owner.onUpstreamReady(upstream)
+      return
+    }
+    upstream.idleUntilMs = this.#runtime.clock.nowMs() + idleMs
+    if (waiter !== undefined || idleMs <= 0 || !poolOf(upstream.endpoint).put(upstream)) upstream.abandon()
+  }
+
+  onConnected(_upstream: Upstream): void {
+    this.metrics.connectionsTotal.value++
+  }
+
+  onClosed(upstream: Upstream, wasIdle: boolean): void {
+    if (wasIdle) poolOf(upstream.endpoint).remove(upstream)
+    this.metrics.connections.value--
+    this.#breaker?.release('connection')
+    const next = this.#waiting[0]
+    if (next !== undefined && this.#breaker?.tryAcquire('connection') === true) {
+      this.#waiting.shift()
+      this.#breaker.release('pending')
+      this.#open(next.owner, next.endpoint)
+    }
+  }
+
+  closeExpired(nowMs: number): void {
+    for (const state of this.#balancer?.states ?? []) {
+      if (state.pool instanceof EndpointPool) state.pool.closeExpired(nowMs)
+    }
+  }
+
+  /** How long the endpoint promises to keep an unused connection (`Keep-Alive: timeout=5`), 0 when it says nothing. */
+  keepAliveHintMs(head: HeadParser): number {
+    const at = head.find(fieldIds.keepAlive)
+    if (at < 0) return 0
+    const seconds = /(?:^|[,\s])timeout=(\d{1,6})/.exec(head.value(at))?.[1]
+    return seconds === undefined ? 0 : Math.max(Number(seconds) * 1_000 - keepAliveMarginMs, 1)
+  }
+
+  #open(owner: UpstreamOwner, endpoint: EndpointState): Upstream {
+    this.metrics.connections.value++
+    return new Upstream(this.#runtime, this, endpoint, owner)
+  }
+
+  #evictElsewhere(): void {
+    for (const state of this.#balancer?.states ?? []) {
+      if (state.pool instanceof EndpointPool && state.pool.evictOne()) return
+    }
+  }
+}
+
+function poolOf(endpoint: EndpointState): EndpointPool {
+  if (endpoint.pool instanceof EndpointPool) return endpoint.pool
+  const pool = new EndpointPool()
+  endpoint.pool = pool
+  return pool
+}
+
+/** The series of one backend, resolved once. */
+export class BackendMetrics {
+  readonly connections: Gauge
+  readonly connectionsTotal: Counter
+  readonly connectFailures: Counter
+  readonly retries: Counter
+  readonly retriesRefused: Counter
+  readonly ejections: Counter
+  readonly overloadedConnections: Counter
+  readonly overloadedRequests: Counter
+  readonly mirrored: Counter
+  readonly firstByte: Histogram
+  readonly #runtime: ProxyRuntime
+  readonly #key: BackendKey
+  readonly #byEndpoint = new WeakMap<EndpointState, Counter[]>()
+
+  constructor(runtime: ProxyRuntime, key: BackendKey) {
+    const { meter } = runtime
+    const labels = { backend: key }
+    this.#runtime = runtime
+    this.#key = key
+    this.connections = meter.gauge('heddle_upstream_connections', labels)
+    this.connectionsTotal = meter.counter('heddle_upstream_connections_total', labels)
+    this.connectFailures = meter.counter('heddle_upstream_connect_failures_total', labels)
+    this.retries = meter.counter('heddle_upstream_retries_total', labels)
+    this.retriesRefused = meter.counter('heddle_upstream_retries_refused_total', labels)
+    this.ejections = meter.counter('heddle_upstream_ejections_total', labels)
+    this.overloadedConnections = meter.counter('heddle_upstream_overloaded_total', { ...labels, limit: 'pending' })
+    this.overloadedRequests = meter.counter('heddle_upstream_overloaded_total', { ...labels, limit: 'requests' })
+    this.mirrored = meter.counter('heddle_mirrored_requests_total', labels)
+    this.firstByte = meter.histogram('heddle_upstream_request_duration_seconds', labels)
+  }
+
+  /** Counters by status class, index 1 to 5. */
+  answers(endpoint: EndpointState): Counter[] {
+    let counters = this.#byEndpoint.get(endpoint)
+    if (counters === undefined) {
+      counters = statusClasses.map(status_class =>
+        this.#runtime.meter.counter('heddle_upstream_requests_total', {
+          backend: this.#key,
+          endpoint: endpoint.id,
+          status_class,
+        }),
+      )
+      this.#byEndpoint.set(endpoint, counters)
+    }
+    return counters
+  }
+}
+
+/** Index is the first digit of the status code; 0 is a try without an answer. */
+export const statusClasses: readonly string[] = ['none', '1xx', '2xx', '3xx', '4xx', '5xx']

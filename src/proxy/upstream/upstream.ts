@@ -1,0 +1,293 @@
+import { complete, framings, HeadParser, needMore } from '../../codec/index.ts'
+import type { EndpointState } from '../balancing/endpoint-state.ts'
+import { bodyDone, bodyInvalid, BodyReader } from '../pipeline/body.ts'
+import { WheelTimer } from '../resilience/timer-wheel.ts'
+import type { ProxyRuntime } from '../runtime.ts'
+import type { Connection, ConnectionHandler } from '../transport/connection.ts'
+import type { BackendRuntime } from './backend-runtime.ts'
+
+/** Why an upstream connection was of no use; decides whether the request may be sent again. */
+export type UpstreamFailure =
+  | 'connect-failed'
+  | 'connect-timeout'
+  /** Closed before a byte of the answer came. */
+  | 'closed-before-answer'
+  /** Closed in the middle of the answer. */
+  | 'closed-in-answer'
+  | 'protocol-error'
+
+/** Whoever uses an upstream connection for one request: an exchange, a mirror. */
+export interface UpstreamOwner {
+  onUpstreamReady(upstream: Upstream): void
+  onUpstreamFailed(upstream: Upstream, failure: UpstreamFailure, detail: string): void
+  /** An interim response (1xx). */
+  onInterim(upstream: Upstream, head: HeadParser, bytes: Buffer, start: number): void
+  /** 101: the connection belongs to the owner from here on, with the bytes behind the head. */
+  onUpgraded(upstream: Upstream, head: HeadParser, bytes: Buffer, start: number, end: number): void
+  onResponseHead(upstream: Upstream, head: HeadParser, bytes: Buffer, start: number): void
+  /** Raw body bytes: with chunk framing, if the response has it. */
+  onResponseBody(upstream: Upstream, bytes: Buffer, start: number, end: number): void
+  /** Last call for a complete response; the connection has left the owner, who flushes what it wrote. */
+  onResponseEnd(upstream: Upstream): void
+  /** All bytes of one read have been handed over. */
+  onUpstreamTurn(upstream: Upstream): void
+  onUpstreamWritable(upstream: Upstream): void
+}
+
+/** Reading the rest of an unwanted answer is cheaper than a new connection up to about here. */
+const discardBytes = 64 * 1024
+const discardMs = 1_000
+
+const connecting = 0
+const idle = 1
+const awaitingHead = 2
+const inBody = 3
+const released = 4
+
+/** One HTTP/1.1 connection to an endpoint; serves one request at a time. */
+export class Upstream implements ConnectionHandler {
+  readonly runtime: ProxyRuntime
+  readonly backend: BackendRuntime
+  readonly endpoint: EndpointState
+  readonly connection: Connection
+  owner: UpstreamOwner | undefined
+  /** Requests sent on it before the present one. */
+  served = 0
+  /** When an unused connection is given up, in the clock's milliseconds. */
+  idleUntilMs = 0
+  /** Why a connect attempt that was cut off failed. */
+  connectDetail = ''
+  readonly body: BodyReader
+  #state = connecting
+  #requestMethod = 0
+  #partial: Buffer | undefined = undefined
+  #partialParser: HeadParser | undefined = undefined
+  #responseKeepAlive = false
+  /** The endpoint's own idle timeout, from its Keep-Alive field; 0 when it names none. */
+  #keepAliveMs = 0
+  #requestSent = false
+
+  constructor(runtime: ProxyRuntime, backend: BackendRuntime, endpoint: EndpointState, owner: UpstreamOwner) {
+    this.runtime = runtime
+    this.backend = backend
+    this.endpoint = endpoint
+    this.owner = owner
+    this.body = new BodyReader(runtime.chunkLimits)
+    const { address, port } = endpoint.endpoint
+    this.connection = runtime.transport.connect(address, port, this, () => this.#onConnect())
+  }
+
+  get isConnecting(): boolean {
+    return this.#state === connecting
+  }
+
+  /** Takes the connection for a request of this method; the owner writes head and body to `connection`. */
+  begin(owner: UpstreamOwner, requestMethod: number): void {
+    this.owner = owner
+    this.#requestMethod = requestMethod
+    this.#state = awaitingHead
+    this.#requestSent = false
+  }
+
+  /** The request has been written completely: only then may the connection be used again. */
+  requestComplete(): void {
+    this.#requestSent = true
+  }
+
+  /** Gives up the connection at once. The owner hears nothing more. */
+  abandon(): void {
+    this.owner = undefined
+    this.#state = released
+    this.connection.destroy()
+  }
+
+  /** The owner wants no more of the answer: a short rest is read, so that the connection can be used again. */
+  discard(): void {
+    this.owner = undefined
+    this.runtime.timers.add(new WheelTimer(() => this.#giveUpDiscarding()), discardMs)
+  }
+
+  #giveUpDiscarding(): void {
+    if (this.owner === undefined && this.#state === inBody) this.abandon()
+  }
+
+  #onConnect(): void {
+    if (this.#state !== connecting) return
+    this.backend.onConnected(this)
+    const owner = this.owner
+    if (owner === undefined) {
+      this.#state = idle
+      this.backend.release(this)
+      return
+    }
+    owner.onUpstreamReady(this)
+    this.runtime.out.flush()
+  }
+
+  onBytes(bytes: Buffer, length: number): void {
+    switch (this.#state) {
+      case awaitingHead:
+        this.#readHead(bytes, length)
+        break
+      case inBody:
+        this.#readBody(bytes, 0, length)
+        break
+      default:
+        // An answer to nothing (RFC 9112 section 9.2): the connection can't be trusted.
+        this.abandon()
+        return
+    }
+    this.owner?.onUpstreamTurn(this)
+  }
+
+  #readHead(bytes: Buffer, length: number): void {
+    let source = bytes
+    let start = 0
+    let end = length
+    let parser = this.runtime.responseParser
+    if (this.#partial !== undefined && this.#partialParser !== undefined) {
+      source = Buffer.concat([this.#partial, bytes.subarray(0, length)])
+      end = source.length
+      parser = this.#partialParser
+      this.#partial = undefined
+    } else {
+      parser.reset()
+    }
+    for (;;) {
+      parser.requestMethod = this.#requestMethod
+      const outcome = parser.parse(source, start, end)
+      if (outcome === needMore) {
+        this.#keepPartial(parser, source, start, end)
+        return
+      }
+      if (outcome !== complete) {
+        this.#fail('protocol-error', parser.problem ?? 'invalid response')
+        return
+      }
+      const headStart = start
+      start += parser.length
+      if (parser.status === 101) {
+        this.#state = released
+        this.owner?.onUpgraded(this, parser, source, headStart, end)
+        return
+      }
+      if (parser.status >= 200) {
+        this.#beginResponse(parser, source, headStart, end)
+        return
+      }
+      this.owner?.onInterim(this, parser, source, headStart)
+      if (this.#state !== awaitingHead) return
+      parser.reset()
+      if (start === end) return
+    }
+  }
+
+  #keepPartial(parser: HeadParser, source: Buffer, start: number, end: number): void {
+    if (end === start) return
+    this.#partial = Buffer.from(source.subarray(start, end))
+    if (parser === this.runtime.responseParser) {
+      // The shared parser serves other connections meanwhile: ours starts over on the kept bytes.
+      const own = new HeadParser('response', this.runtime.headLimits)
+      own.requestMethod = this.#requestMethod
+      own.parse(this.#partial, 0, this.#partial.length)
+      this.#partialParser = own
+    }
+  }
+
+  #beginResponse(parser: HeadParser, bytes: Buffer, start: number, end: number): void {
+    this.#partialParser = undefined
+    this.#responseKeepAlive = parser.keepAlive && parser.framing !== framings.untilClose
+    this.#keepAliveMs = this.backend.keepAliveHintMs(parser)
+    const bodyStart = start + parser.length
+    const state = this.body.start(parser.framing, parser.contentLength)
+    this.#state = inBody
+    this.owner?.onResponseHead(this, parser, bytes, start)
+    if (this.#stateNow() !== inBody) return
+    if (state === bodyDone) this.#finish(bodyStart < end)
+    else if (bodyStart < end) this.#readBody(bytes, bodyStart, end)
+  }
+
+  /** The state after a call to the owner, who may have abandoned the connection. */
+  #stateNow(): number {
+    return this.#state
+  }
+
+  #readBody(bytes: Buffer, start: number, end: number): void {
+    const state = this.body.read(bytes, start, end)
+    if (state === bodyInvalid) {
+      this.#fail('protocol-error', this.body.problem ?? 'invalid chunk')
+      return
+    }
+    const position = this.body.position
+    if (this.owner === undefined && this.body.payloadBytes > discardBytes) {
+      this.abandon()
+      return
+    }
+    if (position > start) this.owner?.onResponseBody(this, bytes, start, position)
+    if (state === bodyDone && this.#state === inBody) this.#finish(position < end)
+  }
+
+  /** @param hasExcess bytes came behind the response: the connection can't be used again */
+  #finish(hasExcess: boolean): void {
+    const owner = this.owner
+    this.owner = undefined
+    this.served++
+    const reusable = this.#responseKeepAlive && this.#requestSent && !hasExcess && !this.connection.isClosed
+    this.#state = reusable ? idle : released
+    owner?.onResponseEnd(this)
+    if (reusable) {
+      this.connection.resume()
+      this.backend.release(this, this.#keepAliveMs)
+    } else {
+      this.connection.destroy()
+    }
+  }
+
+  #fail(failure: UpstreamFailure, detail: string): void {
+    const owner = this.owner
+    this.owner = undefined
+    this.#state = released
+    this.connection.destroy()
+    owner?.onUpstreamFailed(this, failure, detail)
+  }
+
+  /** Cuts off a connect attempt that takes too long. */
+  connectTimedOut(): void {
+    if (this.#state === connecting) this.#fail('connect-timeout', 'connect timed out')
+  }
+
+  onEnd(): void {
+    if (this.#state === inBody && this.body.framing === framings.untilClose) {
+      this.#finish(true)
+      return
+    }
+    // A half-closed endpoint can still answer nothing we could use: treat it as gone.
+    if (this.#state === awaitingHead || this.#state === inBody) this.#fail(this.#closedFailure(), 'closed by endpoint')
+    else if (this.#state !== connecting) this.connection.destroy()
+  }
+
+  onWritable(): void {
+    this.owner?.onUpstreamWritable(this)
+  }
+
+  onClose(error: Error | undefined): void {
+    const state = this.#state
+    this.backend.onClosed(this, state === idle)
+    const failure = state === connecting ? 'connect-failed' : this.#closedFailure()
+    this.#state = released
+    const owner = this.owner
+    this.owner = undefined
+    if (state === connecting || state === awaitingHead || state === inBody) {
+      owner?.onUpstreamFailed(this, failure, describe(error))
+    }
+  }
+
+  #closedFailure(): UpstreamFailure {
+    return this.#state === awaitingHead && this.#partial === undefined ? 'closed-before-answer' : 'closed-in-answer'
+  }
+}
+
+function describe(error: Error | undefined): string {
+  if (error === undefined) return 'connection closed'
+  return 'code' in error && typeof error.code === 'string' ? error.code : error.message
+}
