@@ -106,6 +106,7 @@ export class HealthChecker implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#waiting.clear()
     this.update([])
   }
 
