@@ -1,0 +1,94 @@
+import type { Problem } from '../../core/index.ts'
+import type { BackendKey, BackendProtocol, ResourceStatus, RouteKey } from '../../model/index.ts'
+import type { Flow, LiveRates, Rates } from '../metrics/rates.ts'
+
+/**
+ * What `/status.json` answers and the status page shows: the mesh at one
+ * moment. Rates are those of the last few seconds, of all workers together.
+ */
+export interface StatusDocument {
+  readonly agent: AgentStatus
+  /** Resources of kind Gateway. */
+  readonly gateways: readonly ResourceStatus[]
+  readonly routes: readonly RouteStatus[]
+  readonly services: readonly ServiceStatus[]
+  readonly problems: readonly Problem[]
+  /** The edges of the picture: rates by virtual host, route and backend; those without traffic may be left out. */
+  readonly flows: readonly Flow[]
+  /** Everything together. */
+  readonly rates: LiveRates
+}
+
+export interface AgentStatus {
+  readonly version: string
+  readonly pid: number
+  readonly uptimeSeconds: number
+  /** Which data path is in force, `user space`, and why that one. */
+  readonly tier: { readonly active: string; readonly reason: string }
+  /** Worker threads that run now. */
+  readonly workers: number
+  readonly configVersion: number
+  readonly ready: boolean
+  /** What readiness still waits for; empty when ready. */
+  readonly awaiting: readonly string[]
+}
+
+export interface RouteStatus {
+  /** `HTTPRoute shop/cart`, or `Service shop/cart:8080` for the route that every service has by itself. */
+  readonly key: RouteKey
+  /** Ids of the virtual hosts it takes part in: `Gateway shop/web/http`, `Service shop/reviews:9080`. */
+  readonly virtualHosts: readonly string[]
+  /** Empty means any host. */
+  readonly hostnames: readonly string[]
+  readonly rules: readonly RuleStatus[]
+  readonly rates: LiveRates
+}
+
+export interface RuleStatus {
+  readonly index: number
+  readonly name: string | null
+  /** One text per match, any of which is enough: `GET /cart/* with header x-user: anna`. */
+  readonly matches: readonly string[]
+  /** One text per filter, in order: `redirect to https, 301`. */
+  readonly filters: readonly string[]
+  readonly backends: readonly RuleBackendStatus[]
+}
+
+export interface RuleBackendStatus {
+  /** For an invalid reference the name as written. */
+  readonly key: BackendKey
+  readonly weight: number
+  /** Why the reference can't be used; its share of the requests is answered with an error. */
+  readonly invalid?: string
+}
+
+/** One port of a Service. */
+export interface ServiceStatus {
+  readonly key: BackendKey
+  readonly namespace: string
+  readonly name: string
+  readonly port: number
+  readonly protocol: BackendProtocol
+  /** The virtual address that workloads of the mesh connect to, `127.1.0.4:9080`; null when it has none. */
+  readonly address: string | null
+  /** Load balancing and what else deviates from the defaults, one short text. */
+  readonly policy: string
+  readonly endpoints: readonly EndpointStatus[]
+  readonly rates: LiveRates
+}
+
+export interface EndpointStatus {
+  /** `address:port` */
+  readonly id: string
+  /** Empty when unknown. */
+  readonly workload: string
+  /** Empty when unknown. */
+  readonly zone: string
+  readonly healthy: boolean
+  readonly ejected: boolean
+  readonly draining: boolean
+  readonly weight: number
+  readonly activeRequests: number
+  /** Of the tries sent to it; there is no latency per endpoint. */
+  readonly rates: Rates
+}

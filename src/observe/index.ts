@@ -1,0 +1,18 @@
+/**
+ * What people and programs see of the mesh: metrics, the access log, the agent's own log, the status page.
+ * It decides nothing about traffic and opens no ports: the daemon serves what is rendered here.
+ * The daemon and its workers construct these and hand them to the data path as the ports `Meter`, `AccessLog`, `Logger`.
+ * Registries and access logs live on each worker thread; states are merged and rendered on the main thread.
+ * Read `metrics/metric-registry.ts` first, then `access-log/access-log-writer.ts` and `console/status-document.ts`.
+ */
+export type { Flow, LiveRates, Rates } from './metrics/rates.ts'
+export type { MetricsState, MetricState } from './metrics/metrics-state.ts'
+export type {
+  AgentStatus,
+  EndpointStatus,
+  RouteStatus,
+  RuleBackendStatus,
+  RuleStatus,
+  ServiceStatus,
+  StatusDocument,
+} from './console/status-document.ts'
