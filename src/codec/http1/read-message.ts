@@ -1,7 +1,7 @@
 import { ChunkedScanner } from './chunked-scanner.ts'
 import { complete, finished, framings, invalid, needMore, running } from './codes.ts'
 import { HeadParser } from './head-parser.ts'
-import { defaultChunkLimits, defaultHeadLimits } from './limits.ts'
+import { defaultChunkLimits, defaultHeadLimits, type ChunkLimits, type HeadLimits } from './limits.ts'
 import type { Http1Problem } from './problems.ts'
 
 /** All that the codec says about one message, as plain data, so that two readings can be compared. */
@@ -16,6 +16,15 @@ export interface Reading {
   readonly trailers: string
 }
 
+export interface ReadOptions {
+  /** Code of the method that a response answers. @default 0 */
+  readonly requestMethod?: number
+  /** @default the product's */
+  readonly headLimits?: HeadLimits
+  /** @default the product's */
+  readonly chunkLimits?: ChunkLimits
+}
+
 const framingNames = Object.keys(framings)
 
 /**
@@ -26,11 +35,11 @@ const framingNames = Object.keys(framings)
 export function readMessage(
   kind: 'request' | 'response',
   pieces: readonly Uint8Array[],
-  requestMethod: number = 0,
+  options: ReadOptions = {},
 ): Reading {
-  const parser = new HeadParser(kind, defaultHeadLimits)
-  parser.requestMethod = requestMethod
-  const scanner = new ChunkedScanner(defaultChunkLimits)
+  const parser = new HeadParser(kind, options.headLimits ?? defaultHeadLimits)
+  parser.requestMethod = options.requestMethod ?? 0
+  const scanner = new ChunkedScanner(options.chunkLimits ?? defaultChunkLimits)
   let held: Uint8Array = new Uint8Array(0)
   let result: number = needMore
   let head: Record<string, unknown> | undefined

@@ -210,9 +210,12 @@ const refused: readonly (readonly [name: string, input: string, problem: Http1Pr
 
 function assertSameUnderSplits(input: string, method: number): void {
   const bytes = Buffer.from(input, 'latin1')
-  const whole = readMessage('response', [bytes], method)
+  const whole = readMessage('response', [bytes], { requestMethod: method })
   for (let cut = 0; cut <= bytes.length; cut++) {
-    assert.deepEqual(readMessage('response', [bytes.subarray(0, cut), bytes.subarray(cut)], method), whole)
+    assert.deepEqual(
+      readMessage('response', [bytes.subarray(0, cut), bytes.subarray(cut)], { requestMethod: method }),
+      whole,
+    )
   }
   assert.deepEqual(
     readMessage(
@@ -228,7 +231,7 @@ suite('responses', () => {
   for (const { name, input, method, ...expected } of accepted) {
     test(`${name} is accepted`, () => {
       const wire = `HTTP/1.1 ${input}\r\n\r\n`
-      const { head, problem } = readMessage('response', [Buffer.from(wire, 'latin1')], method)
+      const { head, problem } = readMessage('response', [Buffer.from(wire, 'latin1')], { requestMethod: method ?? 0 })
       assert.equal(problem, undefined)
       assert.ok(head !== undefined)
       const { status, reason, framing, contentLength, keepAlive, upgrade, length } = head
@@ -241,7 +244,10 @@ suite('responses', () => {
   }
   for (const [name, input, problem, method] of refused) {
     test(`${name} is refused as ${problem}`, () => {
-      assert.equal(readMessage('response', [Buffer.from(input, 'latin1')], method).problem, problem)
+      assert.equal(
+        readMessage('response', [Buffer.from(input, 'latin1')], { requestMethod: method ?? 0 }).problem,
+        problem,
+      )
       assertSameUnderSplits(input, method ?? 0)
     })
   }
