@@ -24,7 +24,8 @@ function bytesOf(input: string): Buffer {
 type Field = readonly [name: string, value: string]
 
 function fieldsOf(reading: Reading): Field[] {
-  return (reading.head?.['fields'] as Field[]).map(([name, value]) => [name, value])
+  const fields = (reading.head?.['fields'] ?? []) as Field[]
+  return fields.map(([name, value]) => [name, value])
 }
 
 /** Writes an accepted message anew from what was understood of it. */
@@ -162,9 +163,9 @@ suite('a node:http server behind the codec', () => {
     function* mutants(): Generator<string> {
       for (let round = 0; round < iterations; round++) yield generateRequest(dice)
     }
-    const counts = await compareAll(mutants(), 400)
+    const counts = await compareAll(mutants(), Math.max(400, iterations / 10))
     t.diagnostic(JSON.stringify(counts))
-    assert.ok(Number(counts['same']) > Math.min(400, iterations / 40))
+    assert.ok(Number(counts['same']) >= Math.min(400, iterations / 40))
   })
 
   test('would have read some of what the codec refuses', async () => {

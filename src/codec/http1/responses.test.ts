@@ -221,7 +221,7 @@ function assertSameUnderSplits(input: string, method: number): void {
     readMessage(
       'response',
       Array.from(bytes, byte => Uint8Array.of(byte)),
-      method,
+      { requestMethod: method },
     ),
     whole,
   )
