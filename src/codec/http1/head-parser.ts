@@ -275,14 +275,20 @@ export class HeadParser extends Head {
       }
       if (position === lineStop) return this.#pauseLine(valueLf, start, lineStart, position)
       if (bytes[position] !== lf) return this.refuse('bare-cr', position - start)
-      let valueEnd = position - 1
-      const valueStart = start + (fields[offset + 2] as number)
-      while (valueEnd > valueStart && (bytes[valueEnd - 1] === space || bytes[valueEnd - 1] === htab)) valueEnd--
-      fields[offset + 3] = valueEnd - start
-      this.addField(bytes, start)
+      this.#endField(bytes, start, position - 1)
       position++
       state = fieldLine
     }
+  }
+
+  /** Cuts the whitespace off the end of a value, and takes note of the field. */
+  #endField(bytes: Buffer, start: number, lineEnd: number): void {
+    const offset = this.fieldCount * 4
+    const valueStart = start + (this.fields[offset + 2] as number)
+    let valueEnd = lineEnd
+    while (valueEnd > valueStart && (bytes[valueEnd - 1] === space || bytes[valueEnd - 1] === htab)) valueEnd--
+    this.fields[offset + 3] = valueEnd - start
+    this.addField(bytes, start)
   }
 
   /** Out of bytes in a field line: either more are to come, or the line is too long. */

@@ -99,6 +99,8 @@ export const malformedBodies: readonly Row[] = [
     chunked(`5\r\nhello\r\n0\r\n${trailer}\r\n\r\n`),
     'forbidden-trailer',
   ]),
+  ['a forbidden trailer after another', chunked('0\r\nX-A: b\r\nHost: b.example\r\n\r\n'), 'forbidden-trailer'],
+  ['a forbidden trailer after an extension', chunked('0;abc=d\r\nHost: b.example\r\n\r\n'), 'forbidden-trailer'],
   [
     'too many trailers',
     chunked(`0\r\n${'X-A: b\r\n'.repeat(defaultChunkLimits.trailerCount + 1)}\r\n`),

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import { malformedRequests } from './malformed.ts'
+import { http1Problems } from './problems.ts'
 import { readMessage, type Reading } from './read-message.ts'
 import { wellFormedRequests } from './well-formed.ts'
 
@@ -33,6 +34,14 @@ suite('malformed requests', () => {
     assert.ok(malformedRequests.length >= 170)
     assert.equal(new Set(malformedRequests.map(each => each.name)).size, malformedRequests.length)
     assert.equal(new Set(malformedRequests.map(each => each.input)).size, malformedRequests.length)
+  })
+  test('cover every problem that a request can have', () => {
+    const responsesOnly: readonly string[] = ['invalid-status', 'invalid-reason']
+    const covered = new Set<string>(malformedRequests.map(each => each.problem))
+    assert.deepEqual(
+      Object.keys(http1Problems).filter(problem => !covered.has(problem)),
+      responsesOnly,
+    )
   })
   for (const { name, input, problem, status, part } of malformedRequests) {
     test(`${name} is refused as ${problem}`, () => {
