@@ -42,7 +42,7 @@ test('HealthOverlay returns the snapshot itself while all endpoints are healthy 
 test('HealthOverlay replaces only the backend whose health changed', () => {
   const overlay = new HealthOverlay()
   const sick = new Set<string>()
-  const apply = () => overlay.apply(snapshot, (key, id) => !sick.has(`${key} ${id}`))
+  const apply = () => overlay.apply(snapshot, ({ key }, id) => !sick.has(`${key} ${id}`))
   const before = apply()
   sick.add('shop/a:80 127.0.0.1:2')
   const after = apply()

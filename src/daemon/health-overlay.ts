@@ -1,7 +1,7 @@
 import type { Backend, BackendKey, MeshSnapshot } from '../model/index.ts'
 
 /** Undefined for an endpoint without an active check. */
-export type IsHealthy = (backend: BackendKey, endpoint: string) => boolean | undefined
+export type IsHealthy = (backend: Backend, endpoint: string) => boolean | undefined
 
 /**
  * Puts the answers of active health checks into the endpoints of a snapshot. A
@@ -24,11 +24,7 @@ export class HealthOverlay {
   }
 
   #overlay(source: Backend, isHealthy: IsHealthy): Backend {
-    if (source.settings.healthCheck === undefined) {
-      this.#last.delete(source.key)
-      return source
-    }
-    const states = source.endpoints.map(({ id, healthy }) => healthy && (isHealthy(source.key, id) ?? true))
+    const states = source.endpoints.map(({ id, healthy }) => healthy && (isHealthy(source, id) ?? true))
     const last = this.#last.get(source.key)
     if (last?.source === source && last.overlaid.endpoints.every(({ healthy }, at) => healthy === states[at])) {
       return last.overlaid

@@ -1,0 +1,97 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { defaultBackendSettings, emptySnapshot } from '../model/index.ts'
+import type { Backend, HealthCheck, MeshSnapshot, Workload } from '../model/index.ts'
+import { MeshHealth } from './mesh-health.ts'
+import type { Checker } from './mesh-health.ts'
+
+const check: HealthCheck = { kind: 'TCP', intervalMs: 1, timeoutMs: 1, healthyThreshold: 1, unhealthyThreshold: 1 }
+
+class FakeChecker implements Checker {
+  readonly answers = new Map<string, boolean>()
+  backends: Backend[] = []
+  update(backends: Iterable<Backend>): void {
+    this.backends = [...backends]
+  }
+  isHealthy(backend: string, endpoint: string): boolean | undefined {
+    return this.answers.get(`${backend} ${endpoint}`)
+  }
+}
+
+function snapshotWith(healthCheck: HealthCheck | undefined): MeshSnapshot {
+  const backend: Backend = {
+    key: 'shop/a:80',
+    namespace: 'shop',
+    service: 'a',
+    port: 80,
+    portName: '',
+    protocol: 'http1',
+    endpoints: [
+      {
+        id: '127.0.0.1:9001',
+        address: '127.0.0.1',
+        port: 9001,
+        weight: 1,
+        zone: '',
+        workload: 'a-1',
+        healthy: true,
+        draining: false,
+      },
+    ],
+    settings: { ...defaultBackendSettings, healthCheck },
+  }
+  return { ...emptySnapshot, backends: new Map([[backend.key, backend]]) }
+}
+
+function workloadWith(healthCheck: HealthCheck | undefined): Workload {
+  return {
+    key: 'shop/a-1',
+    namespace: 'shop',
+    name: 'a-1',
+    labels: {},
+    service: 'a',
+    address: '127.0.0.1',
+    port: 9001,
+    process: undefined,
+    healthCheck,
+  }
+}
+
+const cases: readonly {
+  name: string
+  backend: boolean | undefined
+  workload: boolean | undefined
+  healthy: boolean
+}[] = [
+  { name: 'no check', backend: undefined, workload: undefined, healthy: true },
+  { name: 'a good backend check', backend: true, workload: undefined, healthy: true },
+  { name: 'a bad backend check', backend: false, workload: undefined, healthy: false },
+  { name: 'a good workload check', backend: undefined, workload: true, healthy: true },
+  { name: 'a bad workload check', backend: undefined, workload: false, healthy: false },
+  { name: 'only the backend check good', backend: true, workload: false, healthy: false },
+  { name: 'only the workload check good', backend: false, workload: true, healthy: false },
+  { name: 'both good', backend: true, workload: true, healthy: true },
+]
+
+for (const { name, backend, workload, healthy } of cases) {
+  test(`MeshHealth calls an endpoint with ${name} ${healthy ? 'healthy' : 'unhealthy'}`, () => {
+    const checker = new FakeChecker()
+    if (backend !== undefined) checker.answers.set('shop/a:80 127.0.0.1:9001', backend)
+    if (workload !== undefined) checker.answers.set('Workload shop/a-1 127.0.0.1:9001', workload)
+    const health = new MeshHealth(checker)
+    const snapshot = snapshotWith(backend === undefined ? undefined : check)
+    health.update(snapshot, [workloadWith(workload === undefined ? undefined : check)])
+    assert.equal(health.apply(snapshot).backends.get('shop/a:80')?.endpoints[0]?.healthy, healthy)
+  })
+}
+
+test('MeshHealth hands the checker the same backend for an unchanged Workload', () => {
+  const checker = new FakeChecker()
+  const health = new MeshHealth(checker)
+  const workload = workloadWith(check)
+  health.update(emptySnapshot, [workload])
+  const [first] = checker.backends
+  health.update(emptySnapshot, [workload])
+  assert.equal(first?.key, 'Workload shop/a-1')
+  assert.equal(checker.backends[0], first)
+})
