@@ -445,7 +445,7 @@ export interface LoadBalancingSpec {
   readonly hash?: HashSpec
   /** RingHash. @default 1024 */
   readonly minRingSize: number
-  /** Maglev; a prime. @default 65537 */
+  /** Maglev; raised to the next prime. @default 65537 */
   readonly tableSize: number
   /** @default '0s' */
   readonly slowStart: Duration
