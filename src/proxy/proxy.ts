@@ -72,10 +72,7 @@ export class Proxy implements AsyncDisposable {
     const failures = new Map<string, string>()
     for (const [id, runtime] of this.#listeners) {
       const listener = snapshot.listeners.get(id)
-      if (listener !== undefined && (listener.protocol === 'HTTPS') === (runtime.scheme === 'https')) {
-        runtime.update(listener)
-        continue
-      }
+      if (listener !== undefined && runtime.update(listener)) continue
       this.#listeners.delete(id)
       this.#closing.add(runtime)
       runtime.close()

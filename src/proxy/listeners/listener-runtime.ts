@@ -65,9 +65,14 @@ export class ListenerRuntime {
     this.#server = server
   }
 
-  /** A newer version of the same address: certificates may have changed. */
-  update(listener: Listener): void {
+  /**
+   * Takes a newer version of the same address: certificates may have changed.
+   * @returns false when it has changed its nature and must be opened anew
+   */
+  update(listener: Listener): boolean {
+    if (listener.kind !== this.kind || listener.protocol !== this.#listener.protocol) return false
     this.#listener = listener
+    return true
   }
 
   #accept(socket: net.Socket, isTls: boolean): void {

@@ -271,8 +271,12 @@ export class Tries implements UpstreamOwner {
     if (!this.#holdsRetry) this.#holdsRetry = plan.backend.breaker?.tryAcquire('retry') === true
     this.retries++
     plan.backend.metrics.retries.value++
-    if (afterMs > 0) this.#runtime.timers.add(this.#pauseTimer, afterMs)
-    else this.#try()
+    if (afterMs > 0) {
+      this.#runtime.timers.add(this.#pauseTimer, afterMs)
+      return
+    }
+    this.#try()
+    this.#runtime.out.flush()
   }
 
   onInterim(_upstream: Upstream, head: HeadParser, bytes: Buffer, start: number): void {

@@ -127,6 +127,7 @@ export class BackendRuntime {
       this.#waiting.shift()
       this.#breaker?.release('pending')
       waiter.owner.onUpstreamReady(upstream)
+      this.#runtime.out.flush()
       return
     }
     upstream.idleUntilMs = this.#runtime.clock.nowMs() + idleMs
