@@ -85,6 +85,11 @@ export const metrics: Readonly<Record<string, MetricDefinition>> = {
     help: 'Access log lines dropped because the log could not keep up.',
     labels: [],
   },
+  heddle_metrics_overflow_total: {
+    type: 'counter',
+    help: 'Series that were counted under the label value "other", since their metric has as many as it may.',
+    labels: ['metric'],
+  },
   heddle_config_version: { type: 'gauge', help: 'Version of the configuration in force.', labels: [] },
   heddle_config_problems: {
     type: 'gauge',
@@ -109,4 +114,6 @@ export const metrics: Readonly<Record<string, MetricDefinition>> = {
     labels: [],
   },
   process_resident_memory_bytes: { type: 'gauge', help: 'Resident memory of the agent.', labels: [] },
+  process_open_fds: { type: 'gauge', help: 'Open file descriptors of the agent.', labels: [] },
+  process_start_time_seconds: { type: 'gauge', help: 'When the agent started, in seconds since 1970.', labels: [] },
 }

@@ -5,8 +5,16 @@
  * Registries and access logs live on each worker thread; states are merged and rendered on the main thread.
  * Read `metrics/metric-registry.ts` first, then `access-log/access-log-writer.ts` and `console/status-document.ts`.
  */
+export { MetricRegistry } from './metrics/metric-registry.ts'
+export type { MetricRegistryOptions } from './metrics/metric-registry.ts'
+export { mergeStates, MetricsAggregator, retainSeries } from './metrics/merge.ts'
+export type { MetricsState, MetricState, SeriesPredicate } from './metrics/metrics-state.ts'
+export { prometheusContentType, renderPrometheus } from './metrics/prometheus.ts'
+export { ProcessMetrics } from './metrics/process-metrics.ts'
+export type { ProcessUsage } from './metrics/process-metrics.ts'
+export { noRates, summarize } from './metrics/rates.ts'
 export type { Flow, LiveRates, Rates } from './metrics/rates.ts'
-export type { MetricsState, MetricState } from './metrics/metrics-state.ts'
+export { RateWindow } from './metrics/rate-window.ts'
 export type {
   AgentStatus,
   EndpointStatus,

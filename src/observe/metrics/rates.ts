@@ -1,3 +1,8 @@
+import { quantileOf } from './buckets.ts'
+import { addDeltas, forEachDelta, requestBounds } from './request-deltas.ts'
+import type { RequestDelta } from './request-deltas.ts'
+import type { MetricsState } from './metrics-state.ts'
+
 /** How much and how fast, over the last few seconds. */
 export interface Rates {
   readonly requestsPerSecond: number
@@ -19,4 +24,42 @@ export interface Flow extends Rates {
   readonly virtualHost: string
   readonly route: string
   readonly backend: string
+}
+
+/** What nobody asked for. */
+export const noRates: LiveRates = { requestsPerSecond: 0, errorRatio: 0, p50: null, p90: null, p99: null, recent: [] }
+
+/** Rates between two states that were taken `seconds` apart; only of series with requests in between. */
+export function summarize(previous: MetricsState, current: MetricsState, seconds: number): Flow[] {
+  const totals = new Map<string, RequestDelta>()
+  forEachDelta(previous, current, (key, delta) => totals.set(key, delta))
+  return Array.from(totals.values(), delta => ({ ...namesOf(delta), ...ratesOf(delta, seconds) }))
+}
+
+/** @param seconds over which the requests were counted; 0 gives no rates */
+export function ratesOf(delta: RequestDelta, seconds: number): Rates {
+  const answered = delta.requests
+  return {
+    requestsPerSecond: seconds > 0 ? answered / seconds : 0,
+    errorRatio: answered > 0 ? Math.min(1, delta.errors / answered) : 0,
+    p50: quantileOf(0.5, requestBounds, delta.buckets),
+    p90: quantileOf(0.9, requestBounds, delta.buckets),
+    p99: quantileOf(0.99, requestBounds, delta.buckets),
+  }
+}
+
+export function namesOf(delta: { readonly labels: readonly string[] }): {
+  virtualHost: string
+  route: string
+  backend: string
+} {
+  const [virtualHost = '', route = '', backend = ''] = delta.labels
+  return { virtualHost, route, backend }
+}
+
+/** Several series as one. */
+export function sumDeltas(deltas: Iterable<RequestDelta>): RequestDelta {
+  const sum: RequestDelta = { labels: [], requests: 0, errors: 0, buckets: new Float64Array(requestBounds.length + 1) }
+  for (const delta of deltas) addDeltas(sum, delta)
+  return sum
 }
