@@ -49,7 +49,7 @@ export class ProxyRuntime {
   readonly view: RequestView = new RequestView()
   readonly timers: TimerWheel
   readonly record: AccessRecord = newAccessRecord()
-  table: RouteTable<CompiledRule> = RouteTable.empty<CompiledRule>()
+  table: RouteTable<CompiledRule> = RouteTable.empty as RouteTable<CompiledRule>
   /** No new requests on kept-alive connections: every response says `Connection: close`. */
   isDraining = false
   /** Milliseconds to add to the clock's monotonic time to get wall time; fixed at start so that a request costs one clock call. */

@@ -1,5 +1,7 @@
 import type { Counter, Histogram, Meter } from '../../core/index.ts'
 import type { CorsPolicy, Filter, HeaderEdits, HttpRoute, RouteRule, WeightedBackend } from '../../model/index.ts'
+import { chooseWeighted, weightTable } from '../routing/choose-weighted.ts'
+import type { WeightTable } from '../routing/choose-weighted.ts'
 import { statusClasses } from '../upstream/backend-runtime.ts'
 import type { BackendRuntime } from '../upstream/backend-runtime.ts'
 import { EditPlan } from './header-edits.ts'
@@ -22,8 +24,6 @@ export class CompiledRule {
   readonly virtualHost: string
   /** The only backend with a share, which most rules have; undefined when a choice must be made. */
   readonly single: CompiledBackend | undefined
-  readonly backends: readonly CompiledBackend[]
-  readonly totalWeight: number
   readonly redirect: RedirectFilter | undefined
   readonly cors: CorsPolicy | undefined
   /** Whether a filter may answer instead of a backend, or adds to every answer: one comparison for the many rules without. */
@@ -31,6 +31,7 @@ export class CompiledRule {
   readonly mirrors: readonly CompiledMirror[]
   /** For answers of our own, which no backend gave. */
   readonly series: RouteSeries
+  readonly #weights: WeightTable<CompiledBackend>
 
   constructor(context: RuleContext, route: HttpRoute, rule: RouteRule, virtualHost: string) {
     this.rule = rule
@@ -40,23 +41,18 @@ export class CompiledRule {
     this.redirect = rule.filters.find(filter => filter.kind === 'redirect')
     this.cors = rule.filters.find(filter => filter.kind === 'cors')
     this.hasFilterAnswer = this.redirect !== undefined || this.cors !== undefined || rule.failure !== undefined
-    const usable = rule.backends.filter(backend => backend.weight > 0)
-    this.backends = usable.map(backend => new CompiledBackend(context, this.routeName, rule, backend, virtualHost))
-    this.totalWeight = usable.reduce((sum, backend) => sum + backend.weight, 0)
-    this.single = this.backends.length === 1 ? this.backends[0] : undefined
+    const backends = rule.backends.map(
+      backend => new CompiledBackend(context, this.routeName, rule, backend, virtualHost),
+    )
+    this.#weights = weightTable(backends)
+    this.single = this.#weights.members.length === 1 ? this.#weights.members[0] : undefined
     this.mirrors = mirrorsOf(context, rule.filters)
     this.series = new RouteSeries(context.meter, virtualHost, this.routeName, '')
   }
 
   /** By weight; undefined when no backend has any. */
   choose(random01: number): CompiledBackend | undefined {
-    if (this.single !== undefined) return this.single
-    let left = random01 * this.totalWeight
-    for (const backend of this.backends) {
-      left -= backend.weight
-      if (left < 0) return backend
-    }
-    return this.backends[this.backends.length - 1]
+    return this.single ?? chooseWeighted(this.#weights, random01)
   }
 }
 

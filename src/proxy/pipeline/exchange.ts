@@ -10,7 +10,7 @@ import type { Upstream } from '../upstream/upstream.ts'
 import { Affinity } from './affinity.ts'
 import type { CompiledBackend, CompiledRule } from './compiled-rule.ts'
 import type { Downstream } from './downstream.ts'
-import { answerByFilter, corsLines } from './filter-answers.ts'
+import { applyRuleFilters, redirect } from './filter-answers.ts'
 import type { FilterAnswer, FilterRequest } from './filter-answers.ts'
 import { copyKeptFields, copyStatusLine } from './head-writer.ts'
 import { Mirrors } from './mirror.ts'
@@ -196,12 +196,12 @@ export class Exchange implements TriesListener {
     this.#rule = rule
     const { view } = this.#runtime
     if (rule.hasFilterAnswer) {
-      const answer = answerByFilter(rule, rule.redirect, this.#filterRequest(decision.matchedPrefix))
-      if (answer !== undefined) {
-        this.#replyByFilter(answer)
+      const outcome = applyRuleFilters(rule, this.#filterRequest(decision.matchedPrefix))
+      if (typeof outcome !== 'string') {
+        this.#replyByFilter(outcome)
         return
       }
-      if (rule.cors !== undefined) this.#answerLines += corsLines(rule.cors, view.header('origin'), view)
+      this.#answerLines = outcome
     }
     const backend = rule.choose(Math.random())
     if (backend === undefined) {
@@ -214,15 +214,18 @@ export class Exchange implements TriesListener {
       return
     }
     if (backend.redirect !== undefined) {
-      const answer = answerByFilter(rule, backend.redirect, this.#filterRequest(decision.matchedPrefix))
-      if (answer !== undefined) {
-        this.#replyByFilter(answer)
-        return
-      }
+      this.#replyByFilter(redirect(backend.redirect, this.#filterRequest(decision.matchedPrefix), ''))
+      return
     }
     const source = { head, bytes, start, isPathPlain: this.#isPathPlain }
     writeRequestHead(this.#downstream.requestHeadInput(view, this.#rawHost, backend, decision, source), this.#head)
-    this.#answerLines += this.#affinity.choose(rule.rule.session, backend.target, view, this.#downstream.clientAddress)
+    this.#answerLines += this.#affinity.begin(
+      rule.rule.session,
+      backend.target,
+      view,
+      () => this.#downstream.clientAddress,
+      this.#startMs + this.#runtime.wallOffsetMs,
+    )
     this.#mirrors = Mirrors.sample(this.#runtime, rule, backend, this.#head, head.method)
     const { requestTimeoutMs, backendRequestTimeoutMs, retry } = rule.rule
     if (requestTimeoutMs > 0) this.#runtime.timers.add(this.#requestTimer, requestTimeoutMs)
@@ -328,6 +331,11 @@ export class Exchange implements TriesListener {
     this.#status = head.status
     // A client that is still sending its request can't be kept: its bytes would be taken for the next request.
     if (!this.#isRequestDone || this.#downstream.mustClose) this.#closeAfter = true
+    if (this.#rule?.rule.session !== undefined) {
+      const nowMs = this.#runtime.clock.nowMs() + this.#runtime.wallOffsetMs
+      const secure = this.#downstream.listener.scheme === 'https'
+      this.#answerLines += this.#affinity.answerLines(this.#tries.endpoint, { secure, nowMs })
+    }
     const lines = this.#answerFraming(head) + this.#connectionLine() + this.#answerLines
     const edits = this.#backend?.responseEdits
     const all = edits === undefined || edits.isEmpty ? lines : lines + edits.apply(head)

@@ -1,5 +1,6 @@
 import type { EndpointState } from '../balancing/endpoint-state.ts'
 import { WheelTimer } from '../resilience/timer-wheel.ts'
+import { isMirrored } from '../routing/choose-weighted.ts'
 import type { ProxyRuntime } from '../runtime.ts'
 import type { BackendRuntime } from '../upstream/backend-runtime.ts'
 import type { Upstream, UpstreamOwner } from '../upstream/upstream.ts'
@@ -59,7 +60,7 @@ export class Mirrors {
 
 function draw(mirrors: readonly CompiledMirror[]): BackendRuntime[] {
   return mirrors
-    .filter(mirror => mirror.fraction >= 1 || Math.random() < mirror.fraction)
+    .filter(mirror => isMirrored(mirror.fraction, Math.random()))
     .map(mirror => mirror.target)
 }
 

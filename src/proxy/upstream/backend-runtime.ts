@@ -7,6 +7,7 @@ import type { PickContext } from '../balancing/balancer.ts'
 import type { EndpointState } from '../balancing/endpoint-state.ts'
 import { CircuitBreaker } from '../resilience/circuit-breaker.ts'
 import { judgeOutcome } from '../resilience/outlier.ts'
+import { sessionTag } from '../routing/session.ts'
 import type { ProxyRuntime } from '../runtime.ts'
 import { EndpointPool } from './endpoint-pool.ts'
 import { Upstream } from './upstream.ts'
@@ -41,6 +42,9 @@ export class BackendRuntime {
   #balancer: Balancer | undefined = undefined
   #breaker: CircuitBreaker | undefined = undefined
   readonly #waiting: Waiter[] = []
+  /** The membership that `#byTag` was made for. */
+  #tagged: readonly EndpointState[] | undefined = undefined
+  #byTag = new Map<string, EndpointState>()
 
   constructor(runtime: ProxyRuntime, key: BackendKey) {
     this.#runtime = runtime
@@ -87,6 +91,17 @@ export class BackendRuntime {
       return
     }
     for (const gone of this.#balancer.update(backend, nowMs)) gone.pool?.[Symbol.dispose]()
+  }
+
+  /** The endpoint that a session names by its tag. Costs a hash per endpoint, once per membership. */
+  endpointByTag(tag: string): EndpointState | undefined {
+    const states = this.#balancer?.states
+    if (states === undefined) return undefined
+    if (this.#tagged !== states) {
+      this.#tagged = states
+      this.#byTag = new Map(states.map(state => [sessionTag(this.key, state.id), state]))
+    }
+    return this.#byTag.get(tag)
   }
 
   pick(context: PickContext): EndpointState | undefined {
