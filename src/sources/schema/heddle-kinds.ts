@@ -44,13 +44,6 @@ const rangeOrder: Rule<NonNullable<HealthCheckSpec['http']>> = {
   },
 }
 
-const timeoutWithinInterval: Rule<HealthCheckSpec> = {
-  reads: ['interval', 'timeout'],
-  check({ interval, timeout }, reading) {
-    if (durationMs(timeout) > durationMs(interval)) reading.error(`is longer than the interval, ${interval}`, 'timeout')
-  },
-}
-
 const healthCheck: Shape<HealthCheckSpec> = object<HealthCheckSpec>(
   {
     http: optional(
@@ -74,7 +67,7 @@ const healthCheck: Shape<HealthCheckSpec> = object<HealthCheckSpec>(
     healthyThreshold: byDefault(integer(1, 100), 1),
     unhealthyThreshold: byDefault(integer(1, 100), 3),
   },
-  { rules: [exactlyOne('http', 'tcp'), timeoutWithinInterval] },
+  { rules: [exactlyOne('http', 'tcp')] },
 )
 
 /** RFC 6265 asks for a token. */
