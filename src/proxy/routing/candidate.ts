@@ -1,0 +1,130 @@
+import type { HttpRoute, PathMatch, RouteMatch, RouteRule, ValueMatch } from '../../model/index.ts'
+import { normalizePath } from './normalize-path.ts'
+import { queryValue } from './query.ts'
+import type { RouteRequest } from './request.ts'
+import { compileRegex, testRegex } from './value-regex.ts'
+
+/** What matching answers: one frozen value per match, made when the route is compiled. */
+export interface RouteDecision<T> {
+  /** What the engine compiled for this route, rule and virtual host. */
+  readonly target: T
+  readonly route: HttpRoute
+  readonly rule: RouteRule
+  readonly match: RouteMatch
+  /** For a prefix match its normal form without final slash (so empty for `/`); empty for other matches. */
+  readonly matchedPrefix: string
+}
+
+/** One match of one rule, ready to be tested. Where it is filed has decided on hostname and literal path already. */
+export interface Candidate<T> {
+  readonly decision: RouteDecision<T>
+  /** With the value in normal form. */
+  readonly path: PathMatch
+  readonly pathRegex: RegExp | undefined
+  readonly method: string | undefined
+  readonly headers: readonly ValueTest[]
+  readonly query: readonly ValueTest[]
+  /** Position of the match in its rule. */
+  readonly position: number
+}
+
+export interface ValueTest {
+  readonly name: string
+  readonly value: string
+  readonly regex: RegExp | undefined
+}
+
+export function compileMatch<T>(
+  target: T,
+  route: HttpRoute,
+  rule: RouteRule,
+  match: RouteMatch,
+  position: number,
+): Candidate<T> {
+  const path = normalPathMatch(match.path)
+  return {
+    decision: Object.freeze({
+      target,
+      route,
+      rule,
+      match,
+      matchedPrefix: path.kind === 'prefix' ? path.value : '',
+    }),
+    path,
+    pathRegex: path.kind === 'regex' ? compileRegex(path.value) : undefined,
+    method: match.method,
+    headers: valueTests(match.headers, name => name.toLowerCase()),
+    query: valueTests(match.query, name => name),
+    position,
+  }
+}
+
+/** Rules are compared in the form in which requests are: `/%7Euser` and `/~user` are one path. */
+export function normalPathMatch(path: PathMatch): PathMatch {
+  if (path.kind === 'regex') return path
+  const normal = normalizePath(path.value)
+  const value = normal.kind === 'ok' ? normal.path : path.value
+  if (path.kind === 'exact') return { kind: 'exact', value }
+  return { kind: 'prefix', value: value.endsWith('/') ? value.slice(0, -1) : value }
+}
+
+/** Of several entries for one name only the first counts (Gateway API, HTTPRouteMatch). */
+function valueTests(matches: readonly ValueMatch[], keyOf: (name: string) => string): readonly ValueTest[] {
+  const tests = new Map<string, ValueTest>()
+  for (const { kind, name, value } of matches) {
+    const key = keyOf(name)
+    if (tests.has(key)) continue
+    tests.set(key, { name: key, value, regex: kind === 'regex' ? compileRegex(value) : undefined })
+  }
+  return [...tests.values()]
+}
+
+/** Everything but hostname and literal path. */
+export function fits<T>(candidate: Candidate<T>, request: RouteRequest): boolean {
+  if (candidate.method !== undefined && candidate.method !== request.method) return false
+  if (candidate.pathRegex !== undefined && !testRegex(candidate.pathRegex, request.path)) return false
+  for (const test of candidate.headers) if (!fitsValue(test, request.header(test.name))) return false
+  for (const test of candidate.query) if (!fitsValue(test, queryValue(request.query, test.name))) return false
+  return true
+}
+
+export function fitsValue(test: ValueTest, value: string | undefined): boolean {
+  if (value === undefined) return false
+  return test.regex === undefined ? test.value === value : testRegex(test.regex, value)
+}
+
+/**
+ * The order of two candidates whose hostname and literal path are the same:
+ * negative when `a` goes first. Gateway API, HTTPRouteRule: a method, more
+ * headers, more query parameters, the older route, `namespace/name`, the first
+ * rule, the first match.
+ *
+ * Where regular expressions stand is left to implementations. Ours come between
+ * exact paths and prefixes, as in Envoy Gateway: after the prefixes, as in
+ * Istio, one route for `/` would keep every expression of the host from ever
+ * being asked. Among themselves the longer pattern goes first.
+ */
+export function compareCandidates<T>(a: Candidate<T>, b: Candidate<T>): number {
+  if (a.pathRegex !== undefined && b.pathRegex !== undefined) {
+    const longer = b.path.value.length - a.path.value.length
+    if (longer !== 0) return longer
+  }
+  if ((a.method === undefined) !== (b.method === undefined)) return a.method === undefined ? 1 : -1
+  if (a.headers.length !== b.headers.length) return b.headers.length - a.headers.length
+  if (a.query.length !== b.query.length) return b.query.length - a.query.length
+  const { route, rule } = a.decision
+  const other = b.decision
+  if (route !== other.route) {
+    if (route.createdMs !== other.route.createdMs) return route.createdMs - other.route.createdMs
+    const named = compareText(`${route.namespace}/${route.name}`, `${other.route.namespace}/${other.route.name}`)
+    if (named !== 0) return named
+    const keyed = compareText(route.key, other.route.key)
+    if (keyed !== 0) return keyed
+  }
+  return rule.index - other.rule.index || a.position - b.position
+}
+
+/** By code units, the same on every machine. */
+function compareText(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0
+}
