@@ -1,0 +1,71 @@
+import type { BackendTarget } from '../../model/index.ts'
+import type { BackendReference } from '../schema/resource.ts'
+import type { RefReason, RouteDraft } from './route-draft.ts'
+
+/** What an unusable reference answers for its share of the traffic. */
+const invalidStatus = 500
+
+/**
+ * Judges one reference to a backend. In this order, which is also the order of
+ * what an operator has to put right first: the kind, the permission, the
+ * Service, its port, what the port speaks. (A missing permission is told
+ * before, and instead of, whether the Service exists: a route must not learn
+ * that about a namespace that grants it nothing.)
+ */
+export function resolveBackend(draft: RouteDraft, ref: BackendReference, path: string): BackendTarget {
+  const namespace = ref.namespace ?? draft.resource.metadata.namespace
+  const invalid = (reason: RefReason, message: string): BackendTarget => {
+    draft.unresolve(path, reason, message)
+    return { kind: 'invalid', status: invalidStatus, reason, message }
+  }
+  if (ref.group !== '' || ref.kind !== 'Service') {
+    const kind = ref.group === '' ? ref.kind : `${ref.group}/${ref.kind}`
+    return invalid('InvalidKind', `a backend must be a Service, not ${kind}`)
+  }
+  const key = `${namespace}/${ref.name}`
+  if (
+    draft.needsGrants &&
+    namespace !== draft.resource.metadata.namespace &&
+    !isPermitted(draft, namespace, ref.name)
+  ) {
+    return invalid('RefNotPermitted', `Service ${key} is in another namespace, and no ReferenceGrant there admits it`)
+  }
+  const service = draft.facts.service(key)
+  if (service === undefined) {
+    return invalid('BackendNotFound', `no Service ${key}${draft.facts.suggest('Service', key)}`)
+  }
+  if (service.kind === 'external-name') {
+    return invalid('InvalidKind', `Service ${key} is of type ExternalName, which has no endpoints`)
+  }
+  if (ref.port === undefined) {
+    return invalid('BackendNotFound', `port is missing; Service ${key} has ${listPorts(service.ports)}`)
+  }
+  // One number may stand twice, for TCP and for UDP.
+  const numbered = service.ports.filter(candidate => candidate.port === ref.port)
+  const port = numbered.find(candidate => candidate.protocol !== 'udp') ?? numbered[0]
+  if (port === undefined) {
+    return invalid('BackendNotFound', `Service ${key} has no port ${ref.port}, only ${listPorts(service.ports)}`)
+  }
+  if (port.protocol !== 'http1') {
+    return invalid(
+      'UnsupportedProtocol',
+      `port ${port.port} of Service ${key} does not speak HTTP/1.1 (${port.declared})`,
+    )
+  }
+  return { kind: 'backend', key: `${key}:${port.port}` }
+}
+
+function isPermitted(draft: RouteDraft, namespace: string, name: string): boolean {
+  return draft.facts.isGranted(
+    { group: 'gateway.networking.k8s.io', kind: draft.resource.kind, namespace: draft.resource.metadata.namespace },
+    { group: '', kind: 'Service', namespace, name },
+  )
+}
+
+/** `80, 9090 and 9091` */
+export function listPorts(ports: readonly { readonly port: number }[]): string {
+  const numbers = ports.map(port => String(port.port))
+  const last = numbers.pop()
+  if (last === undefined) return 'none'
+  return numbers.length === 0 ? last : `${numbers.join(', ')} and ${last}`
+}

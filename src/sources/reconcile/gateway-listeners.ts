@@ -1,0 +1,205 @@
+import type { Certificate } from '../../model/index.ts'
+import type { GatewayListener, GatewayResource } from '../schema/resource.ts'
+import type { CertificateResolver, SecretTables } from './certificates.ts'
+import { fails, holds, type Verdict } from './conditions.ts'
+import type { ListenerFacts } from './facts.ts'
+import { findConflicts, findOverlap } from './listener-conflicts.ts'
+import type { Finding } from './problems.ts'
+
+export interface RouteKind {
+  readonly group: string
+  readonly kind: string
+}
+
+/** A listener of a Gateway as far as the Gateway alone decides; whether it gets its socket comes later. */
+export interface ListenerDraft {
+  readonly spec: GatewayListener
+  /** `spec.listeners[0]` */
+  readonly path: string
+  readonly facts: ListenerFacts
+  readonly accepted: Verdict
+  readonly resolvedRefs: Verdict
+  readonly conflicted: Verdict
+  readonly overlapping: Verdict | undefined
+  readonly supportedKinds: readonly RouteKind[]
+  readonly certificates: readonly Certificate[]
+  /** Why it can't be served, whatever the sockets say. */
+  readonly obstacle: string | undefined
+}
+
+const routeGroup = 'gateway.networking.k8s.io'
+
+/** What a listener takes without `allowedRoutes.kinds`; protocols that are not here are not supported. */
+const kindsByProtocol: ReadonlyMap<string, readonly RouteKind[]> = new Map([
+  ['HTTP', [{ group: routeGroup, kind: 'HTTPRoute' }]],
+  ['HTTPS', [{ group: routeGroup, kind: 'HTTPRoute' }]],
+])
+
+export function draftListeners(
+  gateway: GatewayResource,
+  resolver: CertificateResolver,
+  tables: SecretTables,
+  findings: Finding[],
+): readonly ListenerDraft[] {
+  const conflicts = findConflicts(gateway.spec.listeners)
+  const credentials = gateway.spec.listeners.map((spec, index) =>
+    spec.protocol === 'HTTPS'
+      ? resolveCertificates(gateway, spec, `spec.listeners[${index}]`, resolver, tables, findings)
+      : noCertificates,
+  )
+  const tlsListeners = gateway.spec.listeners.map((spec, index) => ({
+    name: spec.name,
+    port: spec.port,
+    hostname: spec.hostname?.toLowerCase(),
+    certificateHostnames: credentials[index]?.hostnames ?? [],
+    isTls: spec.protocol === 'HTTPS',
+  }))
+  return gateway.spec.listeners.map((spec, index) => {
+    const path = `spec.listeners[${index}]`
+    const report = (at: string, message: string): void => {
+      findings.push({ resource: gateway, severity: 'error', path: `${path}${at}`, message })
+    }
+    const kinds = judgeKinds(spec, report)
+    const conflict = conflicts.get(index)
+    if (conflict !== undefined) report('', conflict.message)
+    const accepted =
+      conflict === undefined ? judgeAccepted(gateway, spec, report) : fails(conflict.reason, conflict.message)
+    const { certificates, verdict } = credentials[index] ?? noCertificates
+    const tls = tlsListeners[index]
+    const overlap = tls?.isTls
+      ? findOverlap(
+          tls,
+          tlsListeners.filter(other => other.isTls),
+        )
+      : undefined
+    const resolvedRefs = kinds.verdict ?? verdict ?? holds('ResolvedRefs')
+    return {
+      spec,
+      path,
+      facts: listenerFacts(gateway, spec, kinds.supported),
+      accepted,
+      resolvedRefs,
+      conflicted: conflict === undefined ? fails('NoConflicts', '') : holds(conflict.reason, conflict.message),
+      overlapping: overlap === undefined ? undefined : holds(overlap.reason, overlap.message),
+      supportedKinds: kinds.supported,
+      certificates,
+      obstacle: findObstacle(accepted, spec, certificates, kinds.supported, resolvedRefs),
+    }
+  })
+}
+
+/** A listener with one good certificate or one supported kind among bad ones is served with that. */
+function findObstacle(
+  accepted: Verdict,
+  spec: GatewayListener,
+  certificates: readonly Certificate[],
+  kinds: readonly RouteKind[],
+  resolvedRefs: Verdict,
+): string | undefined {
+  if (accepted.status !== 'True') return accepted.message
+  if (kinds.length === 0) return resolvedRefs.message
+  if (spec.protocol === 'HTTPS' && certificates.length === 0) return resolvedRefs.message
+  return undefined
+}
+
+function listenerFacts(
+  gateway: GatewayResource,
+  spec: GatewayListener,
+  supported: readonly RouteKind[],
+): ListenerFacts {
+  const { namespace, name } = gateway.metadata
+  const { from, selector } = spec.allowedRoutes.namespaces
+  return {
+    name: spec.name,
+    virtualHost: `Gateway ${namespace}/${name}/${spec.name}`,
+    port: spec.port,
+    hostname: spec.hostname?.toLowerCase(),
+    from,
+    selector,
+    takesHttpRoutes: supported.some(entry => entry.kind === 'HTTPRoute'),
+  }
+}
+
+type Report = (at: string, message: string) => void
+
+function judgeKinds(
+  { protocol, allowedRoutes }: GatewayListener,
+  report: Report,
+): { readonly supported: readonly RouteKind[]; readonly verdict: Verdict | undefined } {
+  const natural = kindsByProtocol.get(protocol) ?? []
+  const { kinds } = allowedRoutes
+  if (kinds === undefined || kinds.length === 0) return { supported: natural, verdict: undefined }
+  const isSupported = (entry: RouteKind): boolean =>
+    natural.some(known => known.group === entry.group && known.kind === entry.kind)
+  const refused = kinds.findIndex(entry => !isSupported(entry))
+  const supported = kinds.filter(isSupported).map(({ group, kind }) => ({ group, kind }))
+  const wrong = kinds[refused]
+  if (wrong === undefined) return { supported, verdict: undefined }
+  const message = `${wrong.group}/${wrong.kind} can't be attached to a listener of protocol ${protocol}`
+  report(`.allowedRoutes.kinds[${refused}]`, message)
+  return { supported, verdict: fails('InvalidRouteKinds', message) }
+}
+
+function judgeAccepted(gateway: GatewayResource, spec: GatewayListener, report: Report): Verdict {
+  if (!kindsByProtocol.has(spec.protocol)) {
+    const message = `protocol ${spec.protocol} is not supported, only ${[...kindsByProtocol.keys()].join(' and ')}`
+    report('.protocol', message)
+    return fails('UnsupportedProtocol', message)
+  }
+  if (spec.protocol === 'HTTPS' && spec.tls?.mode === 'Passthrough') {
+    const message = 'a listener of protocol HTTPS terminates TLS; its mode must be Terminate'
+    report('.tls.mode', message)
+    return fails('UnsupportedValue', message)
+  }
+  if (spec.protocol === 'HTTPS' && asksForClientCertificates(gateway, spec.port)) {
+    // Served without the check, it would admit whom the Gateway wants kept out.
+    const message = 'client certificates (spec.tls.frontend) are not supported, so the listener is off'
+    report('', message)
+    return fails('UnsupportedValue', message)
+  }
+  return holds('Accepted')
+}
+
+function asksForClientCertificates(gateway: GatewayResource, port: number): boolean {
+  const frontend = gateway.spec.tls?.frontend
+  if (frontend === undefined) return false
+  const own = frontend.perPort?.find(entry => entry.port === port)
+  return (own === undefined ? frontend.default : own.tls).validation !== undefined
+}
+
+interface Credentials {
+  readonly certificates: readonly Certificate[]
+  readonly hostnames: readonly string[]
+  readonly verdict: Verdict | undefined
+}
+
+const noCertificates: Credentials = { certificates: [], hostnames: [], verdict: undefined }
+
+function resolveCertificates(
+  gateway: GatewayResource,
+  spec: GatewayListener,
+  path: string,
+  resolver: CertificateResolver,
+  tables: SecretTables,
+  findings: Finding[],
+): Credentials {
+  const certificates: Certificate[] = []
+  const hostnames: string[] = []
+  let verdict: Verdict | undefined
+  const refuse = (at: string, reason: string, message: string): void => {
+    findings.push({ resource: gateway, severity: 'error', path: `${path}.tls${at}`, message })
+    verdict ??= fails(reason, message)
+  }
+  const refs = spec.tls?.certificateRefs ?? []
+  if (refs.length === 0) refuse('', 'InvalidCertificateRef', 'a listener of protocol HTTPS needs certificateRefs')
+  for (const [index, ref] of refs.entries()) {
+    const resolved = resolver.resolve(gateway, ref, tables)
+    if (resolved.kind === 'invalid') {
+      refuse(`.certificateRefs[${index}]`, resolved.reason, resolved.message)
+      continue
+    }
+    certificates.push(resolved.certificate)
+    hostnames.push(...resolved.hostnames)
+  }
+  return { certificates, hostnames, verdict }
+}

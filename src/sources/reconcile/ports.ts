@@ -1,0 +1,54 @@
+import type { BackendPolicySpec, ServicePort, ServiceResource } from '../schema/resource.ts'
+import type { PortProtocol, ServiceFacts, ServicePortFacts } from './facts.ts'
+
+/** `appProtocol` in lower case, by what it means to the proxy; whatever is not here is opaque TCP. */
+const appProtocols: ReadonlyMap<string, PortProtocol> = new Map([
+  ['http', 'http1'],
+  ['http/1.1', 'http1'],
+  ['kubernetes.io/ws', 'http1'],
+  ['kubernetes.io/h2c', 'h2c'],
+  ['h2c', 'h2c'],
+  ['http2', 'h2c'],
+  ['grpc', 'h2c'],
+  ['https', 'tls'],
+  ['tls', 'tls'],
+  ['kubernetes.io/wss', 'tls'],
+])
+
+const policyProtocols: Readonly<Record<NonNullable<BackendPolicySpec['protocol']>, PortProtocol>> = {
+  HTTP1: 'http1',
+  H2C: 'h2c',
+  TCP: 'tcp',
+}
+
+/** What a Service is to routes. A port speaks what a BackendPolicy says, else its `appProtocol`, else HTTP. */
+export function serviceFacts(
+  service: ServiceResource,
+  policyFor: (portName: string) => BackendPolicySpec | undefined,
+): ServiceFacts {
+  const { namespace, name } = service.metadata
+  const { type, clusterIP, ports } = service.spec
+  const hasAddress = clusterIP !== 'None'
+  return {
+    key: `${namespace}/${name}`,
+    namespace,
+    name,
+    kind: type === 'ExternalName' ? 'external-name' : hasAddress ? 'cluster-ip' : 'headless',
+    ports: ports.map(port => portFacts(port, policyFor(port.name ?? '')?.protocol)),
+  }
+}
+
+function portFacts(port: ServicePort, policy: BackendPolicySpec['protocol']): ServicePortFacts {
+  const name = port.name ?? ''
+  if (port.protocol !== 'TCP') {
+    return { name, port: port.port, protocol: 'udp', declared: `protocol ${port.protocol}` }
+  }
+  if (policy !== undefined) {
+    return { name, port: port.port, protocol: policyProtocols[policy], declared: `BackendPolicy protocol ${policy}` }
+  }
+  if (port.appProtocol === undefined) {
+    return { name, port: port.port, protocol: 'http1', declared: 'no appProtocol' }
+  }
+  const protocol = appProtocols.get(port.appProtocol.toLowerCase()) ?? 'tcp'
+  return { name, port: port.port, protocol, declared: `appProtocol ${port.appProtocol}` }
+}

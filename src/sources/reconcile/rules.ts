@@ -1,0 +1,192 @@
+import type {
+  PathMatch,
+  RetryPolicy,
+  RouteMatch,
+  RouteRule,
+  RuleFailure,
+  SessionPersistence,
+  ValueMatch,
+  WeightedBackend,
+} from '../../model/index.ts'
+import { durationMs } from '../schema/duration.ts'
+import type {
+  HttpBackendReference,
+  HttpRouteMatch,
+  HttpRouteRule,
+  HttpRouteRetry,
+  HttpValueMatch,
+  SessionPersistenceSpec,
+} from '../schema/resource.ts'
+import { resolveBackend } from './backend-refs.ts'
+import { compileFilters, type FilterFailure } from './filters.ts'
+import type { RouteDraft } from './route-draft.ts'
+import { hashText } from './virtual-addresses.ts'
+
+/**
+ * One rule of an HTTPRoute for the data path.
+ *
+ * What can't be carried out must not open what it should close. A filter that
+ * can't be applied makes its rule answer 500 (or, in a backendRef, that
+ * backend's share). A regular expression that does not compile makes its match
+ * unusable: the match is left out, and the other matches of the rule answer 500
+ * rather than fall to a less specific rule. Only a rule without any usable match
+ * disappears.
+ *
+ * @returns undefined when no match of the rule is usable
+ */
+export function compileRule(draft: RouteDraft, rule: HttpRouteRule, index: number): RouteRule | undefined {
+  const path = `spec.rules[${index}]`
+  const { filters, failure: filterFailure } = compileFilters(draft, rule.filters ?? [], `${path}.filters`)
+  const failures: RuleFailure[] = []
+  const fail = (message: string): void => void failures.push({ status: 500, message })
+  if (filterFailure !== undefined) {
+    reportFilter(draft, index, filterFailure)
+    fail(filterFailure.message)
+  }
+  const redirects = filters.some(filter => filter.kind === 'redirect')
+  if (redirects && (rule.backendRefs?.length ?? 0) > 0) {
+    const message = 'a rule with a RequestRedirect has no backendRefs'
+    draft.drop(index, `${path}.backendRefs`, message, { incompatible: true })
+    fail(message)
+  }
+  const matches: RouteMatch[] = []
+  for (const [at, match] of rule.matches.entries()) {
+    const broken = findBrokenExpression(match, `${path}.matches[${at}]`)
+    if (broken === undefined) {
+      matches.push(compileMatch(match))
+      continue
+    }
+    draft.drop(index, broken.path, broken.message, { incompatible: false })
+    fail(broken.message)
+  }
+  // The backends are judged even if the rule fails, so that one pass finds all mistakes.
+  const backends = (rule.backendRefs ?? []).map((ref, at) => compileBackend(draft, ref, `${path}.backendRefs[${at}]`))
+  if (matches.length === 0 && rule.matches.length > 0) return undefined
+  return {
+    index,
+    name: rule.name,
+    matches: matches.length > 0 ? matches : [matchesEverything],
+    filters,
+    backends,
+    requestTimeoutMs: duration(rule.timeouts?.request),
+    backendRequestTimeoutMs: duration(rule.timeouts?.backendRequest),
+    retry: rule.retry === undefined ? undefined : retryPolicy(rule.retry),
+    session: rule.sessionPersistence === undefined ? undefined : session(draft, rule, rule.sessionPersistence, index),
+    failure: failures[0],
+  }
+}
+
+const matchesEverything: RouteMatch = {
+  path: { kind: 'prefix', value: '' },
+  method: undefined,
+  headers: [],
+  query: [],
+}
+
+function reportFilter(draft: RouteDraft, rule: number, failure: FilterFailure): void {
+  const message = `${failure.message}; the rule answers 500`
+  if (failure.cause === 'reference') draft.unresolve(failure.path, 'InvalidKind', message)
+  else draft.drop(rule, failure.path, message, { incompatible: failure.cause === 'clash' })
+}
+
+function compileBackend(draft: RouteDraft, ref: HttpBackendReference, path: string): WeightedBackend {
+  const target = resolveBackend(draft, ref, path)
+  const { filters, failure } = compileFilters(draft, ref.filters ?? [], `${path}.filters`)
+  if (failure === undefined) return { weight: ref.weight, target, filters }
+  const message = `${failure.message}; the backend's share answers 500`
+  if (failure.cause === 'reference') draft.unresolve(failure.path, 'InvalidKind', message)
+  else draft.drop(undefined, failure.path, message, { incompatible: failure.cause === 'clash' })
+  return {
+    weight: ref.weight,
+    target: { kind: 'invalid', status: 500, reason: 'InvalidFilter', message: failure.message },
+    filters: [],
+  }
+}
+
+function compileMatch(match: HttpRouteMatch): RouteMatch {
+  return {
+    path: compilePath(match.path),
+    method: match.method,
+    headers: uniqueByName((match.headers ?? []).map(header => valueMatch(header, header.name.toLowerCase()))),
+    query: uniqueByName((match.queryParams ?? []).map(param => valueMatch(param, param.name))),
+  }
+}
+
+function compilePath({ type, value }: HttpRouteMatch['path']): PathMatch {
+  if (type === 'Exact') return { kind: 'exact', value }
+  if (type === 'RegularExpression') return { kind: 'regex', value }
+  return { kind: 'prefix', value: value.endsWith('/') ? value.slice(0, -1) : value }
+}
+
+function valueMatch({ type, value }: HttpValueMatch, name: string): ValueMatch {
+  return { kind: type === 'RegularExpression' ? 'regex' : 'exact', name, value }
+}
+
+/** Of equivalent names only the first counts (Gateway API, HTTPHeaderMatch.name). */
+function uniqueByName(matches: readonly ValueMatch[]): ValueMatch[] {
+  const seen = new Set<string>()
+  return matches.filter(({ name }) => !seen.has(name) && seen.add(name))
+}
+
+function findBrokenExpression(match: HttpRouteMatch, path: string): { path: string; message: string } | undefined {
+  const candidates = [
+    { at: `${path}.path.value`, type: match.path.type, value: match.path.value },
+    ...(match.headers ?? []).map((header, index) => ({ at: `${path}.headers[${index}].value`, ...header })),
+    ...(match.queryParams ?? []).map((param, index) => ({ at: `${path}.queryParams[${index}].value`, ...param })),
+  ]
+  for (const { at, type, value } of candidates) {
+    if (type !== 'RegularExpression') continue
+    try {
+      // Compiled the way the router does it: against the whole value.
+      void new RegExp(`^(?:${value})$`)
+    } catch (error) {
+      const cause = error instanceof Error ? error.message.split(': ').at(-1) : undefined
+      return { path: at, message: `${value} is not a regular expression (${cause ?? 'it does not compile'})` }
+    }
+  }
+  return undefined
+}
+
+function duration(text: string | undefined): number {
+  return text === undefined ? 0 : durationMs(text)
+}
+
+/**
+ * What a `retry` leaves open. One retry is the least that makes the stanza mean
+ * something; without codes only connection errors are retried, as GEP-1731 names
+ * no default codes; the pause is Envoy's base interval.
+ */
+const retryDefaults = { attempts: 1, backoffMs: 25 }
+
+function retryPolicy(retry: HttpRouteRetry): RetryPolicy {
+  return {
+    attempts: retry.attempts ?? retryDefaults.attempts,
+    codes: retry.codes ?? [],
+    backoffMs: retry.backoff === undefined ? retryDefaults.backoffMs : durationMs(retry.backoff),
+  }
+}
+
+/**
+ * The default name of the cookie or header is the same for the same rule on
+ * every machine and after every restart, or sessions would be lost with it. A
+ * named rule keeps it when rules are inserted above.
+ */
+function session(
+  draft: RouteDraft,
+  rule: HttpRouteRule,
+  spec: SessionPersistenceSpec,
+  index: number,
+): SessionPersistence {
+  const { namespace, name } = draft.resource.metadata
+  const hash = hashText(`${namespace}/${name}/${rule.name ?? index}`)
+    .toString(16)
+    .padStart(8, '0')
+  const isCookie = spec.type === 'Cookie'
+  return {
+    kind: isCookie ? 'cookie' : 'header',
+    name: spec.sessionName ?? (isCookie ? `heddle-${hash}` : `x-heddle-session-${hash}`),
+    absoluteTimeoutMs: duration(spec.absoluteTimeout),
+    idleTimeoutMs: 0,
+    permanent: spec.cookieConfig?.lifetimeType === 'Permanent',
+  }
+}
