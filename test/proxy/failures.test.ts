@@ -119,7 +119,10 @@ describe('proxy retries', () => {
       backends: { 'a:80': { ports: [bad.port, good.port], settings: { loadBalancing: { kind: 'RoundRobin' } } } },
     })
     for (let round = 0; round < 4; round++) {
-      const answer = await ask(proxy.port, `PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 5000\r\n\r\n${'x'.repeat(5000)}`)
+      const answer = await ask(
+        proxy.port,
+        `PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 5000\r\n\r\n${'x'.repeat(5000)}`,
+      )
       assert.equal(answer.status, 200)
     }
     assert.ok(bodies.length === 4 && bodies.every(body => body === 'x'.repeat(5000)))
@@ -135,7 +138,11 @@ describe('proxy retries', () => {
       rules: [{ backends: ['a:80'], retry }],
       backends: { 'a:80': { ports: [server.port] } },
     })
-    expectReason(await ask(proxy.port, 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n'), 502, 'upstream-reset')
+    expectReason(
+      await ask(proxy.port, 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n'),
+      502,
+      'upstream-reset',
+    )
     assert.equal(requests, 1)
   })
 
@@ -218,7 +225,8 @@ describe('proxy and endpoints that come and go', () => {
 
   it('stops using a connection before the time its endpoint named', async () => {
     await using server = await RawServer.open((socket, text) => {
-      if (text.endsWith('\r\n\r\n')) socket.write('HTTP/1.1 200 OK\r\nKeep-Alive: timeout=1\r\nContent-Length: 0\r\n\r\n')
+      if (text.endsWith('\r\n\r\n'))
+        socket.write('HTTP/1.1 200 OK\r\nKeep-Alive: timeout=1\r\nContent-Length: 0\r\n\r\n')
     })
     await using proxy = await startProxy({
       rules: [{ backends: ['a:80'] }],

@@ -70,7 +70,11 @@ interface Got {
   readonly seen: Seen
 }
 
-async function ask(proxy: TestProxy, path: string, options: http.RequestOptions & { body?: string } = {}): Promise<Got> {
+async function ask(
+  proxy: TestProxy,
+  path: string,
+  options: http.RequestOptions & { body?: string } = {},
+): Promise<Got> {
   return new Promise((resolve, reject) => {
     const request = http.request({ host: '127.0.0.1', port: proxy.port, path, agent: false, ...options }, response => {
       let body = ''
@@ -112,7 +116,9 @@ describe('header filters', () => {
 
   it('set, add and remove request fields whatever their case', async () => {
     await withRule(filters(edits), ['a'], async proxy => {
-      const { seen } = await ask(proxy, '/old', { headers: { 'x-SET': 'old', 'X-add': 'one', 'X-Gone': '1', 'X-Stays': '1' } })
+      const { seen } = await ask(proxy, '/old', {
+        headers: { 'x-SET': 'old', 'X-add': 'one', 'X-Gone': '1', 'X-Stays': '1' },
+      })
       assert.equal(seen.headers['x-set'], 'new')
       assert.equal(seen.headers['x-add'], 'one,two')
       assert.equal(seen.headers['x-fresh'], 'one')
@@ -305,15 +311,19 @@ describe('affinity', () => {
   })
 
   it('keeps a session by header', async () => {
-    await withThree({ backends: ['all:80'], session: { ...session, kind: 'header', name: 'x-session' } }, undefined, async proxy => {
-      const first = await ask(proxy, '/')
-      const value = first.headers['x-session']
-      assert.equal(typeof value, 'string')
-      for (let round = 0; round < 20; round++) {
-        const next = await ask(proxy, '/', { headers: { 'x-session': value } })
-        assert.equal(next.seen.server, first.seen.server)
-      }
-    })
+    await withThree(
+      { backends: ['all:80'], session: { ...session, kind: 'header', name: 'x-session' } },
+      undefined,
+      async proxy => {
+        const first = await ask(proxy, '/')
+        const value = first.headers['x-session']
+        assert.equal(typeof value, 'string')
+        for (let round = 0; round < 20; round++) {
+          const next = await ask(proxy, '/', { headers: { 'x-session': value } })
+          assert.equal(next.seen.server, first.seen.server)
+        }
+      },
+    )
   })
 
   it('hashes a header, and spreads different values', async () => {
@@ -332,14 +342,18 @@ describe('affinity', () => {
 
   it('makes the cookie that it hashes when the client has none', async () => {
     const source = { kind: 'cookie', name: 'who', ttlMs: 60_000, path: '/' } as const
-    await withThree({ backends: ['all:80'] }, { loadBalancing: { kind: 'RingHash', source, minRingSize: 1024 } }, async proxy => {
-      const first = await ask(proxy, '/')
-      const [cookie = ''] = first.headers['set-cookie'] ?? []
-      assert.match(cookie, /^who=[^;]+; Path=\/; Max-Age=60; HttpOnly/)
-      for (let round = 0; round < 20; round++) {
-        const next = await ask(proxy, '/', { headers: { cookie: cookie.split(';')[0] } })
-        assert.equal(next.seen.server, first.seen.server)
-      }
-    })
+    await withThree(
+      { backends: ['all:80'] },
+      { loadBalancing: { kind: 'RingHash', source, minRingSize: 1024 } },
+      async proxy => {
+        const first = await ask(proxy, '/')
+        const [cookie = ''] = first.headers['set-cookie'] ?? []
+        assert.match(cookie, /^who=[^;]+; Path=\/; Max-Age=60; HttpOnly/)
+        for (let round = 0; round < 20; round++) {
+          const next = await ask(proxy, '/', { headers: { cookie: cookie.split(';')[0] } })
+          assert.equal(next.seen.server, first.seen.server)
+        }
+      },
+    )
   })
 })

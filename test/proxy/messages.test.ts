@@ -188,7 +188,9 @@ describe('proxy forwards answers', () => {
   })
 
   it('decodes chunked answers for a client of HTTP/1.0', async () => {
-    await using mesh = await pair('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n')
+    await using mesh = await pair(
+      'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n',
+    )
     await using client = await RawClient.open(mesh.proxy.port)
     client.write('GET / HTTP/1.0\r\nHost: a\r\n\r\n')
     const text = await client.receiveAll()
@@ -260,7 +262,8 @@ describe('proxy forwards answers', () => {
 
   it('passes an early answer on and closes, when the request body is long', async () => {
     await using mesh = await pair((socket, text) => {
-      if (text.includes('\r\n\r\n') && !text.endsWith('stop')) socket.write('HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\n\r\nbig')
+      if (text.includes('\r\n\r\n') && !text.endsWith('stop'))
+        socket.write('HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\n\r\nbig')
     })
     await using client = await RawClient.open(mesh.proxy.port)
     client.write('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000000\r\n\r\nfirst')

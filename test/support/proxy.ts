@@ -20,7 +20,10 @@ import type { ProxyLimits } from '../../src/proxy/index.ts'
 export interface RuleSketch extends Partial<Omit<RouteRule, 'backends' | 'matches'>> {
   readonly prefix?: string
   readonly exact?: string
-  readonly backends?: readonly (string | { readonly key: string; readonly weight: number; readonly filters?: readonly Filter[] })[]
+  readonly backends?: readonly (
+    | string
+    | { readonly key: string; readonly weight: number; readonly filters?: readonly Filter[] }
+  )[]
 }
 
 export interface BackendSketch {
