@@ -1,0 +1,155 @@
+import type { MeshSnapshot, BackendKey, Listener, ServiceAddress } from '../model/index.ts'
+import { explainRoute, normalizePath, RouteTable } from '../proxy/routing/index.ts'
+import type { RouteExplanation } from '../proxy/routing/index.ts'
+import type { ExplainRequest } from './admin-pages.ts'
+
+/** The answer to `heddle explain`: what would happen to a request, and why. Nothing is sent. */
+export interface ExplainDocument {
+  readonly method: string
+  readonly url: string
+  readonly clientNamespace: string | null
+  /** How the listener was found, or why there is none. */
+  readonly listener: ExplainedListener
+  /** Null without a listener, and for a path that no request may have. */
+  readonly explanation: RouteExplanation<null> | null
+  /** Set when the proxy would refuse the request before it looks for a route. */
+  readonly refused: string | null
+  /** Of the chosen rule. */
+  readonly backends: readonly ExplainedBackend[]
+}
+
+export type ExplainedListener =
+  | { readonly kind: 'found'; readonly id: string; readonly role: Listener['kind']; readonly why: string }
+  | { readonly kind: 'none'; readonly why: string }
+
+export interface ExplainedBackend {
+  readonly key: BackendKey
+  readonly weight: number
+  /** Why the reference can't be used. */
+  readonly invalid: string | null
+  readonly policy: string
+  readonly endpoints: readonly { readonly id: string; readonly healthy: boolean; readonly draining: boolean }[]
+}
+
+/** Explains by the snapshot in force. Its table is made at the first question and follows the snapshot from then on. */
+export class Explainer {
+  #table: RouteTable<null> = RouteTable.empty
+
+  explain(request: ExplainRequest, snapshot: MeshSnapshot, addresses: readonly ServiceAddress[]): ExplainDocument {
+    this.#table = this.#table.update(snapshot, () => null)
+    const { url, method } = request
+    const clientNamespace = namespaceOf(request.from)
+    const base = { method, url: url.href, clientNamespace: clientNamespace ?? null }
+    const listener = findListener(request, snapshot, addresses)
+    if (listener.kind === 'none') return { ...base, listener, explanation: null, refused: null, backends: [] }
+    const path = normalizePath(url.pathname)
+    if (path.kind === 'refuse') {
+      const refused = 'the path hides a dot segment, a null byte or a broken escape, and is answered 400'
+      return { ...base, listener, explanation: null, refused, backends: [] }
+    }
+    const headers = new Map<string, string>()
+    for (const [name, value] of request.headers) {
+      const key = name.toLowerCase()
+      const before = headers.get(key)
+      headers.set(key, before === undefined ? value : `${before}, ${value}`)
+    }
+    const host = (headers.get('host') ?? url.hostname).replace(/:\d+$/, '').toLowerCase()
+    const asked = {
+      method,
+      host,
+      path: path.path,
+      query: url.search.slice(1),
+      header: (name: string) => headers.get(name),
+    }
+    const explanation = explainRoute(this.#table, listener.id, asked, clientNamespace)
+    return { ...base, listener, explanation, refused: null, backends: backendsOf(explanation, snapshot) }
+  }
+}
+
+/**
+ * Which listener a URL leads to. A client in the mesh (`--from`) means Services
+ * first, anybody else Gateways first.
+ */
+export function findListener(
+  request: ExplainRequest,
+  snapshot: MeshSnapshot,
+  addresses: readonly ServiceAddress[],
+): ExplainedListener {
+  const { url, from } = request
+  const port = url.port === '' ? (url.protocol === 'https:' ? 443 : 80) : Number(url.port)
+  const host = url.hostname.replace(/^\[|\]$/g, '')
+  const service = serviceListener(host, port, namespaceOf(from), snapshot, addresses)
+  const gateway = gatewayListener(host, port, url.protocol, snapshot)
+  const found = from === undefined ? (gateway ?? service) : (service ?? gateway)
+  if (found !== undefined) return found
+  const gateways = [...snapshot.listeners.values()].filter(listener => listener.kind === 'gateway')
+  const known = gateways.map(listener => `${listener.protocol} on ${listener.id}`).join(', ')
+  const rest = known === '' ? 'there is no Gateway' : `Gateways listen for ${known}`
+  return { kind: 'none', why: `nothing listens for ${url.protocol}//${host}:${port}; ${rest}` }
+}
+
+function serviceListener(
+  host: string,
+  port: number,
+  clientNamespace: string | undefined,
+  snapshot: MeshSnapshot,
+  addresses: readonly ServiceAddress[],
+): ExplainedListener | undefined {
+  const [name = '', namespace = clientNamespace] = host.replace(/\.svc(\.cluster\.local)?\.?$/, '').split('.')
+  const candidates = addresses.filter(
+    address =>
+      address.port === port &&
+      (address.address === host ||
+        (address.service === name && (namespace === undefined || address.namespace === namespace))),
+  )
+  const [found] = candidates
+  if (found === undefined || (candidates.length > 1 && found.address !== host)) return undefined
+  const listener = [...snapshot.listeners.values()].find(
+    each => each.kind === 'service' && each.address === found.address && each.port === port,
+  )
+  if (listener === undefined) return undefined
+  const why = `the virtual address of Service ${found.namespace}/${found.service}`
+  return { kind: 'found', id: listener.id, role: 'service', why }
+}
+
+function gatewayListener(
+  host: string,
+  port: number,
+  protocol: string,
+  snapshot: MeshSnapshot,
+): ExplainedListener | undefined {
+  const wanted = protocol === 'https:' ? 'HTTPS' : 'HTTP'
+  const listeners = [...snapshot.listeners.values()].filter(
+    listener => listener.kind === 'gateway' && listener.port === port && listener.protocol === wanted,
+  )
+  const byAddress = listeners.find(listener => listener.address === host)
+  const byName = listeners.find(listener => listener.virtualHosts.some(each => fitsHostname(each.hostname, host)))
+  const found = byAddress ?? byName ?? listeners[0]
+  if (found === undefined) return undefined
+  return { kind: 'found', id: found.id, role: 'gateway', why: `the Gateway listener on port ${port}` }
+}
+
+function fitsHostname(hostname: string | undefined, host: string): boolean {
+  if (hostname === undefined || hostname === host) return true
+  return hostname.startsWith('*.') && host.endsWith(hostname.slice(1)) && host.length > hostname.length - 1
+}
+
+/** `--from shop/web` and `--from shop` both mean a client of namespace shop. */
+function namespaceOf(from: string | undefined): string | undefined {
+  return from === undefined || from === '' ? undefined : from.split('/')[0]
+}
+
+function backendsOf(explanation: RouteExplanation<null>, snapshot: MeshSnapshot): ExplainedBackend[] {
+  if (explanation.kind !== 'routed') return []
+  return (explanation.decision?.rule.backends ?? []).map(({ weight, target }) => {
+    if (target.kind === 'invalid') {
+      return { key: target.reason, weight, invalid: target.message, policy: '', endpoints: [] }
+    }
+    const backend = snapshot.backends.get(target.key)
+    if (backend === undefined) {
+      return { key: target.key, weight, invalid: 'the Service has no such port', policy: '', endpoints: [] }
+    }
+    const endpoints = backend.endpoints.map(({ id, healthy, draining }) => ({ id, healthy, draining }))
+    return { key: target.key, weight, invalid: null, policy: backend.settings.loadBalancing.kind, endpoints }
+  })
+}

@@ -1,0 +1,215 @@
+import type { Problem } from '../core/index.ts'
+import type {
+  Backend,
+  BackendTarget,
+  Filter,
+  HttpRoute,
+  MeshSnapshot,
+  ResourceStatus,
+  RouteMatch,
+  RouteRule,
+  ServiceAddress,
+} from '../model/index.ts'
+import { defaultBackendSettings } from '../model/index.ts'
+import type {
+  AgentStatus,
+  EndpointStatus,
+  Flow,
+  LiveRates,
+  Rates,
+  RouteStatus,
+  RuleStatus,
+  ServiceStatus,
+  StatusDocument,
+} from '../observe/index.ts'
+import type { EndpointActivity } from './worker-messages.ts'
+
+/** Everything the status is made of; the agent gathers it. */
+export interface StatusInput {
+  readonly agent: AgentStatus
+  readonly snapshot: MeshSnapshot
+  readonly statuses: readonly ResourceStatus[]
+  readonly problems: readonly Problem[]
+  readonly addresses: readonly ServiceAddress[]
+  readonly activity: readonly EndpointActivity[]
+  readonly rates: RateView
+}
+
+/** The part of the rate window that is read here. */
+export interface RateView {
+  flows(): Flow[]
+  total(): LiveRates
+  by(dimension: 'route' | 'backend'): ReadonlyMap<string, LiveRates>
+  endpoint(backend: string, endpoint: string): Rates
+}
+
+const idle: LiveRates = { requestsPerSecond: 0, errorRatio: 0, p50: null, p90: null, p99: null, recent: [] }
+
+/** The mesh at this moment, for the status page and every command that shows it. */
+export function buildStatus(input: StatusInput): StatusDocument {
+  const { snapshot, rates } = input
+  const byRoute = rates.by('route')
+  const byBackend = rates.by('backend')
+  const activity = sumActivity(input.activity)
+  const addressOf = new Map(
+    input.addresses.map(each => [`${each.namespace}/${each.service}:${each.port}`, formatHostPort(each)]),
+  )
+  return {
+    agent: input.agent,
+    gateways: input.statuses.filter(({ kind }) => kind === 'Gateway'),
+    routes: [...snapshot.routes.values()].map(route => routeStatus(route, byRoute.get(route.key) ?? idle)),
+    services: [...snapshot.backends.values()].map(backend => ({
+      key: backend.key,
+      namespace: backend.namespace,
+      name: backend.service,
+      port: backend.port,
+      protocol: backend.protocol,
+      address: addressOf.get(backend.key) ?? null,
+      policy: describePolicy(backend),
+      endpoints: endpointsOf(backend, activity, rates),
+      rates: byBackend.get(backend.key) ?? idle,
+    })),
+    problems: input.problems,
+    flows: rates.flows(),
+    rates: rates.total(),
+  } satisfies StatusDocument & { services: readonly ServiceStatus[] }
+}
+
+/** `shop.yaml` may say `GET /cart/* with header x-user: anna`. */
+export function describeMatch(match: RouteMatch): string {
+  const { kind, value } = match.path
+  const path = kind === 'exact' ? value : kind === 'regex' ? `path ~ ${value}` : value === '' ? '/*' : `${value}/*`
+  const parts = [match.method === undefined ? path : `${match.method} ${path}`]
+  for (const [what, tests] of [
+    ['header', match.headers],
+    ['query', match.query],
+  ] as const) {
+    for (const each of tests) parts.push(`with ${what} ${each.name}${each.kind === 'regex' ? ' ~' : ':'} ${each.value}`)
+  }
+  return parts.join(' ')
+}
+
+export function describeFilter(filter: Filter): string {
+  switch (filter.kind) {
+    case 'request-headers':
+    case 'response-headers': {
+      const edits = [
+        ...filter.set.map(({ name, value }) => `set ${name}: ${value}`),
+        ...filter.add.map(({ name, value }) => `add ${name}: ${value}`),
+        ...filter.remove.map(name => `remove ${name}`),
+      ]
+      return `${filter.kind === 'request-headers' ? 'request' : 'response'} headers: ${edits.join(', ')}`
+    }
+    case 'redirect': {
+      const host = filter.hostname === undefined ? '' : ` ${filter.hostname}`
+      const port = filter.port === undefined ? '' : ` port ${filter.port}`
+      const scheme = filter.scheme === undefined ? '' : ` ${filter.scheme}`
+      const path = filter.path === undefined ? '' : ` ${describePath(filter.path)}`
+      return `redirect to${scheme}${host}${port}${path}, ${filter.status}`
+    }
+    case 'rewrite': {
+      const parts = [
+        ...(filter.hostname === undefined ? [] : [`host to ${filter.hostname}`]),
+        ...(filter.path === undefined ? [] : [describePath(filter.path)]),
+      ]
+      return `rewrite ${parts.join(', ')}`
+    }
+    case 'mirror':
+      return `mirror ${Math.round(filter.fraction * 1e4) / 100}% to ${targetName(filter.target)}`
+    case 'cors':
+      return `CORS for ${filter.allowOrigins.join(', ')}`
+  }
+}
+
+function describePath(path: { readonly kind: 'full' | 'prefix'; readonly value: string }): string {
+  return path.kind === 'full' ? `path to ${path.value}` : `prefix to ${path.value === '' ? '/' : path.value}`
+}
+
+function routeStatus(route: HttpRoute, rates: LiveRates): RouteStatus {
+  return {
+    key: route.key,
+    virtualHosts: route.attachments.map(({ virtualHost }) => virtualHost),
+    hostnames: [...new Set(route.attachments.flatMap(({ hostnames }) => hostnames))],
+    rules: route.rules.map(ruleStatus),
+    rates,
+  }
+}
+
+function ruleStatus(rule: RouteRule): RuleStatus {
+  return {
+    index: rule.index,
+    name: rule.name ?? null,
+    matches: rule.matches.map(describeMatch),
+    filters: rule.filters.map(describeFilter),
+    backends: rule.backends.map(({ weight, target }) => ({
+      key: targetName(target),
+      weight,
+      ...(target.kind === 'invalid' ? { invalid: target.message } : {}),
+    })),
+  }
+}
+
+function targetName(target: BackendTarget): string {
+  return target.kind === 'backend' ? target.key : target.reason
+}
+
+function endpointsOf(
+  backend: Backend,
+  activity: ReadonlyMap<string, EndpointActivity>,
+  rates: RateView,
+): EndpointStatus[] {
+  return backend.endpoints.map(({ id, workload, zone, healthy, draining, weight }) => {
+    const active = activity.get(`${backend.key} ${id}`)
+    return {
+      id,
+      workload,
+      zone,
+      healthy,
+      ejected: active?.ejected ?? false,
+      draining,
+      weight,
+      activeRequests: active?.activeRequests ?? 0,
+      rates: rates.endpoint(backend.key, id),
+    }
+  })
+}
+
+/** Of all workers: requests are added up; an endpoint counts as ejected when any of them ejected it. */
+function sumActivity(activity: readonly EndpointActivity[]): ReadonlyMap<string, EndpointActivity> {
+  const sums = new Map<string, EndpointActivity>()
+  for (const each of activity) {
+    const key = `${each.backend} ${each.endpoint}`
+    const sum = sums.get(key)
+    sums.set(
+      key,
+      sum === undefined
+        ? each
+        : {
+            ...each,
+            activeRequests: sum.activeRequests + each.activeRequests,
+            ejected: sum.ejected || each.ejected,
+          },
+    )
+  }
+  return sums
+}
+
+/** Load balancing and what else is not as by default: `RingHash, health check /healthz`. */
+export function describePolicy({ settings }: Backend): string {
+  const parts: string[] = [settings.loadBalancing.kind]
+  const check = settings.healthCheck
+  if (check !== undefined) parts.push(check.kind === 'HTTP' ? `health check ${check.path}` : 'TCP health check')
+  if (differs(settings.outlierDetection, defaultBackendSettings.outlierDetection)) parts.push('own outlier detection')
+  if (differs(settings.circuitBreaker, defaultBackendSettings.circuitBreaker)) parts.push('own limits')
+  if (settings.slowStartMs > 0) parts.push(`slow start ${settings.slowStartMs / 1000}s`)
+  if (settings.preferLocalZone) parts.push('local zone first')
+  return parts.join(', ')
+}
+
+function differs(a: unknown, b: unknown): boolean {
+  return JSON.stringify(a) !== JSON.stringify(b)
+}
+
+function formatHostPort({ address, port }: ServiceAddress): string {
+  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`
+}
