@@ -51,7 +51,10 @@ export class ListenerRuntime {
   async open(): Promise<void> {
     const isTls = this.#listener.protocol === 'HTTPS'
     const server = isTls
-      ? createTlsServer(() => this.#listener, socket => this.#accept(socket, true))
+      ? createTlsServer(
+          () => this.#listener,
+          socket => this.#accept(socket, true),
+        )
       : net.createServer({ pauseOnConnect: true, noDelay: true }, socket => this.#accept(socket, false))
     const { address, port } = this.#listener
     await new Promise<void>((resolve, reject) => {
@@ -61,7 +64,9 @@ export class ListenerRuntime {
         resolve()
       })
     })
-    server.on('error', error => this.#runtime.logger.error('listener failed', { listener: this.id, error: error.message }))
+    server.on('error', error =>
+      this.#runtime.logger.error('listener failed', { listener: this.id, error: error.message }),
+    )
     this.#server = server
   }
 

@@ -19,7 +19,13 @@ export class Affinity {
   #session: Session | undefined = undefined
 
   /** @returns header lines for the answer */
-  begin(policy: SessionPersistence | undefined, backend: BackendRuntime, view: RequestView, client: () => string, nowWallMs: number): string {
+  begin(
+    policy: SessionPersistence | undefined,
+    backend: BackendRuntime,
+    view: RequestView,
+    client: () => string,
+    nowWallMs: number,
+  ): string {
     this.hash = -1
     this.preferred = undefined
     this.#policy = policy

@@ -1,5 +1,6 @@
 import type net from 'node:net'
-import { complete, finished, HeadParser, ChunkedScanner, framings, needMore, targetForms } from '../../codec/index.ts'
+import type tls from 'node:tls'
+import { complete, framings, HeadParser, needMore, targetForms } from '../../codec/index.ts'
 import type { Connection, ConnectionHandler } from '../transport/connection.ts'
 import type { ListenerRuntime } from '../listeners/listener-runtime.ts'
 import type { RouteDecision } from '../routing/route-table.ts'
@@ -43,7 +44,6 @@ export class Downstream implements ConnectionHandler {
   #lastMark = 0
   #lastMoveMs = 0
   #tunnel: Tunnel | undefined = undefined
-  #decoder: ChunkedScanner | undefined = undefined
   #client = ''
   #clientAddress = ''
 
@@ -54,7 +54,7 @@ export class Downstream implements ConnectionHandler {
     this.#body = new BodyReader(runtime.chunkLimits)
     this.#deadlineMs = runtime.clock.nowMs() + runtime.limits.idleTimeoutMs
     this.connection = isTls
-      ? runtime.transport.adoptTls(accepted as import('node:tls').TLSSocket, this)
+      ? runtime.transport.adoptTls(accepted as tls.TLSSocket, this)
       : runtime.transport.adopt(accepted, this)
   }
 
@@ -283,21 +283,6 @@ export class Downstream implements ConnectionHandler {
     this.listener.remove(this)
   }
 
-  /** Writes the data of chunked pieces without their framing, for a client of HTTP/1.0. */
-  decodeChunks(bytes: Buffer, start: number, end: number): void {
-    if (this.#decoder === undefined) this.#decoder = new ChunkedScanner(this.#runtime.chunkLimits)
-    const decoder = this.#decoder
-    let at = start
-    while (at < end) {
-      const next = decoder.next(bytes, at, end)
-      if (decoder.dataEnd > decoder.dataStart) {
-        this.#runtime.out.append(this.connection, bytes, decoder.dataStart, decoder.dataEnd)
-      }
-      if (next === at || decoder.state === finished) return
-      at = next
-    }
-  }
-
   /** Closes now if no request is under way; otherwise the answer will say `Connection: close`. */
   closeIfIdle(): void {
     if (this.#state === readingHead && this.#partial === undefined) this.#linger()
@@ -328,7 +313,8 @@ export class Downstream implements ConnectionHandler {
         }
         return
       case skippingBody:
-        if (this.#hasStalled(this.#body.remaining, nowMs, this.#runtime.limits.stallTimeoutMs)) this.connection.destroy()
+        if (this.#hasStalled(this.#body.remaining, nowMs, this.#runtime.limits.stallTimeoutMs))
+          this.connection.destroy()
         return
       default:
         if (this.#hasStalled(this.#exchange.movedBytes + this.#requests, nowMs, this.#runtime.limits.stallTimeoutMs)) {

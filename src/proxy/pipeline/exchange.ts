@@ -1,4 +1,4 @@
-import { fieldIds, framings, methodCodes, methodNames, targetForms } from '../../codec/index.ts'
+import { fieldIds, methodCodes, methodNames, targetForms } from '../../codec/index.ts'
 import type { HeadParser } from '../../codec/index.ts'
 import { localReplies } from '../../model/index.ts'
 import type { ReplyReason } from '../../model/index.ts'
@@ -8,11 +8,11 @@ import type { RouteDecision } from '../routing/route-table.ts'
 import type { ProxyRuntime } from '../runtime.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import { Affinity } from './affinity.ts'
+import { Answer } from './answer.ts'
 import type { CompiledBackend, CompiledRule } from './compiled-rule.ts'
 import type { Downstream } from './downstream.ts'
 import { applyRuleFilters, redirect } from './filter-answers.ts'
 import type { FilterAnswer, FilterRequest } from './filter-answers.ts'
-import { copyKeptFields, copyStatusLine } from './head-writer.ts'
 import { Mirrors } from './mirror.ts'
 import { writeRequestHead } from './request-head.ts'
 import type { RequestHeadOutput } from './request-head.ts'
@@ -21,9 +21,6 @@ import { localReplyText } from './local-reply-text.ts'
 import { Tries } from './tries.ts'
 import type { TriesListener } from './tries.ts'
 import { Tunnel } from './tunnel.ts'
-
-/** Room for a status line and the lines that we add to an answer. */
-const answerAdditionsBytes = 512
 
 /**
  * One request from its head to the last byte of its answer. A connection has
@@ -37,6 +34,7 @@ export class Exchange implements TriesListener {
   readonly #runtime: ProxyRuntime
   readonly #downstream: Downstream
   readonly #tries: Tries
+  readonly #answer: Answer
   readonly #affinity: Affinity
   readonly #requestTimer: WheelTimer
   readonly #head: RequestHeadOutput = { bytes: Buffer.alloc(0), length: 0, requestId: '', traceId: '' }
@@ -59,11 +57,6 @@ export class Exchange implements TriesListener {
   #backend: CompiledBackend | undefined = undefined
   #answerLines = ''
 
-  #status = 0
-  #answerBytes = 0
-  #closeAfter = false
-  #encodesChunks = false
-  #decodesChunks = false
   #reason: ReplyReason | undefined = undefined
   #flags = '-'
 
@@ -71,6 +64,7 @@ export class Exchange implements TriesListener {
     this.#runtime = runtime
     this.#downstream = downstream
     this.#tries = new Tries(runtime, this)
+    this.#answer = new Answer(runtime, () => downstream.connection)
     this.#affinity = new Affinity()
     this.#requestTimer = new WheelTimer(() => this.#onRequestTimeout())
   }
@@ -81,7 +75,7 @@ export class Exchange implements TriesListener {
 
   /** Grows with every byte of either body: what the stall timeout watches. */
   get movedBytes(): number {
-    return this.#requestBytes + this.#answerBytes
+    return this.#requestBytes + this.#answer.bodyBytes
   }
 
   /** Whether the client should stop sending for now. */
@@ -118,7 +112,7 @@ export class Exchange implements TriesListener {
     this.#rawHost = undefined
     this.#userAgent = ''
     this.#minorVersion = 1
-    this.#closeAfter = true
+    this.#answer.reset(1, true)
     this.#isRequestDone = true
     this.#reply(refusalReason(status), status, problem)
   }
@@ -127,8 +121,8 @@ export class Exchange implements TriesListener {
   refuseBody(problem: string): void {
     if (this.#isEnded) return
     this.#tries.cancel()
-    this.#closeAfter = true
-    if (this.#isAnswered) this.onAnswerBroken(problem)
+    this.#answer.closeAfter = true
+    if (this.#isAnswered) this.#break('DPE')
     else this.#reply('bad-request', undefined, problem)
   }
 
@@ -140,10 +134,6 @@ export class Exchange implements TriesListener {
     this.#rule = undefined
     this.#backend = undefined
     this.#answerLines = ''
-    this.#status = 0
-    this.#answerBytes = 0
-    this.#encodesChunks = false
-    this.#decodesChunks = false
     this.#reason = undefined
     this.#flags = '-'
     this.#head.requestId = ''
@@ -155,13 +145,14 @@ export class Exchange implements TriesListener {
   #reset(head: HeadParser, bytes: Buffer, start: number, hasBody: boolean): void {
     this.#clear()
     this.#method = head.method
-    this.#methodName = head.method > 0 ? (methodNames[head.method] as string) : bytes.toString('latin1', start, start + head.methodEnd)
+    this.#methodName =
+      head.method > 0 ? (methodNames[head.method] as string) : bytes.toString('latin1', start, start + head.methodEnd)
     this.#target = bytes.toString('latin1', start + head.targetStart, start + head.targetEnd)
     this.#minorVersion = head.minorVersion
     const agent = head.find(fieldIds.userAgent)
     this.#userAgent = agent < 0 ? '' : head.value(agent)
     this.#isRequestDone = !hasBody
-    this.#closeAfter = !head.keepAlive
+    this.#answer.reset(head.minorVersion, !head.keepAlive)
   }
 
   /** Makes the request readable for routing. @returns why it must be refused, if so */
@@ -183,7 +174,8 @@ export class Exchange implements TriesListener {
     if (head.method === methodCodes.CONNECT) return 'method-not-supported'
     const { queryStart } = head
     view.query = queryStart < 0 ? '' : bytes.toString('latin1', start + queryStart, start + head.targetEnd)
-    const rawPath = head.pathEnd > head.pathStart ? bytes.toString('latin1', start + head.pathStart, start + head.pathEnd) : '/'
+    const rawPath =
+      head.pathEnd > head.pathStart ? bytes.toString('latin1', start + head.pathStart, start + head.pathEnd) : '/'
     const normal = normalizePath(rawPath)
     if (normal.kind === 'refuse') return 'bad-request'
     view.path = normal.path
@@ -277,32 +269,29 @@ export class Exchange implements TriesListener {
     if (this.#isEnded) return
     this.#tries.cancel()
     this.#flags = flags
-    if (this.#status === 0) this.#status = 499
+    if (this.#answer.status === 0) this.#answer.status = 499
     this.#finish()
   }
 
   /** Nothing has moved for too long. */
   stalled(): void {
     if (this.#isEnded) return
+    this.#tries.cancel()
     if (this.#isAnswered) {
-      this.#flags = 'SI'
-      this.#tries.cancel()
-      this.#downstream.connection.reset()
+      this.#break('SI')
       return
     }
-    this.#tries.cancel()
     this.#reply(this.#isRequestDone ? 'upstream-timeout' : 'request-timeout')
     this.#runtime.out.flush()
   }
 
   #onRequestTimeout(): void {
     if (this.#isEnded) return
+    this.#tries.cancel()
     if (this.#isAnswered) {
-      this.#tries.cancel()
-      this.onAnswerBroken('request timeout')
+      this.#break('UT')
       return
     }
-    this.#tries.cancel()
     this.#reply('upstream-timeout')
     this.#runtime.out.flush()
   }
@@ -317,73 +306,25 @@ export class Exchange implements TriesListener {
   }
 
   onInterim(head: HeadParser, bytes: Buffer, start: number): void {
-    if (this.#minorVersion === 0) return
-    const { out } = this.#runtime
-    const to = this.#downstream.connection
-    out.reserve(to, head.length + answerAdditionsBytes)
-    let at = copyStatusLine(out.bytes, out.used, head, bytes, start)
-    at = copyKeptFields(out.bytes, at, head, bytes, start)
-    out.used = at + out.bytes.write('\r\n', at, 'latin1')
+    this.#answer.interim(head, bytes, start)
   }
 
   onAnswerHead(head: HeadParser, bytes: Buffer, start: number): void {
     this.#isAnswered = true
-    this.#status = head.status
     // A client that is still sending its request can't be kept: its bytes would be taken for the next request.
-    if (!this.#isRequestDone || this.#downstream.mustClose) this.#closeAfter = true
+    if (!this.#isRequestDone || this.#downstream.mustClose) this.#answer.closeAfter = true
     if (this.#rule?.rule.session !== undefined) {
       const nowMs = this.#runtime.clock.nowMs() + this.#runtime.wallOffsetMs
       const secure = this.#downstream.listener.scheme === 'https'
       this.#answerLines += this.#affinity.answerLines(this.#tries.endpoint, { secure, nowMs })
     }
-    const lines = this.#answerFraming(head) + this.#connectionLine() + this.#answerLines
-    const edits = this.#backend?.responseEdits
-    const all = edits === undefined || edits.isEmpty ? lines : lines + edits.apply(head)
-    const { out } = this.#runtime
-    const to = this.#downstream.connection
-    out.reserve(to, head.length + all.length + answerAdditionsBytes)
-    let at = copyStatusLine(out.bytes, out.used, head, bytes, start)
-    at = copyKeptFields(out.bytes, at, head, bytes, start)
-    out.used = at + out.bytes.write(`${all}\r\n`, at, 'latin1')
-  }
-
-  /** Decides how the client finds the end of the body (RFC 9112 section 6.3) and returns the lines that say so. */
-  #answerFraming(head: HeadParser): string {
-    if (head.framing === framings.chunked && this.#minorVersion === 0) {
-      const at = head.find(fieldIds.transferEncoding)
-      if (at >= 0) head.drop[at] = 1
-      this.#decodesChunks = true
-      this.#closeAfter = true
-    } else if (head.framing === framings.untilClose) {
-      if (this.#minorVersion === 0) {
-        this.#closeAfter = true
-      } else {
-        this.#encodesChunks = true
-        return 'transfer-encoding: chunked\r\n'
-      }
-    }
-    return ''
-  }
-
-  #connectionLine(): string {
-    if (this.#closeAfter) return 'connection: close\r\n'
-    return this.#minorVersion === 0 ? 'connection: keep-alive\r\n' : ''
+    this.#answer.head(head, bytes, start, this.#answerLines, this.#backend?.responseEdits)
   }
 
   onAnswerBody(bytes: Buffer, start: number, end: number): void {
-    const { out } = this.#runtime
-    const to = this.#downstream.connection
-    this.#answerBytes += end - start
-    if (this.#decodesChunks) {
-      this.#downstream.decodeChunks(bytes, start, end)
-    } else if (this.#encodesChunks) {
-      out.appendLatin1(to, `${(end - start).toString(16)}\r\n`)
-      out.append(to, bytes, start, end)
-      out.appendLatin1(to, '\r\n')
-    } else {
-      out.append(to, bytes, start, end)
-    }
-    if (to.backlog > this.#runtime.limits.backlogBytes) this.#tries.upstream?.connection.pause()
+    this.#answer.body(bytes, start, end)
+    const { backlog } = this.#downstream.connection
+    if (backlog > this.#runtime.limits.backlogBytes) this.#tries.upstream?.connection.pause()
   }
 
   /** The client reads again. */
@@ -392,14 +333,18 @@ export class Exchange implements TriesListener {
   }
 
   onAnswerEnd(): void {
-    if (this.#encodesChunks) this.#runtime.out.appendLatin1(this.#downstream.connection, '0\r\n\r\n')
+    this.#answer.end()
     this.#finish()
   }
 
+  onAnswerBroken(): void {
+    this.#break('UC')
+  }
+
   /** The client must not take what it has for the whole: the connection ends with a reset. */
-  onAnswerBroken(_detail: string): void {
-    this.#flags = 'UC'
-    this.#closeAfter = true
+  #break(flags: string): void {
+    this.#flags = flags
+    this.#answer.closeAfter = true
     this.#runtime.out.flush()
     this.#downstream.connection.reset()
     this.#finish()
@@ -407,31 +352,18 @@ export class Exchange implements TriesListener {
 
   onUpgraded(upstream: Upstream, head: HeadParser, bytes: Buffer, start: number, end: number): void {
     this.#isAnswered = true
-    this.#status = 101
-    this.#backend?.responseEdits.apply(head)
-    const at = head.find(fieldIds.upgrade)
-    const protocol = at < 0 ? '' : head.value(at)
-    this.#writeUpgrade(head, bytes, start, protocol)
+    this.#answer.upgrade(head, bytes, start, this.#backend?.responseEdits)
     const { out } = this.#runtime
     const to = this.#downstream.connection
     if (start + head.length < end) out.append(to, bytes, start + head.length, end)
     out.flush()
     const tunnel = new Tunnel(this.#runtime, to, upstream.connection, (sent, received) => {
       this.#requestBytes += sent
-      this.#answerBytes += received
+      this.#answer.bodyBytes += received
       this.#finish()
       this.#downstream.tunnelEnded()
     })
     this.#downstream.startTunnel(tunnel)
-  }
-
-  #writeUpgrade(head: HeadParser, bytes: Buffer, start: number, protocol: string): void {
-    const { out } = this.#runtime
-    const to = this.#downstream.connection
-    out.reserve(to, head.length + protocol.length + answerAdditionsBytes)
-    let at = copyStatusLine(out.bytes, out.used, head, bytes, start)
-    at = copyKeptFields(out.bytes, at, head, bytes, start)
-    out.used = at + out.bytes.write(`connection: upgrade\r\nupgrade: ${protocol}\r\n\r\n`, at, 'latin1')
   }
 
   #replyByFilter(answer: FilterAnswer): void {
@@ -442,21 +374,20 @@ export class Exchange implements TriesListener {
   #reply(reason: ReplyReason, status: number = localReplies[reason].status, detail = ''): void {
     this.#reason = reason
     this.#flags = localReplies[reason].flag
-    this.#status = status
+    this.#answer.status = status
     this.#isAnswered = true
-    if (!this.#isRequestDone && !this.#downstream.canSkipBody()) this.#closeAfter = true
-    if (this.#downstream.mustClose) this.#closeAfter = true
+    if (!this.#isRequestDone && !this.#downstream.canSkipBody()) this.#answer.closeAfter = true
+    if (this.#downstream.mustClose) this.#answer.closeAfter = true
     const text = localReplyText({
       status,
       reason,
       detail,
-      lines: this.#answerLines + this.#connectionLine(),
+      lines: this.#answerLines + this.#answer.connectionLine(),
       isHead: this.#method === methodCodes.HEAD,
       wallMs: this.#startMs + this.#runtime.wallOffsetMs,
     })
     this.#runtime.out.appendLatin1(this.#downstream.connection, text)
-    this.#runtime.meter
-      .counter('heddle_local_replies_total', { virtual_host: this.#rule?.virtualHost ?? '', reason })
+    this.#runtime.meter.counter('heddle_local_replies_total', { virtual_host: this.#rule?.virtualHost ?? '', reason })
       .value++
     this.#finish()
   }
@@ -471,9 +402,9 @@ export class Exchange implements TriesListener {
     runtime.out.flush()
     const durationMs = runtime.clock.nowMs() - this.#startMs
     const series = this.#backend?.series ?? this.#rule?.series ?? this.#downstream.listener.series
-    series.record(this.#status, durationMs / 1000, this.#requestBytes, this.#answerBytes)
+    series.record(this.#answer.status, durationMs / 1000, this.#requestBytes, this.#answer.bodyBytes)
     this.#log(durationMs)
-    this.#downstream.exchangeEnded(this.#closeAfter)
+    this.#downstream.exchangeEnded(this.#answer.closeAfter)
   }
 
   #log(durationMs: number): void {
@@ -485,9 +416,9 @@ export class Exchange implements TriesListener {
     record.authority = this.#rawHost ?? ''
     record.target = this.#target
     record.version = 10 + this.#minorVersion
-    record.status = this.#status
+    record.status = this.#answer.status
     record.requestBytes = this.#requestBytes
-    record.responseBytes = this.#answerBytes
+    record.responseBytes = this.#answer.bodyBytes
     record.client = this.#downstream.client
     record.virtualHost = this.#rule?.virtualHost ?? ''
     record.route = this.#rule?.routeName ?? ''

@@ -39,7 +39,14 @@ export function applyRuleFilters(rule: CompiledRule, request: FilterRequest): Fi
 
 export function redirect(filter: RedirectFilter, request: FilterRequest, lines: string): FilterAnswer {
   const { view, scheme, rawHost: host, listenerPort, matchedPrefix } = request
-  const location = redirectLocation(filter, { scheme, host, listenerPort, path: view.path, query: view.query, matchedPrefix })
+  const location = redirectLocation(filter, {
+    scheme,
+    host,
+    listenerPort,
+    path: view.path,
+    query: view.query,
+    matchedPrefix,
+  })
   return { reason: 'redirect', status: filter.status, detail: '', lines: `${lines}location: ${location}\r\n` }
 }
 

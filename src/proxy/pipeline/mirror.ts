@@ -54,14 +54,13 @@ export class Mirrors {
   send(): void {
     if (!this.#body.isWhole) return
     const body = Buffer.from(this.#body.kept)
-    for (const target of this.#targets) new MirroredRequest(this.#runtime, target, this.#head, body, this.#method).start()
+    for (const target of this.#targets)
+      new MirroredRequest(this.#runtime, target, this.#head, body, this.#method).start()
   }
 }
 
 function draw(mirrors: readonly CompiledMirror[]): BackendRuntime[] {
-  return mirrors
-    .filter(mirror => isMirrored(mirror.fraction, Math.random()))
-    .map(mirror => mirror.target)
+  return mirrors.filter(mirror => isMirrored(mirror.fraction, Math.random())).map(mirror => mirror.target)
 }
 
 /** One copy on its way; nobody waits for it. */
