@@ -15,6 +15,11 @@ export interface ProxyLimits {
   readonly backlogBytes: number
   /** A request whose body is at most this long can be sent again; a longer one has one try. */
   readonly replayBytes: number
+  /**
+   * A request that must not be sent twice (POST) takes no connection that was unused for longer: the endpoint may be
+   * closing it just then, and nobody could tell whether it has acted.
+   */
+  readonly unsafeReuseMs: number
   /** What is read and thrown away after an early answer, so that the answer is not lost in a reset (RFC 9112 section 9.6). */
   readonly lingerBytes: number
   readonly lingerMs: number
@@ -33,6 +38,7 @@ export const defaultLimits: ProxyLimits = {
   tunnelIdleTimeoutMs: 3_600_000,
   backlogBytes: 256 * 1024,
   replayBytes: 64 * 1024,
+  unsafeReuseMs: 1_000,
   lingerBytes: 1024 * 1024,
   lingerMs: 2_000,
   maxDownstreamConnections: 100_000,

@@ -223,6 +223,17 @@ describe('proxy and endpoints that come and go', () => {
     expectReason(await ask(proxy.port), 503, 'no-endpoint')
   })
 
+  it('sends what must not be sent twice on no connection that was unused for long', async () => {
+    await using server = await RawServer.open((socket, text) => {
+      if (text.endsWith('\r\n\r\n')) socket.write(ok)
+    })
+    const mesh = { rules: [{ backends: ['a:80'] }], backends: { 'a:80': { ports: [server.port] } } }
+    await using proxy = await startProxy(mesh, { limits: { unsafeReuseMs: -1 } })
+    const post = 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n'
+    for (const request of [post, post, undefined, undefined]) await ask(proxy.port, request)
+    assert.equal(server.connections.length, 2)
+  })
+
   it('stops using a connection before the time its endpoint named', async () => {
     await using server = await RawServer.open((socket, text) => {
       if (text.endsWith('\r\n\r\n'))

@@ -87,7 +87,7 @@ class MirroredRequest implements UpstreamOwner {
     const nowMs = this.#runtime.clock.nowMs()
     const endpoint = this.#target.pick({ nowMs, hash: -1, random: Math.random, tried: undefined })
     if (endpoint === undefined || this.#target.breaker?.tryAcquire('request') !== true) return
-    const acquired = this.#target.acquire(this, endpoint, nowMs)
+    const acquired = this.#target.acquire(this, endpoint, nowMs, true)
     if (acquired.kind === 'overloaded') {
       this.#target.breaker.release('request')
       return

@@ -4,7 +4,7 @@ import { Outcome } from '../../model/index.ts'
 import type { ReplyReason, RetryPolicy } from '../../model/index.ts'
 import type { PickContext } from '../balancing/balancer.ts'
 import type { EndpointState } from '../balancing/endpoint-state.ts'
-import { decideRetry } from '../resilience/retry.ts'
+import { decideRetry, isIdempotent } from '../resilience/retry.ts'
 import type { RetryDecision } from '../resilience/retry.ts'
 import { WheelTimer } from '../resilience/timer-wheel.ts'
 import type { ProxyRuntime } from '../runtime.ts'
@@ -162,7 +162,7 @@ export class Tries implements UpstreamOwner {
       this.#fail('no-endpoint', '')
       return
     }
-    const acquired = plan.backend.acquire(this, endpoint, nowMs)
+    const acquired = plan.backend.acquire(this, endpoint, nowMs, isIdempotent(plan.methodName))
     if (acquired.kind === 'overloaded') {
       plan.backend.metrics.overloadedConnections.value++
       this.#fail('overloaded', 'maxPending')

@@ -108,10 +108,13 @@ export class BackendRuntime {
     return this.#balancer?.pick(context)
   }
 
-  /** A connection to `endpoint`: unused, new (still connecting), or a place in the queue when there may be no more. */
-  acquire(owner: UpstreamOwner, endpoint: EndpointState, nowMs: number): Acquired {
-    const pool = poolOf(endpoint)
-    const unused = pool.take(nowMs)
+  /**
+   * A connection to `endpoint`: unused, new (still connecting), or a place in the queue when there may be no more.
+   * @param isRepeatable  whether the request may be sent again if the connection turns out to be closed
+   */
+  acquire(owner: UpstreamOwner, endpoint: EndpointState, nowMs: number, isRepeatable: boolean): Acquired {
+    const idleSinceMs = isRepeatable ? -Infinity : nowMs - this.#runtime.limits.unsafeReuseMs
+    const unused = poolOf(endpoint).take(nowMs, idleSinceMs)
     if (unused !== undefined) return { kind: 'connection', upstream: unused }
     const breaker = this.#breaker
     if (breaker === undefined) return overloaded
@@ -145,7 +148,8 @@ export class BackendRuntime {
       this.#runtime.out.flush()
       return
     }
-    upstream.idleUntilMs = this.#runtime.clock.nowMs() + idleMs
+    upstream.idleSinceMs = this.#runtime.clock.nowMs()
+    upstream.idleUntilMs = upstream.idleSinceMs + idleMs
     if (waiter !== undefined || idleMs <= 0 || !poolOf(upstream.endpoint).put(upstream)) upstream.abandon()
   }
 

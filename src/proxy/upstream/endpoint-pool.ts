@@ -5,9 +5,14 @@ export class EndpointPool implements Disposable {
   readonly #idle: Upstream[] = []
   #isClosed = false
 
-  /** Newest unused connection that is not past its time. */
-  take(nowMs: number): Upstream | undefined {
+  /**
+   * Newest unused connection that is not past its time.
+   * @param idleSinceMs  it must have been used at this time or later; older ones stay
+   */
+  take(nowMs: number, idleSinceMs: number): Upstream | undefined {
     for (;;) {
+      const newest = this.#idle[this.#idle.length - 1]
+      if (newest === undefined || newest.idleSinceMs < idleSinceMs) return undefined
       const upstream = this.#idle.pop()
       if (upstream === undefined) return undefined
       if (!upstream.connection.isClosed && upstream.idleUntilMs > nowMs) return upstream

@@ -53,6 +53,8 @@ export class Upstream implements ConnectionHandler {
   owner: UpstreamOwner | undefined
   /** Requests sent on it before the present one. */
   served = 0
+  /** When it became unused, in the clock's milliseconds. */
+  idleSinceMs = 0
   /** When an unused connection is given up, in the clock's milliseconds. */
   idleUntilMs = 0
   /** Why a connect attempt that was cut off failed. */
