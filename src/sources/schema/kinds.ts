@@ -28,6 +28,8 @@ export interface KindDefinition {
 
 const gateway = 'gateway.networking.k8s.io'
 
+const noEntries: StringMap = Object.freeze({})
+
 /** The kinds Heddle serves. */
 export const servedKinds: Readonly<Record<ResourceKind, KindDefinition>> = {
   Namespace: withSpec('Namespace', '', ['v1'], 'cluster', byDefault(namespaceSpec, Object.freeze({})), 'label'),
@@ -102,8 +104,6 @@ function withoutStatus(shape: Shape<Unplaced<AnyResource>>): Shape<Unplaced<AnyR
     },
   }
 }
-
-const noEntries: StringMap = Object.freeze({})
 
 function secretShape(): Shape<Unplaced<AnyResource>> {
   const given = object<Omit<SecretResource, 'origin'> & { readonly stringData: StringMap }>(
