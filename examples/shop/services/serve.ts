@@ -14,12 +14,17 @@ export const notFound: Answer = { status: 404, body: { error: 'not found' } }
 
 /** Listens on the port that the Workload names; the agent hands it over as PORT. */
 export function serve(answer: (request: IncomingMessage, path: string) => Answer | Promise<Answer>): Server {
-  const server = createServer(async (incoming, response) => {
+  const server = createServer((incoming, response) => {
     const path = (incoming.url ?? '/').replace(/\?.*/, '')
-    const { status = 200, headers = {}, body } = path === '/healthz' ? { body: 'ok' } : await answer(incoming, path)
-    const isText = typeof body === 'string'
-    response.writeHead(status, { 'content-type': isText ? 'text/html; charset=utf-8' : 'application/json', ...headers })
-    response.end(isText ? body : `${JSON.stringify(body)}\n`)
+    const answered = path === '/healthz' ? { body: 'ok' } : answer(incoming, path)
+    void Promise.resolve(answered).then(({ status = 200, headers = {}, body }) => {
+      const isHtml = typeof body === 'string'
+      response.writeHead(status, {
+        'content-type': isHtml ? 'text/html; charset=utf-8' : 'application/json',
+        ...headers,
+      })
+      response.end(isHtml ? body : `${JSON.stringify(body)}\n`)
+    })
   })
   process.on('SIGTERM', () => server.close(() => process.exit(0)))
   return server.listen(Number(process.env['PORT']), '127.0.0.1')
