@@ -1,0 +1,52 @@
+/**
+ * Self-signed certificates for tests, good for a hundred years and for nothing
+ * else: Node can't make any by itself, and the tests need no OpenSSL.
+ */
+export interface TestPair {
+  readonly chain: string
+  readonly key: string
+}
+
+/** For `shop.example` and `*.shop.example`. */
+export const shopPair: TestPair = {
+  chain: `-----BEGIN CERTIFICATE-----
+MIIBnzCCAUSgAwIBAgIUVtYRByUiPgxJjqrWHwcC+KE/ZQEwCgYIKoZIzj0EAwIw
+DzENMAsGA1UEAwwEdGVzdDAgFw0yNjExMjUwMjM0MzVaGA8yMTI2MTEwMTAyMzQz
+NVowDzENMAsGA1UEAwwEdGVzdDBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABJkg
+QJJDyXTIOLsuHOdvMADG2v28gH2yqgsCAMXDxSBup6LNhKJJksF+QeQt0MbGh14a
+wjomD4VeT1HZQ3BAw/OjfDB6MB0GA1UdDgQWBBQnaq53Jjeq7JTpnUjSRGt5JJD+
+LjAfBgNVHSMEGDAWgBQnaq53Jjeq7JTpnUjSRGt5JJD+LjAPBgNVHRMBAf8EBTAD
+AQH/MCcGA1UdEQQgMB6CDHNob3AuZXhhbXBsZYIOKi5zaG9wLmV4YW1wbGUwCgYI
+KoZIzj0EAwIDSQAwRgIhAL+rC6PcixLPjkoRSBF5pSrAZkwejKrCSBhWUlGhs/p/
+AiEApzt5LHyHCBzl9yUKBp060M0lWnoAGcFJ/dp4kWrSfPU=
+-----END CERTIFICATE-----
+`,
+  key: `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgyGy0sxhqu3B2c6ps
+xAPjlQRAhQ4n+FsAN+6BekgY8gGhRANCAASZIECSQ8l0yDi7LhznbzAAxtr9vIB9
+sqoLAgDFw8UgbqeizYSiSZLBfkHkLdDGxodeGsI6Jg+FXk9R2UNwQMPz
+-----END PRIVATE KEY-----
+`,
+}
+
+/** For `other.example`. */
+export const otherPair: TestPair = {
+  chain: `-----BEGIN CERTIFICATE-----
+MIIBjzCCATWgAwIBAgIUUdoWNr7nNMbCvmg1jHuT04kFZZQwCgYIKoZIzj0EAwIw
+DzENMAsGA1UEAwwEdGVzdDAgFw0yNjExMjUwMjM0MzVaGA8yMTI2MTEwMTAyMzQz
+NVowDzENMAsGA1UEAwwEdGVzdDBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABB/L
+RK3RC2PJ7oP7lwWoJrVQvjdw39pntF3gg3w/xbVOB1SHNKEVCujANdpDHm+abWtV
+ZqXNhPXS25DVrhII9iWjbTBrMB0GA1UdDgQWBBS95gR32QdoRSZIapTfb5KJexH/
+VzAfBgNVHSMEGDAWgBS95gR32QdoRSZIapTfb5KJexH/VzAPBgNVHRMBAf8EBTAD
+AQH/MBgGA1UdEQQRMA+CDW90aGVyLmV4YW1wbGUwCgYIKoZIzj0EAwIDSAAwRQIg
+erAf9Nna37hh9iCabT4azGzIBZ0DsltJ5EBF8+6ZT4wCIQDx40mvWtyyTC8FyVDh
+uH4DAuc4vQR+xbnINq7TFXd9iw==
+-----END CERTIFICATE-----
+`,
+  key: `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgkHRY5upsXFJqvt0k
+g6Axhn8RucTZiYlBRDJlRKkqEt+hRANCAAQfy0St0Qtjye6D+5cFqCa1UL43cN/a
+Z7Rd4IN8P8W1TgdUhzShFQrowDXaQx5vmm1rVWalzYT10tuQ1a4SCPYl
+-----END PRIVATE KEY-----
+`,
+}
