@@ -16,6 +16,8 @@ const scanLimit = 8
 export class CandidateSet<T> {
   /** Which update of the table may still change this object; see `RouteTable.update`. */
   readonly edition: number
+  /** The answer to every request: the first candidate, when it has nothing to test. Most paths have one. */
+  certain: Candidate<T> | undefined = undefined
   #all: Candidate<T>[]
   #choice: Choice<T> | undefined
 
@@ -31,7 +33,7 @@ export class CandidateSet<T> {
   }
 
   find(request: RouteRequest): Candidate<T> | undefined {
-    return this.#choice?.find(request)
+    return this.certain ?? this.#choice?.find(request)
   }
 
   /** This object if the edition is its own, else a copy that may be changed. */
@@ -45,9 +47,11 @@ export class CandidateSet<T> {
 
   /** After all `add`s: drops the candidates of removed routes, sorts, and builds the lookup. */
   finish(removed: ReadonlySet<HttpRoute>): void {
-    if (removed.size > 0) this.#all = this.#all.filter(candidate => !removed.has(candidate.decision.route))
+    if (removed.size > 0) this.#all = this.#all.filter(candidate => !removed.has(candidate.route))
     this.#all.sort(compareCandidates)
-    this.#choice = this.#all.length === 0 ? undefined : buildChoice(this.#all)
+    const first = this.#all[0]
+    this.certain = first?.isCertain === true ? first : undefined
+    this.#choice = first === undefined || first.isCertain ? undefined : buildChoice(this.#all)
   }
 }
 
@@ -118,20 +122,8 @@ function requiredValue<T>(candidate: Candidate<T>, trait: Trait): string | undef
     case 'query':
       return candidate.query.find(test => test.name === trait.name && test.regex === undefined)?.value
     case 'element':
-      return candidate.pathRegex === undefined ? undefined : literalFirstElement(candidate.path.value)
+      return candidate.firstElement
   }
-}
-
-/** `/shop/v[0-9]+` → `shop`; undefined where a path with another first element could fit. */
-export function literalFirstElement(pattern: string): string | undefined {
-  const element = /^\/([\w~-]+)\/(?![*+?{])/.exec(pattern)?.[1]
-  if (element === undefined) return undefined
-  let outside = pattern.replaceAll(/\\./g, '').replaceAll(/\[[^\]]*\]/g, '')
-  for (let before = ''; before !== outside;) {
-    before = outside
-    outside = outside.replaceAll(/\([^()]*\)/g, '')
-  }
-  return outside.includes('|') ? undefined : element
 }
 
 function buildChoice<T>(list: readonly Candidate<T>[]): Choice<T> {

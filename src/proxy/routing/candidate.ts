@@ -2,7 +2,7 @@ import type { HttpRoute, PathMatch, RouteMatch, RouteRule, ValueMatch } from '..
 import { normalizePath } from './normalize-path.ts'
 import { queryValue } from './query.ts'
 import type { RouteRequest } from './request.ts'
-import { compileRegex, testRegex } from './value-regex.ts'
+import { compileRegex, literalFirstElement, testRegex } from './value-regex.ts'
 
 /** What matching answers: one frozen value per match, made when the route is compiled. */
 export interface RouteDecision<T> {
@@ -15,15 +15,24 @@ export interface RouteDecision<T> {
   readonly matchedPrefix: string
 }
 
-/** One match of one rule, ready to be tested. Where it is filed has decided on hostname and literal path already. */
-export interface Candidate<T> {
-  readonly decision: RouteDecision<T>
+/**
+ * One match of one rule, ready to be tested; itself the decision, so that a
+ * lookup touches as little memory as it can. Where it is filed has decided on
+ * hostname and literal path already.
+ */
+export interface Candidate<T> extends RouteDecision<T> {
   /** With the value in normal form. */
   readonly path: PathMatch
   readonly pathRegex: RegExp | undefined
+  /** Of a regular expression: the first path element that it always starts with. */
+  readonly firstElement: string | undefined
   readonly method: string | undefined
   readonly headers: readonly ValueTest[]
   readonly query: readonly ValueTest[]
+  /** Whether nothing is left to test. */
+  readonly isCertain: boolean
+  /** `namespace/name` */
+  readonly routeName: string
   /** Position of the match in its rule. */
   readonly position: number
 }
@@ -42,21 +51,24 @@ export function compileMatch<T>(
   position: number,
 ): Candidate<T> {
   const path = normalPathMatch(match.path)
-  return {
-    decision: Object.freeze({
-      target,
-      route,
-      rule,
-      match,
-      matchedPrefix: path.kind === 'prefix' ? path.value : '',
-    }),
+  const headers = valueTests(match.headers, name => name.toLowerCase())
+  const query = valueTests(match.query, name => name)
+  return Object.freeze({
+    target,
+    route,
+    rule,
+    match,
+    matchedPrefix: path.kind === 'prefix' ? path.value : '',
     path,
     pathRegex: path.kind === 'regex' ? compileRegex(path.value) : undefined,
+    firstElement: path.kind === 'regex' ? literalFirstElement(path.value) : undefined,
     method: match.method,
-    headers: valueTests(match.headers, name => name.toLowerCase()),
-    query: valueTests(match.query, name => name),
+    headers,
+    query,
+    isCertain: path.kind !== 'regex' && match.method === undefined && headers.length === 0 && query.length === 0,
+    routeName: `${route.namespace}/${route.name}`,
     position,
-  }
+  })
 }
 
 /** Rules are compared in the form in which requests are: `/%7Euser` and `/~user` are one path. */
@@ -68,8 +80,11 @@ export function normalPathMatch(path: PathMatch): PathMatch {
   return { kind: 'prefix', value: value.endsWith('/') ? value.slice(0, -1) : value }
 }
 
+const noTests: readonly ValueTest[] = []
+
 /** Of several entries for one name only the first counts (Gateway API, HTTPRouteMatch). */
 function valueTests(matches: readonly ValueMatch[], keyOf: (name: string) => string): readonly ValueTest[] {
+  if (matches.length === 0) return noTests
   const tests = new Map<string, ValueTest>()
   for (const { kind, name, value } of matches) {
     const key = keyOf(name)
@@ -112,16 +127,12 @@ export function compareCandidates<T>(a: Candidate<T>, b: Candidate<T>): number {
   if ((a.method === undefined) !== (b.method === undefined)) return a.method === undefined ? 1 : -1
   if (a.headers.length !== b.headers.length) return b.headers.length - a.headers.length
   if (a.query.length !== b.query.length) return b.query.length - a.query.length
-  const { route, rule } = a.decision
-  const other = b.decision
-  if (route !== other.route) {
-    if (route.createdMs !== other.route.createdMs) return route.createdMs - other.route.createdMs
-    const named = compareText(`${route.namespace}/${route.name}`, `${other.route.namespace}/${other.route.name}`)
+  if (a.route !== b.route) {
+    if (a.route.createdMs !== b.route.createdMs) return a.route.createdMs - b.route.createdMs
+    const named = compareText(a.routeName, b.routeName) || compareText(a.route.key, b.route.key)
     if (named !== 0) return named
-    const keyed = compareText(route.key, other.route.key)
-    if (keyed !== 0) return keyed
   }
-  return rule.index - other.rule.index || a.position - b.position
+  return a.rule.index - b.rule.index || a.position - b.position
 }
 
 /** By code units, the same on every machine. */

@@ -127,7 +127,7 @@ function explainCandidates<T>(
     const mismatches = mismatchesOf(candidate, request)
     const verdict = mismatches.length > 0 ? 'mismatch' : isDecided ? 'outranked' : 'chosen'
     if (verdict === 'chosen') isDecided = true
-    const { route, rule, match } = candidate.decision
+    const { route, rule, match } = candidate
     return { hostname, route, rule, match, verdict, mismatches }
   })
 }

@@ -11,13 +11,13 @@ import type { RouteRequest } from './request.ts'
  */
 export class PathIndex<T> {
   readonly edition: number
-  readonly #exact: Map<string, CandidateSet<T>>
+  #exact: Map<string, CandidateSet<T>> | undefined
   #regexes: CandidateSet<T> | undefined
   #prefixes: PrefixNode<T>
 
   constructor(
     edition: number,
-    exact: Map<string, CandidateSet<T>>,
+    exact: Map<string, CandidateSet<T>> | undefined,
     regexes: CandidateSet<T> | undefined,
     prefixes: PrefixNode<T>,
   ) {
@@ -28,12 +28,12 @@ export class PathIndex<T> {
   }
 
   static create<T>(edition: number): PathIndex<T> {
-    return new PathIndex<T>(edition, new Map(), undefined, newNode(edition))
+    return new PathIndex<T>(edition, undefined, undefined, newNode(edition))
   }
 
   find(request: RouteRequest): Candidate<T> | undefined {
     const { path } = request
-    if (this.#exact.size > 0) {
+    if (this.#exact !== undefined) {
       const found = this.#exact.get(path)?.find(request)
       if (found !== undefined) return found
     }
@@ -46,20 +46,26 @@ export class PathIndex<T> {
 
   /** Every candidate, sets in order of precedence of their paths' kinds; prefixes come unordered. */
   *sets(): Generator<CandidateSet<T>> {
-    yield* this.#exact.values()
+    if (this.#exact !== undefined) yield* this.#exact.values()
     if (this.#regexes !== undefined) yield this.#regexes
     yield* prefixSets(this.#prefixes)
   }
 
   edit(edition: number): PathIndex<T> {
     if (this.edition === edition) return this
-    return new PathIndex(edition, new Map(this.#exact), this.#regexes, this.#prefixes)
+    return new PathIndex(
+      edition,
+      this.#exact === undefined ? undefined : new Map(this.#exact),
+      this.#regexes,
+      this.#prefixes,
+    )
   }
 
   /** The candidates of that path, ready to be changed by this edition. */
   editSet(path: PathMatch): CandidateSet<T> {
     switch (path.kind) {
       case 'exact': {
+        this.#exact ??= new Map()
         const set = editOrNew(this.#exact.get(path.value), this.edition)
         this.#exact.set(path.value, set)
         return set
@@ -78,24 +84,29 @@ export class PathIndex<T> {
 
   /** @returns whether anything is left */
   finish(removed: ReadonlySet<HttpRoute>): boolean {
-    for (const [path, set] of this.#exact) {
-      if (finishSet(set, this.edition, removed) === undefined) this.#exact.delete(path)
+    if (this.#exact !== undefined) {
+      for (const [path, set] of this.#exact) {
+        if (finishSet(set, this.edition, removed) === undefined) this.#exact.delete(path)
+      }
+      if (this.#exact.size === 0) this.#exact = undefined
     }
     this.#regexes = finishSet(this.#regexes, this.edition, removed)
     const isAnyPrefixLeft = finishNode(this.#prefixes, this.edition, removed)
-    return isAnyPrefixLeft || this.#regexes !== undefined || this.#exact.size > 0
+    return isAnyPrefixLeft || this.#regexes !== undefined || this.#exact !== undefined
   }
 }
 
 /** One path element; the root is `/`. */
 interface PrefixNode<T> {
   readonly edition: number
+  /** That of the set, here so that the common lookup ends here. */
+  certain: Candidate<T> | undefined
   set: CandidateSet<T> | undefined
   children: Map<string, PrefixNode<T>> | undefined
 }
 
 function newNode<T>(edition: number): PrefixNode<T> {
-  return { edition, set: undefined, children: undefined }
+  return { edition, certain: undefined, set: undefined, children: undefined }
 }
 
 /** @param at where the slash before the next element is, or the end of the path */
@@ -109,7 +120,7 @@ function findPrefix<T>(node: PrefixNode<T>, request: RouteRequest, path: string,
       if (found !== undefined) return found
     }
   }
-  return node.set?.find(request)
+  return node.certain ?? node.set?.find(request)
 }
 
 function* prefixSets<T>(node: PrefixNode<T>): Generator<CandidateSet<T>> {
@@ -123,7 +134,8 @@ function editOrNew<T>(set: CandidateSet<T> | undefined, edition: number): Candid
 
 function editNode<T>(node: PrefixNode<T>, edition: number): PrefixNode<T> {
   if (node.edition === edition) return node
-  return { edition, set: node.set, children: node.children === undefined ? undefined : new Map(node.children) }
+  const { certain, set, children } = node
+  return { edition, certain, set, children: children === undefined ? undefined : new Map(children) }
 }
 
 function editChild<T>(node: PrefixNode<T>, element: string, edition: number): PrefixNode<T> {
@@ -148,6 +160,7 @@ function finishSet<T>(
 function finishNode<T>(node: PrefixNode<T>, edition: number, removed: ReadonlySet<HttpRoute>): boolean {
   if (node.edition !== edition) return node.set !== undefined || node.children !== undefined
   node.set = finishSet(node.set, edition, removed)
+  node.certain = node.set?.certain
   if (node.children !== undefined) {
     for (const [element, child] of node.children) {
       if (child.edition === edition && !finishNode(child, edition, removed)) node.children.delete(element)

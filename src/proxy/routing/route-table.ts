@@ -1,5 +1,4 @@
 import type { HttpRoute, Listener, MeshSnapshot, RouteKey, RouteRule } from '../../model/index.ts'
-import { emptySnapshot } from '../../model/index.ts'
 import { compileMatch, normalPathMatch } from './candidate.ts'
 import type { Candidate } from './candidate.ts'
 import { HostIndex } from './host-index.ts'
@@ -30,21 +29,22 @@ export interface CompiledListener<T> {
  * @typeParam T what the engine compiles once per virtual host, route and rule
  */
 export class RouteTable<T> {
-  static readonly empty: RouteTable<never> = new RouteTable<never>(0, emptySnapshot, new Map(), new Map())
+  static readonly empty: RouteTable<never> = new RouteTable<never>(0, new Map(), new Map(), new Map())
 
   readonly #edition: number
-  readonly #snapshot: MeshSnapshot
+  /** Of the snapshot; not the snapshot itself, which would keep its backends alive. */
+  readonly #routes: ReadonlyMap<RouteKey, HttpRoute>
   readonly #virtualHosts: ReadonlyMap<string, CompiledVirtualHost<T>>
   readonly #listeners: ReadonlyMap<string, CompiledListener<T>>
 
   private constructor(
     edition: number,
-    snapshot: MeshSnapshot,
+    routes: ReadonlyMap<RouteKey, HttpRoute>,
     virtualHosts: ReadonlyMap<string, CompiledVirtualHost<T>>,
     listeners: ReadonlyMap<string, CompiledListener<T>>,
   ) {
     this.#edition = edition
-    this.#snapshot = snapshot
+    this.#routes = routes
     this.#virtualHosts = virtualHosts
     this.#listeners = listeners
   }
@@ -66,7 +66,7 @@ export class RouteTable<T> {
   /** The table for `snapshot`; this one when neither routes nor listeners differ. Members are compared by identity. */
   update(snapshot: MeshSnapshot, compileRule: CompileRule<T>): RouteTable<T> {
     const edition = this.#edition + 1
-    const { removed, added } = diffRoutes(this.#snapshot.routes, snapshot.routes)
+    const { removed, added } = diffRoutes(this.#routes, snapshot.routes)
     const changed = new Map<string, CompiledVirtualHost<T>>()
     const editHost = (id: string): CompiledVirtualHost<T> => {
       let host = changed.get(id)
@@ -89,7 +89,7 @@ export class RouteTable<T> {
     }
     const listeners = updateListeners(this.#listeners, snapshot.listeners, virtualHosts, changed, edition)
     if (changed.size === 0 && listeners === this.#listeners) return this
-    return new RouteTable(edition, snapshot, virtualHosts, listeners)
+    return new RouteTable(edition, snapshot.routes, virtualHosts, listeners)
   }
 }
 

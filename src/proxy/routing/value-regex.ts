@@ -26,10 +26,11 @@ export function validateRegex(pattern: string): string | undefined {
   const problem = scanSyntax(pattern)
   if (problem !== undefined) return problem
   try {
-    void new RegExp(wrap(pattern))
+    // The pattern by itself, since `a)(b` is whole only inside our own brackets.
+    void new RegExp(pattern)
     return undefined
   } catch (error) {
-    // The engine's message repeats the wrapped pattern; its last part is the reason.
+    // The engine's message repeats the pattern; its last part is the reason.
     const reason = error instanceof Error ? error.message.replace(/^.*\/: /, '') : 'unknown reason'
     return `is not a regular expression: ${reason}`
   }
@@ -79,4 +80,16 @@ function scanSyntax(pattern: string): string | undefined {
 function escapeProblem(escaped: string): string {
   if (/[1-9k]/.test(escaped)) return `uses the back reference \\${escaped}, which is not supported`
   return `uses the escape \\${escaped}, which is not supported`
+}
+
+/** `/shop/v[0-9]+` → `shop`; undefined where a path with another first element could fit. */
+export function literalFirstElement(pattern: string): string | undefined {
+  const element = /^\/([\w~-]+)\/(?![*+?{])/.exec(pattern)?.[1]
+  if (element === undefined) return undefined
+  let outside = pattern.replaceAll(/\\./g, '').replaceAll(/\[[^\]]*\]/g, '')
+  for (let before = ''; before !== outside;) {
+    before = outside
+    outside = outside.replaceAll(/\([^()]*\)/g, '')
+  }
+  return outside.includes('|') ? undefined : element
 }

@@ -73,7 +73,7 @@ export class CompiledVirtualHost<T> {
    * @param clientNamespace of the calling workload; undefined when unknown and at the edge
    */
   match(request: RouteRequest, clientNamespace: string | undefined): RouteDecision<T> | undefined {
-    return this.routesFor(clientNamespace).find(request)?.decision
+    return this.routesFor(clientNamespace).find(request)
   }
 
   /**
