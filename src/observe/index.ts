@@ -15,6 +15,11 @@ export type { ProcessUsage } from './metrics/process-metrics.ts'
 export { noRates, summarize } from './metrics/rates.ts'
 export type { Flow, LiveRates, Rates } from './metrics/rates.ts'
 export { RateWindow } from './metrics/rate-window.ts'
+export { openAccessLog } from './access-log/access-log-writer.ts'
+export type { AccessLogOptions, AccessLogWriter } from './access-log/access-log-writer.ts'
+export { accessLogKeys } from './access-log/json-line.ts'
+export { AgentLogger } from './agent-log/agent-logger.ts'
+export type { AgentLoggerOptions } from './agent-log/agent-logger.ts'
 export type {
   AgentStatus,
   EndpointStatus,
