@@ -1,0 +1,225 @@
+import { watch } from 'node:fs'
+import type { FSWatcher } from 'node:fs'
+import { join, relative, resolve } from 'node:path'
+import { messageOf, silentLogger } from '../../core/index.ts'
+import type { Clock, Logger, Timer } from '../../core/index.ts'
+import { readConfigFile } from './read-file.ts'
+import type { Signature } from './read-file.ts'
+import type { FileChange } from './resource-table.ts'
+import { Scanner } from './scanner.ts'
+import type { Scan } from './scanner.ts'
+
+export interface FileTreeOptions {
+  /** Files and directories; relative ones start at the working directory. Files are reported as `path/below/it.yaml`. */
+  readonly paths: readonly string[]
+  readonly clock: Clock
+  /** Called with what changed, never with nothing, never while a call is under way; first before `open` is done. */
+  onChange(changes: readonly FileChange[]): void
+  /** @default no log */
+  readonly logger?: Logger
+}
+
+/** A save is several events: temporary file, rename, attributes. */
+const settleMs = 20
+/** Who never stops writing is read all the same. */
+const maxSettleMs = 500
+/** Some editors empty a file and then write it; what is empty for longer is meant so. */
+const emptyMs = 250
+/** For what gives no events: network file systems, links into unwatched places, an overrun event queue. */
+const rescanMs = 30_000
+
+/**
+ * Watches configuration files. Events only say where to look; what changed is
+ * decided by comparing signatures, so lost, doubled and reordered events do no
+ * harm. Directories may be deleted and made again, saved by renaming, or be the
+ * links of a mounted ConfigMap.
+ */
+export class FileTree implements AsyncDisposable {
+  readonly #options: FileTreeOptions
+  readonly #logger: Logger
+  readonly #scanner: Scanner
+  /** As given, by absolute path. */
+  readonly #roots: ReadonlyMap<string, string>
+  readonly #watchers = new Map<string, { readonly watcher: FSWatcher; readonly identity: string }>()
+  readonly #signatures = new Map<string, Signature>()
+  /** Of files and failures that were reported as unreadable or missing. */
+  readonly #failures = new Map<string, string>()
+  /** Empty files that had content, and until when they are not believed. */
+  readonly #emptied = new Map<string, { readonly signature: Signature; readonly untilMs: number }>()
+  #settle: Timer | undefined
+  #firstEventMs: number | undefined
+  #rescan: Timer | undefined
+  #running: Promise<void> | undefined
+  #isDirty = false
+  #isClosed = false
+
+  private constructor(options: FileTreeOptions) {
+    this.#options = options
+    this.#logger = options.logger ?? silentLogger
+    this.#roots = new Map(options.paths.map(path => [resolve(path), path]))
+    this.#scanner = new Scanner([...this.#roots.keys()])
+  }
+
+  /** Reads everything once, then watches until disposed. */
+  static async open(options: FileTreeOptions): Promise<FileTree> {
+    const tree = new FileTree(options)
+    await tree.#run()
+    tree.#rescan = options.clock
+      .every(rescanMs, () => {
+        tree.#scanner.markWhole()
+        tree.#start()
+      })
+      .unref()
+    return tree
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isClosed = true
+    this.#settle?.[Symbol.dispose]()
+    this.#rescan?.[Symbol.dispose]()
+    await this.#running
+    for (const { watcher } of this.#watchers.values()) watcher.close()
+    this.#watchers.clear()
+  }
+
+  /** Waits until no event has come for a moment, then looks. */
+  #schedule(delayMs: number = settleMs): void {
+    if (this.#isClosed) return
+    const now = this.#options.clock.nowMs()
+    this.#firstEventMs ??= now
+    if (now - this.#firstEventMs > maxSettleMs && this.#settle !== undefined) return
+    this.#settle?.[Symbol.dispose]()
+    this.#settle = this.#options.clock.after(delayMs, () => {
+      this.#settle = undefined
+      this.#firstEventMs = undefined
+      this.#start()
+    })
+  }
+
+  #start(): void {
+    this.#isDirty = true
+    if (this.#running !== undefined || this.#isClosed) return
+    this.#running = this.#run().finally(() => {
+      this.#running = undefined
+      if (this.#isDirty) this.#start()
+    })
+  }
+
+  async #run(): Promise<void> {
+    this.#isDirty = false
+    try {
+      let scan = await this.#scanner.scan()
+      // What happened between reading a directory and watching it gave no event.
+      while (this.#watch(scan) && !this.#isClosed) scan = await this.#scanner.scan()
+      const changes = await this.#compare(scan)
+      if (changes.length > 0 && !this.#isClosed) this.#options.onChange(changes)
+    } catch (error) {
+      // Nothing above expects this, and the next event or rescan tries again.
+      this.#logger.error('configuration files could not be looked at', { error: messageOf(error) })
+    }
+  }
+
+  /** @returns whether a watcher is new, so that its directory must be read again */
+  #watch(scan: Scan): boolean {
+    let hasNew = false
+    for (const [directory, { watcher, identity }] of this.#watchers) {
+      if (scan.directories.get(directory) === identity) continue
+      watcher.close()
+      this.#watchers.delete(directory)
+    }
+    for (const [directory, identity] of scan.directories) {
+      if (this.#watchers.has(directory)) continue
+      try {
+        const watcher = watch(directory, (_event, name) => {
+          if (this.#scanner.mark(directory, name ?? undefined)) this.#schedule()
+        })
+        watcher.on('error', error => {
+          this.#logger.warn('a configuration directory is not watched any more', { directory, error: error.message })
+          watcher.close()
+          this.#watchers.delete(directory)
+          this.#scanner.markWhole()
+          this.#schedule(emptyMs)
+        })
+        this.#watchers.set(directory, { watcher, identity })
+        this.#scanner.markWhole(directory)
+        hasNew = true
+      } catch (error) {
+        // Out of watches, or gone just now: the rescan serves.
+        this.#logger.warn('a configuration directory cannot be watched; it is read every 30 seconds', {
+          directory,
+          error: messageOf(error),
+        })
+      }
+    }
+    return hasNew
+  }
+
+  async #compare(scan: Scan): Promise<FileChange[]> {
+    const changes: FileChange[] = []
+    for (const file of this.#signatures.keys()) {
+      if (scan.files.has(file) || this.#isHidden(file, scan)) continue
+      this.#signatures.delete(file)
+      this.#emptied.delete(file)
+      changes.push({ file: this.#nameOf(file), content: { kind: 'gone' } })
+    }
+    for (const path of this.#failures.keys()) {
+      if (scan.failures.has(path)) continue
+      this.#failures.delete(path)
+      if (!scan.files.has(path)) changes.push({ file: this.#nameOf(path), content: { kind: 'gone' } })
+    }
+    for (const [file, signature] of scan.files) {
+      if (this.#signatures.get(file) === signature || this.#isDoubtful(file, signature)) continue
+      const change = await this.#read(file, signature)
+      if (change !== undefined) changes.push(change)
+    }
+    for (const [file, { kind, reason }] of scan.failures) {
+      if (this.#failures.get(file) === reason) continue
+      this.#failures.set(file, reason)
+      changes.push({ file: this.#nameOf(file), content: { kind, reason } })
+    }
+    return changes
+  }
+
+  /** Below a directory that cannot be read nothing is known to be gone. */
+  #isHidden(file: string, scan: Scan): boolean {
+    for (const [path, { kind }] of scan.failures) {
+      if (kind === 'unreadable' && (file === path || file.startsWith(`${path}/`))) return true
+    }
+    return false
+  }
+
+  #isDoubtful(file: string, signature: Signature): boolean {
+    const emptied = this.#emptied.get(file)
+    if (emptied === undefined || emptied.signature !== signature) return false
+    const leftMs = emptied.untilMs - this.#options.clock.nowMs()
+    if (leftMs > 0) this.#schedule(leftMs)
+    return leftMs > 0
+  }
+
+  async #read(file: string, signature: Signature): Promise<FileChange | undefined> {
+    const read = await readConfigFile(file)
+    if (read === undefined) {
+      // Gone since the scan; the event for that is on its way.
+      if (!this.#signatures.delete(file)) return undefined
+      return { file: this.#nameOf(file), content: { kind: 'gone' } }
+    }
+    const isEmpty = read.content.kind === 'text' && read.content.text === ''
+    if (isEmpty && this.#signatures.has(file) && !this.#emptied.has(file)) {
+      this.#emptied.set(file, { signature: read.signature, untilMs: this.#options.clock.nowMs() + emptyMs })
+      this.#schedule(emptyMs)
+      return undefined
+    }
+    this.#emptied.delete(file)
+    this.#signatures.set(file, read.signature === '' ? signature : read.signature)
+    return { file: this.#nameOf(file), content: read.content }
+  }
+
+  /** Under the root as the user wrote it. */
+  #nameOf(path: string): string {
+    for (const [root, given] of this.#roots) {
+      if (path === root) return given
+      if (path.startsWith(root === '/' ? root : `${root}/`)) return join(given, relative(root, path))
+    }
+    return path
+  }
+}

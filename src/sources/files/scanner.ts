@@ -1,0 +1,269 @@
+import type { BigIntStats } from 'node:fs'
+import { lstat, readdir, realpath, stat } from 'node:fs/promises'
+import { basename, dirname, extname, join } from 'node:path'
+import { messageOf } from '../../core/index.ts'
+import { isMissing, signatureOf } from './read-file.ts'
+import type { Signature } from './read-file.ts'
+
+/** What there is, without contents. */
+export interface Scan {
+  /** Files by the name they are reported under. */
+  readonly files: ReadonlyMap<string, Signature>
+  /** Directories to watch, with what tells a re-created one from the one before. */
+  readonly directories: ReadonlyMap<string, string>
+  /** Roots and directories that give no files, and why. */
+  readonly failures: ReadonlyMap<string, ScanFailure>
+}
+
+export interface ScanFailure {
+  readonly kind: 'missing' | 'unreadable'
+  readonly reason: string
+}
+
+interface FoundFile {
+  readonly signature: Signature
+  /** Without links: two names of one file count once. */
+  readonly real: string
+}
+
+/** One directory as last read. */
+interface Listing {
+  readonly real: string
+  readonly identity: string
+  readonly files: Map<string, FoundFile>
+  readonly directories: Set<string>
+  readonly failures: Map<string, string>
+}
+
+const extensions: ReadonlySet<string> = new Set(['.yaml', '.yml', '.json'])
+
+/**
+ * Hidden names are editors' and version control's; Kubernetes too hides what
+ * stands behind a mounted ConfigMap (`..data`), whose files are reached by the
+ * visible links beside it.
+ */
+function isIgnored(name: string): boolean {
+  return name.startsWith('.') || name === 'node_modules'
+}
+
+/**
+ * Walks the roots: a file counts whatever its name, a directory with all that
+ * is below. Links are followed, each directory once, so that a link to a parent
+ * ends. A scan looks only at what was marked since the last one, since a tree
+ * may have ten thousand files and a save touches one.
+ */
+export class Scanner {
+  readonly #roots: readonly string[]
+  readonly #listings = new Map<string, Listing>()
+  /** Names to look at again by directory; `all` where the directory itself is to be read. */
+  #marked = new Map<string, Set<string> | 'all'>()
+
+  constructor(roots: readonly string[]) {
+    this.#roots = roots
+  }
+
+  /**
+   * Something happened to `name` in a watched directory; undefined when it is
+   * not known to what.
+   *
+   * @returns whether a scan is worth it
+   */
+  mark(directory: string, name: string | undefined): boolean {
+    const listing = this.#listings.get(directory)
+    if (name === undefined || listing === undefined) {
+      // The directory of a root, or the home of a file that a link leads to.
+      if (name !== undefined && this.#isBesideRoots(directory, name)) return false
+      this.#markLinks()
+      if (listing !== undefined) this.#marked.set(directory, 'all')
+      return true
+    }
+    if (isIgnored(name)) {
+      if (!hasLinks(listing)) return this.#roots.includes(join(directory, name))
+      this.#marked.set(directory, 'all')
+      return true
+    }
+    const names = this.#marked.get(directory)
+    if (names === undefined) this.#marked.set(directory, new Set([name]))
+    else if (names !== 'all') names.add(name)
+    return true
+  }
+
+  /** The next scan reads this directory again, or everything. */
+  markWhole(directory?: string): void {
+    if (directory === undefined) this.#listings.clear()
+    else if (this.#listings.has(directory)) this.#marked.set(directory, 'all')
+  }
+
+  async scan(): Promise<Scan> {
+    // What is marked from now on is for the next scan.
+    const marked = this.#marked
+    this.#marked = new Map()
+    const scan: Draft = { files: new Map(), directories: new Map(), failures: new Map(), seen: new Set(), marked }
+    for (const root of this.#roots) await this.#root(root, scan)
+    for (const directory of this.#listings.keys()) {
+      if (!scan.directories.has(directory)) this.#listings.delete(directory)
+    }
+    return scan
+  }
+
+  /** A busy neighbour of the roots, like another file in /tmp. */
+  #isBesideRoots(directory: string, name: string): boolean {
+    const parents = this.#roots.filter(root => dirname(root) === directory)
+    if (parents.length === 0 || this.#isHomeOfLink(directory)) return false
+    return !parents.some(root => basename(root) === name)
+  }
+
+  #isHomeOfLink(directory: string): boolean {
+    for (const listing of this.#listings.values()) {
+      for (const { real } of listing.files.values()) {
+        if (dirname(real) === directory && listing.real !== directory) return true
+      }
+    }
+    return false
+  }
+
+  #markLinks(): void {
+    for (const [directory, listing] of this.#listings) if (hasLinks(listing)) this.#marked.set(directory, 'all')
+  }
+
+  async #root(root: string, scan: Draft): Promise<void> {
+    // The directory above tells when the root comes, goes or is replaced.
+    await this.#watchNearest(dirname(root), scan)
+    try {
+      const stats = await stat(root, { bigint: true })
+      if (stats.isDirectory()) await this.#directory(root, identityOf(stats), scan)
+      else if (stats.isFile()) await addFile(root, { signature: signatureOf(stats), real: await realpath(root) }, scan)
+      else scan.failures.set(root, { kind: 'missing', reason: 'is neither a file nor a directory' })
+    } catch (error) {
+      scan.failures.set(
+        root,
+        isMissing(error) ? { kind: 'missing', reason: 'does not exist' } : { kind: 'unreadable', reason: why(error) },
+      )
+    }
+  }
+
+  async #watchNearest(directory: string, scan: Draft): Promise<void> {
+    for (let candidate = directory; ; candidate = dirname(candidate)) {
+      try {
+        const stats = await stat(candidate, { bigint: true })
+        if (stats.isDirectory()) {
+          if (!scan.directories.has(candidate)) scan.directories.set(candidate, identityOf(stats))
+          return
+        }
+      } catch {
+        // One level up, then.
+      }
+      if (candidate === dirname(candidate)) return
+    }
+  }
+
+  /** @param identity  of what stands there now, if the caller knows */
+  async #directory(directory: string, identity: string | undefined, scan: Draft): Promise<void> {
+    const listing = await this.#listing(directory, identity, scan)
+    if (listing === undefined || scan.seen.has(listing.real)) return
+    scan.seen.add(listing.real)
+    scan.directories.set(directory, listing.identity)
+    for (const [name, reason] of listing.failures) {
+      scan.failures.set(join(directory, name), { kind: 'unreadable', reason })
+    }
+    for (const [name, file] of listing.files) await addFile(join(directory, name), file, scan, listing.real)
+    for (const name of listing.directories) await this.#directory(join(directory, name), undefined, scan)
+  }
+
+  async #listing(directory: string, identity: string | undefined, scan: Draft): Promise<Listing | undefined> {
+    const known = this.#listings.get(directory)
+    const marked = scan.marked.get(directory)
+    if (known !== undefined && marked !== 'all' && (identity === undefined || identity === known.identity)) {
+      for (const name of marked ?? []) await this.#look(directory, name, known)
+      return known
+    }
+    try {
+      const real = await realpath(directory)
+      const listing: Listing = {
+        real,
+        identity: identity ?? identityOf(await stat(directory, { bigint: true })),
+        files: new Map(),
+        directories: new Set(),
+        failures: new Map(),
+      }
+      const names = await readdir(directory)
+      for (const name of names.toSorted()) if (!isIgnored(name)) await this.#look(directory, name, listing)
+      this.#listings.set(directory, listing)
+      return listing
+    } catch (error) {
+      this.#listings.delete(directory)
+      if (!isMissing(error)) scan.failures.set(directory, { kind: 'unreadable', reason: why(error) })
+      return undefined
+    }
+  }
+
+  /** Brings one name of a listing up to date. */
+  async #look(directory: string, name: string, listing: Listing): Promise<void> {
+    const path = join(directory, name)
+    listing.files.delete(name)
+    listing.failures.delete(name)
+    try {
+      const own = await lstat(path, { bigint: true })
+      const isLink = own.isSymbolicLink()
+      const stats = isLink ? await stat(path, { bigint: true }) : own
+      if (stats.isFile()) {
+        listing.directories.delete(name)
+        if (!extensions.has(extname(name))) return
+        const real = isLink ? await realpath(path) : join(listing.real, name)
+        listing.files.set(name, { signature: signatureOf(stats), real })
+      } else if (stats.isDirectory()) {
+        // It may be another one than before.
+        this.#forget(path)
+        listing.directories.add(name)
+      }
+    } catch (error) {
+      listing.directories.delete(name)
+      // Gone since, or a link to nothing: an editor's lock, for example.
+      if (!isMissing(error)) listing.failures.set(name, why(error))
+    }
+  }
+
+  #forget(directory: string): void {
+    for (const known of this.#listings.keys()) {
+      if (known === directory || known.startsWith(`${directory}/`)) this.#listings.delete(known)
+    }
+  }
+}
+
+interface Draft extends Scan {
+  readonly files: Map<string, Signature>
+  readonly directories: Map<string, string>
+  readonly failures: Map<string, ScanFailure>
+  /** Real paths of files and directories. */
+  readonly seen: Set<string>
+  readonly marked: ReadonlyMap<string, ReadonlySet<string> | 'all'>
+}
+
+async function addFile(path: string, file: FoundFile, scan: Draft, directory?: string): Promise<void> {
+  if (scan.seen.has(file.real)) return
+  scan.seen.add(file.real)
+  scan.files.set(path, file.signature)
+  // The file behind a link may be edited where it is.
+  const home = dirname(file.real)
+  const parent = directory ?? (await realpath(dirname(path)))
+  if (home === parent || scan.directories.has(home)) return
+  try {
+    scan.directories.set(home, identityOf(await stat(home, { bigint: true })))
+  } catch {
+    // Gone meanwhile: the next scan sees the link lead nowhere.
+  }
+}
+
+function hasLinks(listing: Listing): boolean {
+  for (const { real } of listing.files.values()) if (dirname(real) !== listing.real) return true
+  return false
+}
+
+/** With the time of birth, since file systems give the number of a deleted directory to the next one. */
+function identityOf(stats: BigIntStats): string {
+  return `${stats.dev}:${stats.ino}:${stats.birthtimeNs}`
+}
+
+function why(error: unknown): string {
+  return `cannot be read: ${messageOf(error)}`
+}
