@@ -51,45 +51,49 @@ export class CandidateSet<T> {
     this.#all.sort(compareCandidates)
     const first = this.#all[0]
     this.certain = first?.isCertain === true ? first : undefined
-    this.#choice = first === undefined || first.isCertain ? undefined : buildChoice(this.#all)
+    this.#choice = this.certain === undefined ? buildChoice(this.#all, []) : undefined
   }
 }
 
 /** A node of the decision tree: a leaf tries its list, others divide by one trait. */
 class Choice<T> {
+  /** The best candidate of the node. */
+  readonly first: Candidate<T>
+  /** Whether the way here has tested all that the first candidate asks for. */
+  readonly #isCertain: boolean
   readonly #list: readonly Candidate<T>[]
-  readonly #trait: Trait | undefined
-  readonly #branches: ReadonlyMap<string, Choice<T>> | undefined
-  readonly #rest: Choice<T> | undefined
+  readonly #split: Split<T> | undefined
 
-  constructor(
-    list: readonly Candidate<T>[],
-    trait: Trait | undefined,
-    branches: ReadonlyMap<string, Choice<T>> | undefined,
-    rest: Choice<T> | undefined,
-  ) {
+  constructor(first: Candidate<T>, isCertain: boolean, list: readonly Candidate<T>[], split: Split<T> | undefined) {
+    this.first = first
+    this.#isCertain = isCertain
     this.#list = list
-    this.#trait = trait
-    this.#branches = branches
-    this.#rest = rest
+    this.#split = split
   }
 
   find(request: RouteRequest): Candidate<T> | undefined {
-    const trait = this.#trait
-    if (trait === undefined) {
+    if (this.#isCertain) return this.first
+    const split = this.#split
+    if (split === undefined) {
       for (const candidate of this.#list) if (fits(candidate, request)) return candidate
       return undefined
     }
-    const value = readTrait(trait, request)
-    const found = value === undefined ? undefined : this.#branches?.get(value)?.find(request)
-    const rest = this.#rest
-    if (rest === undefined) return found
-    const first = rest.#list[0]
-    if (found !== undefined && first !== undefined && compareCandidates(found, first) < 0) return found
+    const value = readTrait(split.trait, request)
+    const found = value === undefined ? undefined : split.branches.get(value)?.find(request)
+    const { rest } = split
+    if (rest === undefined || (found !== undefined && compareCandidates(found, rest.first) < 0)) return found
     const other = rest.find(request)
     if (found === undefined || other === undefined) return found ?? other
     return compareCandidates(found, other) < 0 ? found : other
   }
+}
+
+interface Split<T> {
+  readonly trait: Trait
+  /** By the value that the trait must have. */
+  readonly branches: ReadonlyMap<string, Choice<T>>
+  /** Candidates that fit other values too. */
+  readonly rest: Choice<T> | undefined
 }
 
 interface Trait {
@@ -126,9 +130,13 @@ function requiredValue<T>(candidate: Candidate<T>, trait: Trait): string | undef
   }
 }
 
-function buildChoice<T>(list: readonly Candidate<T>[]): Choice<T> {
+/** @param settled traits that the way here has tested for equality */
+function buildChoice<T>(list: readonly Candidate<T>[], settled: readonly Trait[]): Choice<T> | undefined {
+  const first = list[0]
+  if (first === undefined) return undefined
+  if (isSettled(first, settled)) return new Choice(first, true, list, undefined)
   const trait = list.length > scanLimit ? bestTrait(list) : undefined
-  if (trait === undefined) return new Choice(list, undefined, undefined, undefined)
+  if (trait === undefined) return new Choice(first, false, list, undefined)
   const groups = new Map<string, Candidate<T>[]>()
   const rest: Candidate<T>[] = []
   for (const candidate of list) {
@@ -141,8 +149,18 @@ function buildChoice<T>(list: readonly Candidate<T>[]): Choice<T> {
     }
   }
   const branches = new Map<string, Choice<T>>()
-  for (const [value, group] of groups) branches.set(value, buildChoice(group))
-  return new Choice(list, trait, branches, rest.length === 0 ? undefined : buildChoice(rest))
+  const further = [...settled, trait]
+  for (const [value, group] of groups) {
+    const branch = buildChoice(group, further)
+    if (branch !== undefined) branches.set(value, branch)
+  }
+  return new Choice(first, false, list, { trait, branches, rest: buildChoice(rest, settled) })
+}
+
+function isSettled<T>(candidate: Candidate<T>, settled: readonly Trait[]): boolean {
+  if (candidate.pathRegex !== undefined) return false
+  const tests = (candidate.method === undefined ? 0 : 1) + candidate.headers.length + candidate.query.length
+  return tests === settled.filter(trait => requiredValue(candidate, trait) !== undefined).length
 }
 
 /** The trait that leaves the fewest candidates to look at in the worst case; undefined when none leaves fewer. */

@@ -11,6 +11,8 @@ import type { RouteRequest } from './request.ts'
  */
 export class PathIndex<T> {
   readonly edition: number
+  /** The answer to every request, for the hostname with one rule for all. */
+  #certain: Candidate<T> | undefined = undefined
   #exact: Map<string, CandidateSet<T>> | undefined
   #regexes: CandidateSet<T> | undefined
   #prefixes: PrefixNode<T>
@@ -32,6 +34,7 @@ export class PathIndex<T> {
   }
 
   find(request: RouteRequest): Candidate<T> | undefined {
+    if (this.#certain !== undefined) return this.#certain
     const { path } = request
     if (this.#exact !== undefined) {
       const found = this.#exact.get(path)?.find(request)
@@ -92,6 +95,8 @@ export class PathIndex<T> {
     }
     this.#regexes = finishSet(this.#regexes, this.edition, removed)
     const isAnyPrefixLeft = finishNode(this.#prefixes, this.edition, removed)
+    const isOnlyRoot = this.#exact === undefined && this.#regexes === undefined && this.#prefixes.children === undefined
+    this.#certain = isOnlyRoot ? this.#prefixes.certain : undefined
     return isAnyPrefixLeft || this.#regexes !== undefined || this.#exact !== undefined
   }
 }
