@@ -11,6 +11,7 @@ import { compareText } from './hostname.ts'
 import { assignPolicies, type ServicePolicies } from './policies.ts'
 import type { Finding } from './problems.ts'
 import type { ResourceChange, Tables } from './resource-tables.ts'
+import { same } from './same.ts'
 import { judgeService, type ServiceOutcome } from './services.ts'
 import { SortedRecords } from './sorted-records.ts'
 import { allocateAddresses, isLoopbackIpv4, type Network } from './virtual-addresses.ts'
@@ -108,7 +109,8 @@ export class ServiceStage {
     const byService = new Map<string, WorkloadResource[]>()
     for (const { kind, key, after } of changes) {
       if (kind !== 'Workload') continue
-      this.workloads.set(key, after?.kind === 'Workload' ? workloadOf(after) : undefined)
+      const before = this.workloads.get(key)
+      this.workloads.set(key, after?.kind === 'Workload' ? same(workloadOf(after), before) : undefined)
       if (after === undefined) sink.findings(`Workload ${key}`, [])
     }
     for (const key of [...tables.Workload.keys()].toSorted(compareText)) {
@@ -257,7 +259,8 @@ export class ServiceStage {
         sink.ownRoute(id)
       },
     )
-    this.addresses.set(key, after === undefined || after.addresses.length === 0 ? undefined : after.addresses)
+    const addresses = after === undefined || after.addresses.length === 0 ? undefined : after.addresses
+    this.addresses.set(key, same(addresses, this.addresses.get(key)))
     if (after === undefined) {
       this.#outcomes.delete(key)
       this.facts.delete(key)
