@@ -1,5 +1,5 @@
-import { LineCounter, parseDocument } from 'yaml'
-import type { Document } from 'yaml'
+import { LineCounter, parseDocument, visit } from 'yaml'
+import type { Document, YAMLError } from 'yaml'
 import { messageOf } from '../../core/index.ts'
 import { readJson } from './json.ts'
 import { readPlainYaml } from './plain-yaml.ts'
@@ -56,9 +56,9 @@ export function parseNodes(text: string): NodesResult {
   if (document.errors.length > 0) {
     const problems: SyntaxProblem[] = []
     for (const error of document.errors) {
-      const { line, col } = lines.linePos(error.pos[0])
+      const { line, col } = lines.linePos(startOf(error, document))
       if (problems.some(problem => problem.line === line)) continue
-      problems.push({ message: `YAML: ${sentence(error.message)}`, line, column: col })
+      problems.push({ message: `YAML: ${explain(error, text)}`, line, column: col })
       if (problems.length === maxProblems) break
     }
     return { kind: 'broken', problems }
@@ -75,6 +75,28 @@ export function parseNodes(text: string): NodesResult {
       }
     },
   }
+}
+
+/** A quote that stays open is found missing at the end of the document; the user looks for its start. */
+function startOf(error: YAMLError, document: Document): number {
+  const [end] = error.pos
+  let start = end
+  if (error.code !== 'MISSING_CHAR' || !error.message.includes('quote')) return start
+  visit(document, {
+    Scalar(_key, { range, type }) {
+      if (range && type?.startsWith('QUOTE') === true && range[0] < end && end <= range[2]) start = range[0]
+    },
+  })
+  return start
+}
+
+function explain(error: YAMLError, text: string): string {
+  if (error.code === 'DUPLICATE_KEY') {
+    const key = /^[^:\s]{1,60}/.exec(text.slice(error.pos[0]))?.[0] ?? ''
+    return `the key ${key} stands twice in one object`
+  }
+  if (error.code === 'MISSING_CHAR' && error.message.includes('quote')) return 'a quote stays open'
+  return sentence(error.message)
 }
 
 function broken(message: string): { readonly kind: 'broken'; readonly problems: readonly SyntaxProblem[] } {

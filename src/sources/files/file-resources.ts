@@ -53,9 +53,8 @@ export class FileResources {
   }
 
   /** In the order of the file; the same id may stand twice. */
-  *entries(): Iterable<Entry> {
-    for (const { entries } of this.#documents) yield* entries
-    yield* this.#kept
+  entries(): Entry[] {
+    return [...this.#documents.flatMap(document => document.entries), ...this.#kept]
   }
 
   get problems(): readonly Problem[] {
@@ -64,7 +63,7 @@ export class FileResources {
 
   /** The file is there and tells nothing new. */
   setUnreadable(reason: string): void {
-    const count = [...this.entries()].length
+    const count = this.entries().length
     this.#problems = [
       {
         severity: 'error',
@@ -82,12 +81,12 @@ export class FileResources {
   }
 
   setText(text: string): void {
-    const before = [...this.entries()]
+    const before = this.entries()
     this.#documents = this.#readDocuments(text)
     const problems: Problem[] = []
     const broken: Broken[] = []
     for (const known of this.#documents) this.#tell(known, problems, broken)
-    this.#kept = keepLastGood(before, new Set([...this.#current()]), broken, problems)
+    this.#kept = keepLastGood(before, new Set(this.#current()), broken, problems)
     this.#problems = problems
   }
 

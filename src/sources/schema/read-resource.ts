@@ -79,9 +79,10 @@ function findKind(value: Readonly<Record<string, unknown>>, reading: Reading): K
   }
   const siblings = Object.hasOwn(unusedKinds, group) ? unusedKinds[group] : undefined
   if (siblings === undefined) {
-    // Mistyped groups look like foreign ones; the kind gives them away.
-    const near = served === undefined ? '' : suggest(group, [served.group])
-    if (near !== '') {
+    // Mistyped groups look like foreign ones; the kind gives them away. Groups of
+    // Kubernetes itself are known not to have it, others may have a kind of that name.
+    const isOwn = group.endsWith('.k8s.io') || !group.includes('.')
+    if (served !== undefined && (isOwn || suggest(group, [served.group]) !== '')) {
       reading.error(`${quote(apiVersion)} has no ${kind}${writeAs(kind)}`, 'apiVersion')
       return 'unknown'
     }

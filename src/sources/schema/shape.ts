@@ -59,7 +59,7 @@ export function describe(value: unknown): string {
   if (typeof value === 'object') return 'an object'
   if (typeof value === 'string') return value === '' ? 'empty text' : `text ${quote(value)}`
   if (typeof value === 'number') return `number ${value}`
-  return String(value)
+  return typeof value === 'boolean' ? String(value) : typeof value
 }
 
 export function quote(text: string): string {
