@@ -45,7 +45,9 @@ describe('explainRoute()', () => {
       'cart#3 mismatch, path : /cart/1 ≠ /other',
     ])
     assert.deepEqual(explained.hostnames, ['shop.example.com', '*.example.com'])
-    assert.equal(explained.decision?.target, 'cart#4')
+    const rule = cart.rules[4]
+    const match = rule?.matches[0]
+    assert.deepEqual(explained.decision, { target: 'cart#4', route: cart, rule, match, matchedPrefix: '/cart' })
     assert.equal(explained.omitted, 0)
   })
 

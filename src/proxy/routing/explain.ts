@@ -95,8 +95,13 @@ export function explainRoute<T>(
     hostnames: levels.map(level => level.hostname),
     candidates: explainCandidates(listed, request),
     omitted: ranked.length - listed.length,
-    decision,
+    decision: decision === undefined ? undefined : plainDecision(decision),
   }
+}
+
+/** Without what the table keeps beside it for its own lookups. */
+function plainDecision<T>({ target, route, rule, match, matchedPrefix }: RouteDecision<T>): RouteDecision<T> {
+  return { target, route, rule, match, matchedPrefix }
 }
 
 interface RankedCandidate<T> {

@@ -1,3 +1,5 @@
+import { hexDigit } from './hex-digit.ts'
+
 /**
  * One path, one spelling. A client can write `/admin` as `/%61dmin`,
  * `/x/../admin` or `/./admin`; if we matched one spelling and the endpoint read
@@ -20,13 +22,16 @@ export type NormalPath = { readonly kind: 'ok'; readonly path: string } | { read
 
 const refused: NormalPath = { kind: 'refuse' }
 
+/** `.` or `..` with an escaped slash or backslash on at least one side. */
+const hiddenDotSegment = /%(?:2F|5C)\.\.?(?:\/|%2F|%5C|$)|\/\.\.?%(?:2F|5C)/
+
 /** @param raw path without query, as received; comes back as the same string when it is normal already */
 export function normalizePath(raw: string): NormalPath {
   if (raw.indexOf('%') < 0 && raw.indexOf('/.') < 0 && raw.indexOf('\\') < 0) return { kind: 'ok', path: raw }
   if (raw.indexOf('\\') >= 0) return refused
   const decoded = raw.indexOf('%') < 0 ? raw : decodeUnreserved(raw)
   if (decoded === undefined) return refused
-  if (decoded.indexOf('%') >= 0 && hasHiddenDotSegment(decoded)) return refused
+  if (decoded.indexOf('%') >= 0 && hiddenDotSegment.test(decoded)) return refused
   return { kind: 'ok', path: removeDotSegments(decoded) }
 }
 
@@ -48,26 +53,11 @@ function decodeUnreserved(raw: string): string | undefined {
   return result === raw ? raw : result
 }
 
-/** -1 for anything else, and for the NaN behind the end of a string. */
-function hexDigit(code: number): number {
-  if (code >= 0x30 && code <= 0x39) return code - 0x30
-  const lower = code | 0x20
-  return lower >= 0x61 && lower <= 0x66 ? lower - 0x57 : -1
-}
-
 /** RFC 3986 section 2.3 */
 function isUnreserved(code: number): boolean {
   const lower = code | 0x20
   if ((lower >= 0x61 && lower <= 0x7a) || (code >= 0x30 && code <= 0x39)) return true
   return code === 0x2d || code === 0x2e || code === 0x5f || code === 0x7e
-}
-
-function hasHiddenDotSegment(path: string): boolean {
-  if (path.indexOf('%2F') < 0 && path.indexOf('%5C') < 0) return false
-  return path.split('/').some(segment => {
-    const parts = segment.split(/%2F|%5C/)
-    return parts.length > 1 && parts.some(part => part === '.' || part === '..')
-  })
 }
 
 function removeDotSegments(path: string): string {

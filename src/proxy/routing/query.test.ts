@@ -25,6 +25,8 @@ const cases: readonly (readonly [query: string, name: string, value: string | un
   ['%2541=1', '%41', '1'],
   ['a=caf%C3%A9', 'a', 'café'],
   ['a=%zz%', 'a', '%zz%'],
+  ['a=%%41%%%42x', 'a', '%A%%Bx'],
+  ['a=%4%C3%A9%+', 'a', '%4é% '],
   ['a=%4', 'a', '%4'],
   ['a=%ff', 'a', '\ufffd'],
   ['b=a=1', 'a', undefined],

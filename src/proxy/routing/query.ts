@@ -1,3 +1,5 @@
+import { hexDigit } from './hex-digit.ts'
+
 /**
  * The first parameter of that name (names compare exactly, both sides decoded),
  * undefined when there is none; a parameter without `=` has the empty value.
@@ -43,17 +45,34 @@ export function parseQuery(query: string): readonly { readonly name: string; rea
 
 function decodeFormText(text: string): string {
   const spaced = text.indexOf('+') < 0 ? text : text.replaceAll('+', ' ')
-  if (spaced.indexOf('%') < 0) return spaced
-  // Not decodeURIComponent: it throws at bytes that are not UTF-8, which any client can send.
-  const bytes = Buffer.from(spaced, 'latin1')
+  let result = ''
+  let from = 0
+  for (let at = spaced.indexOf('%'); at >= 0; at = spaced.indexOf('%', at + 1)) {
+    const code = escapedByte(spaced, at)
+    if (code < 0) continue
+    if (code > 0x7f) return decodeUtf8(spaced)
+    result += spaced.slice(from, at) + String.fromCharCode(code)
+    from = at + 3
+    at += 2
+  }
+  return from === 0 ? spaced : result + spaced.slice(from)
+}
+
+/** Of the escape at `at`; -1 when it is malformed. */
+function escapedByte(text: string, at: number): number {
+  const high = hexDigit(text.charCodeAt(at + 1))
+  const low = hexDigit(text.charCodeAt(at + 2))
+  return high < 0 || low < 0 ? -1 : high * 16 + low
+}
+
+/** Not decodeURIComponent: it throws at bytes that are not UTF-8, which any client can send. */
+function decodeUtf8(text: string): string {
+  const bytes = Buffer.from(text, 'latin1')
   let length = 0
   for (let at = 0; at < bytes.length; at++) {
-    const byte = bytes[at] ?? 0
-    const escape = byte === 0x25 ? spaced.slice(at + 1, at + 3) : ''
-    if (/^[0-9a-fA-F]{2}$/.test(escape)) {
-      bytes[length++] = Number.parseInt(escape, 16)
-      at += 2
-    } else bytes[length++] = byte
+    const code = bytes[at] === 0x25 ? escapedByte(text, at) : -1
+    bytes[length++] = code < 0 ? (bytes[at] ?? 0) : code
+    if (code >= 0) at += 2
   }
   return bytes.toString('utf8', 0, length)
 }
