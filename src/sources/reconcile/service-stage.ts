@@ -1,5 +1,6 @@
 import type { Backend, HttpRoute, Listener, ResourceStatus, ServiceAddress, Workload } from '../../model/index.ts'
 import type {
+  AnyResource,
   BackendPolicyResource,
   EndpointSliceResource,
   ServiceResource,
@@ -14,7 +15,7 @@ import type { ResourceChange, Tables } from './resource-tables.ts'
 import { same } from './same.ts'
 import { judgeService, type ServiceOutcome } from './services.ts'
 import { SortedRecords } from './sorted-records.ts'
-import { allocateAddresses, isLoopbackIpv4, type Network } from './virtual-addresses.ts'
+import { allocateAddresses, isLoopbackIpv4, type AddressWish, type Network } from './virtual-addresses.ts'
 import { SelectorIndex, workloadOf } from './workloads.ts'
 
 const serviceNameLabel = 'kubernetes.io/service-name'
@@ -60,11 +61,13 @@ export class ServiceStage {
   ): readonly string[] {
     const dirty = new Set<string>()
     let isAnyService = false
+    let hasNewWishes = false
     let hasNewNames = false
     for (const { kind, key, before, after } of changes) {
       if (kind === 'Service') {
         dirty.add(key)
         isAnyService = true
+        hasNewWishes ||= wishOf(before) !== wishOf(after)
         hasNewNames ||= before === undefined || after === undefined
       } else if (kind === 'EndpointSlice') {
         this.#fileSlice(key, before, after, dirty)
@@ -82,7 +85,7 @@ export class ServiceStage {
     if (changes.some(({ kind }) => kind === 'BackendPolicy') || (isAnyService && tables.BackendPolicy.size > 0)) {
       this.#assignPolicies(tables, dirty, sink)
     }
-    this.#assignAddresses(tables, taken, dirty, { isAnyService })
+    this.#assignAddresses(tables, taken, dirty, { hasNewWishes })
     for (const key of dirty) {
       if (this.#judge(key, tables.Service.get(key), sink)) changedFacts.push(`Service ${key}`)
     }
@@ -170,16 +173,15 @@ export class ServiceStage {
     tables: Tables,
     taken: readonly string[],
     dirty: Set<string>,
-    options: { isAnyService: boolean },
+    options: { hasNewWishes: boolean },
   ): void {
     const takenAddresses = taken.toSorted(compareText).join(' ')
-    if (!options.isAnyService && takenAddresses === this.#takenAddresses) return
+    if (!options.hasNewWishes && takenAddresses === this.#takenAddresses) return
     this.#takenAddresses = takenAddresses
-    const wishes: { key: string; wanted: string | undefined }[] = []
-    for (const [key, { spec }] of tables.Service) {
-      if (spec.type === 'ExternalName' || spec.clusterIP === 'None') continue
-      const { clusterIP } = spec
-      wishes.push({ key, wanted: clusterIP !== undefined && isLoopbackIpv4(clusterIP) ? clusterIP : undefined })
+    const wishes: AddressWish[] = []
+    for (const [key, service] of tables.Service) {
+      const wish = wishOf(service)
+      if (wish !== 'none') wishes.push({ key, wanted: wish === 'any' ? undefined : wish })
     }
     const addresses = allocateAddresses(wishes, this.#network, taken)
     for (const { key } of wishes) if (addresses.get(key) !== this.#addresses.get(key)) dirty.add(key)
@@ -269,6 +271,14 @@ export class ServiceStage {
       this.facts.set(key, after.facts)
     }
   }
+}
+
+/** What a Service asks for: no virtual address, any, or this one. */
+function wishOf(service: AnyResource | undefined): string {
+  if (service?.kind !== 'Service') return 'none'
+  const { type, clusterIP } = service.spec
+  if (type === 'ExternalName' || clusterIP === 'None') return 'none'
+  return clusterIP !== undefined && isLoopbackIpv4(clusterIP) ? clusterIP : 'any'
 }
 
 /** Where a stage puts what it has decided. */
