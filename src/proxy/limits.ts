@@ -11,7 +11,7 @@ export interface ProxyLimits {
   readonly stallTimeoutMs: number
   /** An upgraded connection (WebSocket) without a byte in either direction. */
   readonly tunnelIdleTimeoutMs: number
-  /** The reader that is slower than its sender stops it at this backlog, so that one exchange holds at most about twice this. */
+  /** The reader that is slower than its sender stops it at this backlog, so that one exchange holds at most about twice this. At least 64 KiB: below, node:net tells nobody that a backlog has left. */
   readonly backlogBytes: number
   /** A request whose body is at most this long can be sent again; a longer one has one try. */
   readonly replayBytes: number
@@ -23,6 +23,8 @@ export interface ProxyLimits {
   /** What is read and thrown away after an early answer, so that the answer is not lost in a reset (RFC 9112 section 9.6). */
   readonly lingerBytes: number
   readonly lingerMs: number
+  /** How long an unused connection stays open when its listener closes: a request that is on its way to us would be lost. */
+  readonly closeGraceMs: number
   /** Descriptors are finite: connections of clients per worker; more are closed at once and counted. */
   readonly maxDownstreamConnections: number
   /** Requests of one connection before it is closed, so that no client holds a worker's share for ever; 0 is no limit. */
@@ -41,6 +43,7 @@ export const defaultLimits: ProxyLimits = {
   unsafeReuseMs: 1_000,
   lingerBytes: 1024 * 1024,
   lingerMs: 2_000,
+  closeGraceMs: 200,
   maxDownstreamConnections: 100_000,
   maxRequestsPerConnection: 0,
   mirrorBytes: 64 * 1024,

@@ -84,7 +84,7 @@ export class Proxy implements AsyncDisposable {
       this.#listeners.set(id, runtime)
       opening.push(
         runtime.open().catch((error: unknown) => {
-          this.#listeners.delete(id)
+          if (this.#listeners.get(id) === runtime) this.#listeners.delete(id)
           failures.set(id, messageOf(error))
         }),
       )
@@ -162,7 +162,7 @@ export class Proxy implements AsyncDisposable {
   /** Cuts everything off; `drain` first to be gentle. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.drain(0)
-    for (const backend of this.#backends.values()) backend.update(undefined)
+    for (const backend of this.#backends.values()) backend.cut()
     this.#sweeper[Symbol.dispose]()
     this.#runtime.timers[Symbol.dispose]()
   }

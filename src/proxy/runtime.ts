@@ -1,3 +1,4 @@
+import { getDefaultHighWaterMark } from 'node:stream'
 import { defaultChunkLimits, defaultHeadLimits, HeadParser } from '../codec/index.ts'
 import type { ChunkLimits, HeadLimits } from '../codec/index.ts'
 import type { Clock, Logger, Meter } from '../core/index.ts'
@@ -60,7 +61,10 @@ export class ProxyRuntime {
     this.accessLog = options.accessLog
     this.logger = options.logger
     this.clock = options.clock
-    this.limits = options.limits
+    this.limits = {
+      ...options.limits,
+      backlogBytes: Math.max(options.limits.backlogBytes, getDefaultHighWaterMark(false)),
+    }
     this.zone = options.zone
     this.workers = options.workers
     this.requestParser = new HeadParser('request', this.headLimits)

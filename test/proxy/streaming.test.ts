@@ -49,7 +49,7 @@ async function drainServer(): Promise<{ server: Awaited<ReturnType<typeof serve>
   const sinks: MessageSink[] = []
   const server = await serve(socket => {
     let sink: MessageSink | undefined
-    socket.on('data', chunk => {
+    socket.on('data', (chunk: Buffer) => {
       let at = 0
       while (at < chunk.length) {
         if (sink === undefined) {

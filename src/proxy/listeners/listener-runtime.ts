@@ -68,6 +68,8 @@ export class ListenerRuntime {
       this.#runtime.logger.error('listener failed', { listener: this.id, error: error.message }),
     )
     this.#server = server
+    // It may have been taken away while it was being opened.
+    if (this.isClosing) server.close()
   }
 
   /**
@@ -102,7 +104,7 @@ export class ListenerRuntime {
   close(): void {
     this.isClosing = true
     this.#server?.close()
-    for (const connection of this.#connections) connection.closeIfIdle()
+    for (const connection of this.#connections) connection.closeSoon()
   }
 
   /** @returns how many connections were cut in the middle of a request */
@@ -110,7 +112,7 @@ export class ListenerRuntime {
     let busy = 0
     for (const connection of this.#connections) {
       if (!connection.isIdle) busy++
-      connection.connection.destroy()
+      connection.cut()
     }
     return busy
   }

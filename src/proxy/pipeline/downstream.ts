@@ -76,6 +76,10 @@ export class Downstream implements ConnectionHandler {
     return this.#clientAddress
   }
 
+  #resolveClient(): void {
+    void this.client
+  }
+
   /** Whether the next answer must be the connection's last. */
   get mustClose(): boolean {
     const most = this.#runtime.limits.maxRequestsPerConnection
@@ -104,6 +108,11 @@ export class Downstream implements ConnectionHandler {
     while (at < end && !this.connection.isClosed) {
       switch (this.#state) {
         case readingHead:
+          if (this.connection.backlog > this.#runtime.limits.backlogBytes) {
+            // A client that asks and does not read would pile up answers: the next request waits for it.
+            this.#keepPending(bytes, at, end)
+            return
+          }
           at = this.#readHead(bytes, at, end)
           break
         case readingBody:
@@ -151,7 +160,8 @@ export class Downstream implements ConnectionHandler {
       this.#exchange.refuse(parser.problemStatus, parser.problem ?? 'invalid head')
       return end
     }
-    this.#requests++
+    // While the socket is open: the access log asks for it when it may be closed.
+    if (this.#requests++ === 0) this.#resolveClient()
     this.#lastMoveMs = 0
     this.#expectsContinue = parser.expectContinue
     const consumed = start + parser.length - kept
@@ -213,9 +223,14 @@ export class Downstream implements ConnectionHandler {
   }
 
   #becomeIdle(): void {
+    const { clock, limits } = this.#runtime
     this.#state = readingHead
-    this.#deadlineMs = this.#runtime.clock.nowMs() + this.#runtime.limits.idleTimeoutMs
-    if (this.#isProcessing) return
+    this.#deadlineMs = clock.nowMs() + (this.listener.isClosing ? limits.closeGraceMs : limits.idleTimeoutMs)
+    if (!this.#isProcessing) this.#readOn()
+  }
+
+  /** Goes on with bytes that came while they could not be used, then with the socket. */
+  #readOn(): void {
     const pending = this.#pending
     if (pending !== undefined) {
       this.#pending = undefined
@@ -229,6 +244,7 @@ export class Downstream implements ConnectionHandler {
     this.#state = lingering
     this.#pending = undefined
     this.#lingered = 0
+    this.#lastMoveMs = 0
     this.#deadlineMs = this.#runtime.clock.nowMs() + this.#runtime.limits.lingerMs
     this.connection.end()
     if (this.#hasEnded) return
@@ -237,7 +253,7 @@ export class Downstream implements ConnectionHandler {
 
   /** The request may flow on, unless there is a reason of our own to wait. */
   resumeReading(): void {
-    if (this.#pending === undefined) this.connection.resume()
+    if (this.#pending === undefined && !this.#exchange.isRequestBlocked) this.connection.resume()
   }
 
   onEnd(): void {
@@ -255,12 +271,14 @@ export class Downstream implements ConnectionHandler {
         // The client has said all it will say, and still reads: it gets its answer.
         break
       default:
-        this.connection.destroy()
+        // What the client has not read yet still leaves, and the connection closes behind it.
+        if (this.connection.backlog === 0) this.connection.destroy()
     }
   }
 
   onWritable(): void {
     this.#exchange.onClientWritable()
+    if (this.#state === readingHead) this.#readOn()
   }
 
   onClose(): void {
@@ -276,6 +294,7 @@ export class Downstream implements ConnectionHandler {
     const pending = this.#pending
     this.#pending = undefined
     if (pending !== undefined) tunnel.feed(pending, 0, pending.length)
+    if (this.#hasEnded) tunnel.endFeed()
     this.connection.resume()
   }
 
@@ -283,9 +302,21 @@ export class Downstream implements ConnectionHandler {
     this.listener.remove(this)
   }
 
-  /** Closes now if no request is under way; otherwise the answer will say `Connection: close`. */
-  closeIfIdle(): void {
-    if (this.#state === readingHead && this.#partial === undefined) this.#linger()
+  /**
+   * The listener closes: an answer under way will say `Connection: close`. An
+   * unused connection closes a moment later, since its client may have sent a
+   * request just now, which would be lost.
+   */
+  closeSoon(): void {
+    if (this.#state !== readingHead || this.#partial !== undefined) return
+    const { clock, limits } = this.#runtime
+    this.#deadlineMs = Math.min(this.#deadlineMs, clock.nowMs() + limits.closeGraceMs)
+  }
+
+  /** Closes at once, whatever is under way. */
+  cut(): void {
+    if (this.#tunnel === undefined) this.connection.destroy()
+    else this.#tunnel.close()
   }
 
   get isIdle(): boolean {
@@ -305,7 +336,7 @@ export class Downstream implements ConnectionHandler {
         }
         return
       case lingering:
-        if (nowMs >= this.#deadlineMs) this.connection.destroy()
+        this.#sweepLingering(nowMs)
         return
       case tunnelling:
         if (this.#hasStalled(this.#tunnel?.movedBytes ?? 0, nowMs, this.#runtime.limits.tunnelIdleTimeoutMs)) {
@@ -321,6 +352,14 @@ export class Downstream implements ConnectionHandler {
           this.#exchange.stalled()
         }
     }
+  }
+
+  /** A slow client still reads its answer: only when it stops, or has it all, the rest of the patience is short. */
+  #sweepLingering(nowMs: number): void {
+    const { backlog } = this.connection
+    const { lingerMs, stallTimeoutMs } = this.#runtime.limits
+    if (backlog > 0 && !this.#hasStalled(backlog, nowMs, stallTimeoutMs)) this.#deadlineMs = nowMs + lingerMs
+    else if (backlog > 0 || nowMs >= this.#deadlineMs) this.connection.destroy()
   }
 
   #hasStalled(mark: number, nowMs: number, limitMs: number): boolean {

@@ -52,6 +52,7 @@ export class Exchange implements TriesListener {
   #userAgent = ''
   #isPathPlain = true
   #isRequestDone = false
+  #asksUpgrade = false
   #requestBytes = 0
   #rule: CompiledRule | undefined = undefined
   #backend: CompiledBackend | undefined = undefined
@@ -107,6 +108,7 @@ export class Exchange implements TriesListener {
   /** Answers a head that can't be read. The connection closes, since nobody knows where the next request begins. */
   refuse(status: number, problem: string): void {
     this.#clear()
+    this.#method = 0
     this.#methodName = ''
     this.#target = ''
     this.#rawHost = undefined
@@ -152,6 +154,7 @@ export class Exchange implements TriesListener {
     const agent = head.find(fieldIds.userAgent)
     this.#userAgent = agent < 0 ? '' : head.value(agent)
     this.#isRequestDone = !hasBody
+    this.#asksUpgrade = head.upgrade
     this.#answer.reset(head.minorVersion, !head.keepAlive)
   }
 
@@ -351,6 +354,12 @@ export class Exchange implements TriesListener {
   }
 
   onUpgraded(upstream: Upstream, head: HeadParser, bytes: Buffer, start: number, end: number): void {
+    if (!this.#asksUpgrade) {
+      // RFC 9110 section 7.8: only a protocol that the client named may be changed to.
+      upstream.abandon()
+      this.onTriesFailed('upstream-protocol-error', 'an upgrade that the client did not ask for')
+      return
+    }
     this.#isAnswered = true
     this.#answer.upgrade(head, bytes, start, this.#backend?.responseEdits)
     const { out } = this.#runtime

@@ -101,6 +101,10 @@ class MirroredRequest implements UpstreamOwner {
     if (!acquired.upstream.isConnecting) this.onUpstreamReady(acquired.upstream)
   }
 
+  onUpstreamOpening(upstream: Upstream): void {
+    this.#upstream = upstream
+  }
+
   onUpstreamReady(upstream: Upstream): void {
     this.#upstream = upstream
     upstream.begin(this, this.#method)

@@ -181,8 +181,18 @@ export class Tries implements UpstreamOwner {
       this.onUpstreamReady(acquired.upstream)
       return
     }
+    this.#limitConnecting(plan)
+  }
+
+  #limitConnecting(plan: TriesPlan): void {
     const connectMs = plan.backend.backend?.settings.connectTimeoutMs ?? 0
     if (connectMs > 0) this.#runtime.timers.add(this.#connectTimer, connectMs)
+  }
+
+  onUpstreamOpening(upstream: Upstream): void {
+    this.#isQueued = false
+    this.upstream = upstream
+    if (this.#plan !== undefined) this.#limitConnecting(this.#plan)
   }
 
   #pickEndpoint(plan: TriesPlan, nowMs: number): EndpointState | undefined {

@@ -52,6 +52,11 @@ export class Tunnel {
     this.#endpoint.write(Buffer.from(bytes.subarray(start, end)))
   }
 
+  /** The client finished sending before the tunnel was there. */
+  endFeed(): void {
+    this.#endpoint.end()
+  }
+
   close(): void {
     this.#client.destroy()
     this.#endpoint.destroy()

@@ -39,6 +39,11 @@ export class Connection {
     })
   }
 
+  /** False from the moment it is told to close, which `onClose` follows later. */
+  get isOpen(): boolean {
+    return !this.socket.destroyed
+  }
+
   /** Bytes written that the kernel has not taken yet; while it is not 0, their memory is in use. */
   get backlog(): number {
     return this.socket.writableLength

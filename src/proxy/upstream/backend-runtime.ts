@@ -42,6 +42,8 @@ export class BackendRuntime {
   #balancer: Balancer | undefined = undefined
   #breaker: CircuitBreaker | undefined = undefined
   readonly #waiting: Waiter[] = []
+  /** Every open connection, in use or not. */
+  readonly #upstreams = new Set<Upstream>()
   /** The membership that `#byTag` was made for. */
   #tagged: readonly EndpointState[] | undefined = undefined
   #byTag = new Map<string, EndpointState>()
@@ -141,7 +143,7 @@ export class BackendRuntime {
     const limitMs = this.#backend?.settings.idleTimeoutMs ?? 0
     const idleMs = keepAliveMs > 0 ? Math.min(limitMs, keepAliveMs) : limitMs
     const waiter = this.#waiting[0]
-    if (waiter !== undefined && waiter.endpoint === upstream.endpoint && !upstream.connection.isClosed) {
+    if (waiter !== undefined && waiter.endpoint === upstream.endpoint && upstream.connection.isOpen) {
       this.#waiting.shift()
       this.#breaker?.release('pending')
       waiter.owner.onUpstreamReady(upstream)
@@ -159,13 +161,14 @@ export class BackendRuntime {
 
   onClosed(upstream: Upstream, wasIdle: boolean): void {
     if (wasIdle) poolOf(upstream.endpoint).remove(upstream)
+    this.#upstreams.delete(upstream)
     this.metrics.connections.value--
     this.#breaker?.release('connection')
     const next = this.#waiting[0]
     if (next !== undefined && this.#breaker?.tryAcquire('connection') === true) {
       this.#waiting.shift()
       this.#breaker.release('pending')
-      this.#open(next.owner, next.endpoint)
+      next.owner.onUpstreamOpening(this.#open(next.owner, next.endpoint))
     }
   }
 
@@ -185,7 +188,16 @@ export class BackendRuntime {
 
   #open(owner: UpstreamOwner, endpoint: EndpointState): Upstream {
     this.metrics.connections.value++
-    return new Upstream(this.#runtime, this, endpoint, owner)
+    const upstream = new Upstream(this.#runtime, this, endpoint, owner)
+    this.#upstreams.add(upstream)
+    return upstream
+  }
+
+  /** Closes every connection at once; their owners hear nothing. */
+  cut(): void {
+    this.update(undefined)
+    this.#waiting.length = 0
+    for (const upstream of this.#upstreams) upstream.abandon()
   }
 
   #evictElsewhere(): void {

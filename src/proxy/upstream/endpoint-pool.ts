@@ -15,7 +15,7 @@ export class EndpointPool implements Disposable {
       if (newest === undefined || newest.idleSinceMs < idleSinceMs) return undefined
       const upstream = this.#idle.pop()
       if (upstream === undefined) return undefined
-      if (!upstream.connection.isClosed && upstream.idleUntilMs > nowMs) return upstream
+      if (upstream.connection.isOpen && upstream.idleUntilMs > nowMs) return upstream
       upstream.abandon()
     }
   }

@@ -18,6 +18,8 @@ export type UpstreamFailure =
 
 /** Whoever uses an upstream connection for one request: an exchange, a mirror. */
 export interface UpstreamOwner {
+  /** The owner waited in the queue, and now a connection is being opened for it. */
+  onUpstreamOpening(upstream: Upstream): void
   onUpstreamReady(upstream: Upstream): void
   onUpstreamFailed(upstream: Upstream, failure: UpstreamFailure, detail: string): void
   /** An interim response (1xx). */
@@ -234,7 +236,7 @@ export class Upstream implements ConnectionHandler {
     const owner = this.owner
     this.owner = undefined
     this.served++
-    const reusable = this.#responseKeepAlive && this.#requestSent && !hasExcess && !this.connection.isClosed
+    const reusable = this.#responseKeepAlive && this.#requestSent && !hasExcess && this.connection.isOpen
     this.#state = reusable ? idle : released
     owner?.onResponseEnd(this)
     if (reusable) {
