@@ -1,7 +1,8 @@
 /**
  * The mesh's nouns as readonly data, and `MeshSnapshot`, the one value in which
  * configuration reaches the data path. It is not Kubernetes resources (those
- * live in `sources`) and holds no behaviour beyond comparing two snapshots.
+ * live in `sources`) and holds no behaviour beyond comparing two snapshots and
+ * saying which regular expressions a route may have.
  * Everyone calls it, on every thread; values cross threads by structured clone.
  * Read `snapshot.ts` first, then `route.ts` and `backend.ts`.
  */
@@ -9,8 +10,10 @@ export * from './access-record.ts'
 export * from './backend.ts'
 export * from './local-reply.ts'
 export * from './metrics.ts'
+export * from './regex.ts'
 export * from './outcome.ts'
 export * from './route.ts'
 export * from './snapshot.ts'
 export * from './status.ts'
 export * from './workload.ts'
+export * from './value-regex.ts'

@@ -406,7 +406,7 @@ test('a regular expression that does not compile drops its match and closes the 
       ],
     },
     {
-      rules: `{ matches: [{ headers: [{ type: RegularExpression, name: x, value: "[" }] }] }`,
+      rules: `{ matches: [{ headers: [{ type: RegularExpression, name: x, value: "(?!a)" }] }] }`,
       conditions: 'Accepted=False/UnsupportedValue ResolvedRefs=True/ResolvedRefs',
       left: [],
     },
@@ -428,7 +428,7 @@ test('a regular expression that does not compile drops its match and closes the 
     assert.equal(statusOf(result, 'Gateway shop/web').listeners[0]?.attachedRoutes, isAccepted ? 1 : 0)
     const partial = statusOf(result, 'HTTPRoute shop/r').parents[0]?.conditions[2]
     if (isAccepted) assert.match(partial?.message ?? '', /^Dropped Rule: spec\.rules\[0\]\.matches\[0\]/)
-    assert.match(problemsOf(result).join('\n'), /is not a regular expression/)
+    assert.match(problemsOf(result).join('\n'), /is not a regular expression|look-around/)
   }
 })
 

@@ -1,3 +1,4 @@
+import { validateRegex } from '../../model/index.ts'
 import type {
   PathMatch,
   RetryPolicy,
@@ -136,13 +137,8 @@ function findBrokenExpression(match: HttpRouteMatch, path: string): { path: stri
   ]
   for (const { at, type, value } of candidates) {
     if (type !== 'RegularExpression') continue
-    try {
-      // Compiled the way the router does it: against the whole value.
-      void new RegExp(`^(?:${value})$`)
-    } catch (error) {
-      const cause = error instanceof Error ? error.message.split(': ').at(-1) : undefined
-      return { path: at, message: `${value} is not a regular expression (${cause ?? 'it does not compile'})` }
-    }
+    const problem = validateRegex(value)
+    if (problem !== undefined) return { path: at, message: `${value} ${problem}` }
   }
   return undefined
 }
