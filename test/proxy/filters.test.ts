@@ -38,6 +38,7 @@ class Echoes implements AsyncDisposable {
         this.#wake()
         response.setHeader('x-remove-me', 'x')
         response.setHeader('x-list', 'a')
+        response.setHeader('access-control-allow-origin', '*')
         response.end(JSON.stringify(seen))
       })
     })

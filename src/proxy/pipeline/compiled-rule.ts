@@ -87,11 +87,27 @@ export class CompiledBackend {
     const hostname = this.rewrite?.hostname
     if (hostname !== undefined) edits.push({ set: [{ name: 'host', value: hostname }], add: [], remove: [] })
     this.requestEdits = new EditPlan(edits)
-    this.responseEdits = new EditPlan(filters.filter(filter => filter.kind === 'response-headers'))
+    const responseEdits: HeaderEdits[] = filters.filter(filter => filter.kind === 'response-headers')
+    if (rule.filters.some(filter => filter.kind === 'cors')) responseEdits.unshift(withoutCors)
+    this.responseEdits = new EditPlan(responseEdits)
     this.redirect = backend.filters.find(filter => filter.kind === 'redirect')
     this.mirrors = mirrorsOf(context, backend.filters)
     this.series = new RouteSeries(context.meter, virtualHost, routeName, this.name)
   }
+}
+
+/** Where the gateway answers for CORS, what the endpoint says of it would contradict or double it. */
+const withoutCors: HeaderEdits = {
+  set: [],
+  add: [],
+  remove: [
+    'access-control-allow-origin',
+    'access-control-allow-credentials',
+    'access-control-allow-methods',
+    'access-control-allow-headers',
+    'access-control-expose-headers',
+    'access-control-max-age',
+  ],
 }
 
 function mirrorsOf(context: RuleContext, filters: readonly Filter[]): CompiledMirror[] {

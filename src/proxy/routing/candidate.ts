@@ -2,7 +2,7 @@ import type { HttpRoute, PathMatch, RouteMatch, RouteRule, ValueMatch } from '..
 import { normalizePath } from './normalize-path.ts'
 import { queryValue } from './query.ts'
 import type { RouteRequest } from './request.ts'
-import { compileRegex, literalFirstElement, testRegex } from './value-regex.ts'
+import { compileRegex, literalFirstElement, testRegex } from '../../model/index.ts'
 
 /** What matching answers: one frozen value per match, made when the route is compiled. */
 export interface RouteDecision<T> {

@@ -4,7 +4,7 @@ import type { Candidate, RouteDecision } from './candidate.ts'
 import { queryValue } from './query.ts'
 import type { RouteRequest } from './request.ts'
 import type { RouteTable } from './route-table.ts'
-import { testRegex } from './value-regex.ts'
+import { testRegex } from '../../model/index.ts'
 
 /** Why a request is routed as it is, as data; the command line makes text of it. */
 export type RouteExplanation<T> =

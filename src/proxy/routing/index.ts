@@ -13,7 +13,6 @@ export type { ExplainedCandidate, ExplainOptions, Mismatch, RouteExplanation, Tr
 export { normalizePath } from './normalize-path.ts'
 export type { NormalPath } from './normalize-path.ts'
 export { parseQuery, queryValue } from './query.ts'
-export { compileRegex, testRegex, validateRegex } from './value-regex.ts'
 export { rewritePath } from './rewrite-path.ts'
 export { redirectLocation } from './redirect-location.ts'
 export type { RedirectInput } from './redirect-location.ts'
