@@ -1,13 +1,13 @@
-import { validateRegex } from '../../model/index.ts'
-import type {
-  PathMatch,
-  RetryPolicy,
-  RouteMatch,
-  RouteRule,
-  RuleFailure,
-  SessionPersistence,
-  ValueMatch,
-  WeightedBackend,
+import {
+  validateRegex,
+  type PathMatch,
+  type RetryPolicy,
+  type RouteMatch,
+  type RouteRule,
+  type RuleFailure,
+  type SessionPersistence,
+  type ValueMatch,
+  type WeightedBackend,
 } from '../../model/index.ts'
 import { durationMs } from '../schema/duration.ts'
 import type {
@@ -28,7 +28,7 @@ import { hashText } from './virtual-addresses.ts'
  *
  * What can't be carried out must not open what it should close. A filter that
  * can't be applied makes its rule answer 500 (or, in a backendRef, that
- * backend's share). A regular expression that does not compile makes its match
+ * backend's share). A regular expression outside the router's dialect makes its match
  * unusable: the match is left out, and the other matches of the rule answer 500
  * rather than fall to a less specific rule. Only a rule without any usable match
  * disappears.
