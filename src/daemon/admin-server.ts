@@ -15,7 +15,10 @@ import type { RunRequest } from './workload-leases.ts'
 /** What the Unix socket offers beside the pages. */
 export interface AgentControl {
   readonly feed: LogFeed
-  /** Registers a Workload; what it returns is sent as one line of JSON, and the lease ends with the connection. */
+  /**
+   * Registers a Workload; what it returns is sent as one line of JSON, and the lease ends with the connection.
+   * @throws MeshError when the agent can't take one now
+   */
   register(request: RunRequest): { readonly lease: Disposable; readonly answer: unknown }
 }
 
@@ -148,7 +151,14 @@ async function serveLease(request: IncomingMessage, response: ServerResponse, co
   const parsed = parseRunRequest(body)
   if (parsed.kind === 'invalid') return refuse(400, parsed.message)
   if (response.destroyed) return
-  const { lease, answer } = control.register(parsed.request)
+  let registered: ReturnType<AgentControl['register']>
+  try {
+    registered = control.register(parsed.request)
+  } catch (error) {
+    const code = error instanceof MeshError ? error.code : 'MESH_INTERNAL'
+    return send(response, failure(503, code, messageOf(error)))
+  }
+  const { lease, answer } = registered
   response.once('close', () => lease[Symbol.dispose]())
   response.writeHead(200, { 'content-type': 'application/x-ndjson', ...fixedHeaders })
   response.write(`${JSON.stringify(answer)}\n`)

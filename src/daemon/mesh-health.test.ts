@@ -16,6 +16,12 @@ class FakeChecker implements Checker {
   isHealthy(backend: string, endpoint: string): boolean | undefined {
     return this.answers.get(`${backend} ${endpoint}`)
   }
+  status(backend: string): ReadonlyMap<string, { readonly lastCheckMs: number | undefined }> {
+    const endpoints = this.backends.find(({ key }) => key === backend)?.endpoints ?? []
+    return new Map(
+      endpoints.map(({ id }) => [id, { lastCheckMs: this.answers.has(`${backend} ${id}`) ? 1 : undefined }]),
+    )
+  }
 }
 
 function snapshotWith(healthCheck: HealthCheck | undefined): MeshSnapshot {
@@ -94,4 +100,15 @@ test('MeshHealth hands the checker the same backend for an unchanged Workload', 
   health.update(emptySnapshot, [workload])
   assert.equal(first?.key, 'Workload shop/a-1')
   assert.equal(checker.backends[0], first)
+})
+
+test('MeshHealth counts the endpoints that wait for their first answer', () => {
+  const checker = new FakeChecker()
+  const health = new MeshHealth(checker)
+  health.update(snapshotWith(check), [workloadWith(check)])
+  assert.equal(health.pending, 2)
+  checker.answers.set('shop/a:80 127.0.0.1:9001', false)
+  assert.equal(health.pending, 1)
+  health.update(snapshotWith(undefined), [])
+  assert.equal(health.pending, 0)
 })

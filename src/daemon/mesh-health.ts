@@ -6,6 +6,7 @@ import { HealthOverlay } from './health-overlay.ts'
 export interface Checker {
   update(backends: Iterable<Backend>): void
   isHealthy(backend: BackendKey, endpoint: string): boolean | undefined
+  status(backend: BackendKey): ReadonlyMap<string, { readonly lastCheckMs: number | undefined }>
 }
 
 /**
@@ -17,6 +18,7 @@ export interface Checker {
 export class MeshHealth {
   readonly #checker: Checker
   readonly #overlay = new HealthOverlay()
+  #checked: readonly BackendKey[] = []
   /** Made for each Workload with a check, so that the checker keeps what it knows of an unchanged one. */
   #own = new Map<string, { workload: Workload; backend: Backend }>()
   /** Keys of `#own` by `namespace address:port`. */
@@ -38,12 +40,23 @@ export class MeshHealth {
       this.#ownByEndpoint.set(`${workload.namespace} ${endpointId(workload)}`, key)
     }
     this.#own = own
+    const asked = [...snapshot.backends.values()].filter(({ settings }) => settings.healthCheck !== undefined)
+    this.#checked = [...asked.map(({ key }) => key), ...own.keys()]
     this.#checker.update([...snapshot.backends.values(), ...[...own.values()].map(each => each.backend)])
   }
 
   /** The snapshot with the checks' answers in its endpoints. */
   apply(snapshot: MeshSnapshot): MeshSnapshot {
     return this.#overlay.apply(snapshot, (backend, endpoint) => this.#isHealthy(backend, endpoint))
+  }
+
+  /** How many endpoints with a check have no first answer yet. */
+  get pending(): number {
+    let count = 0
+    for (const key of this.#checked) {
+      for (const { lastCheckMs } of this.#checker.status(key).values()) if (lastCheckMs === undefined) count++
+    }
+    return count
   }
 
   #isHealthy(backend: Backend, endpoint: string): boolean | undefined {

@@ -1,0 +1,183 @@
+import type { ExplainDocument, ExplainedCandidate, Mismatch } from '../daemon/index.ts'
+import { describeFilter, describeMatch } from '../daemon/index.ts'
+import { usage } from './call.ts'
+import { agentOf, paintOf, printJson, wantsJson } from './context.ts'
+import { withoutControls } from './paint.ts'
+import type { Paint } from './paint.ts'
+import { colorFlag, flagValue, outputFlag, socketFlag } from './verb.ts'
+import type { Verb } from './verb.ts'
+
+export const explain: Verb = {
+  name: 'explain',
+  summary: 'which listener, route, rule and backend a request would take, and why',
+  usage: 'METHOD URL',
+  flags: [
+    { name: 'header', short: 'H', value: 'NAME:VALUE', isRepeated: true, about: 'A header of the request.' },
+    { name: 'from', value: 'NAMESPACE/SERVICE', about: 'The client is this workload of the mesh.' },
+    outputFlag,
+    socketFlag,
+    colorFlag,
+  ],
+  examples: [
+    'heddle explain GET http://shop.localhost:8080/cart',
+    "heddle explain GET http://reviews:9080/ --from shop/web -H 'x-user: anna'",
+  ],
+  exits: ['1 also when no rule takes the request'],
+  async run(call, io) {
+    const [first, second, extra] = call.positionals
+    const [method, url] = second === undefined ? ['GET', first] : [first, second]
+    if (url === undefined || method === undefined || extra !== undefined) {
+      throw usage(explain, 'explain takes a method and a URL, such as GET http://shop.localhost:8080/cart')
+    }
+    const query = new URLSearchParams({ method, url: url.includes('://') ? url : `http://${url}` })
+    for (const header of call.flags.get('header') ?? []) query.append('header', header)
+    const from = flagValue(call, 'from')
+    if (from !== undefined) query.append('from', from)
+    const document = await agentOf(call, io).json<ExplainDocument>(`/explain?${query}`)
+    if (wantsJson(call)) printJson(io, document)
+    else io.out(`${renderExplanation(document, paintOf(call, io))}\n`)
+    return document.explanation?.kind === 'routed' ? 0 : 1
+  },
+}
+
+/** Candidates that do not fit, below the one that does: more than a few are noise. */
+const shownMismatches = 8
+
+/** A node of the tree: a line and what follows from it. */
+interface Node {
+  readonly text: string
+  readonly children: readonly Node[]
+}
+
+export function renderExplanation(document: ExplainDocument, paint: Paint): string {
+  const from = document.clientNamespace === null ? '' : paint.dim(`  from namespace ${document.clientNamespace}`)
+  const root: Node = {
+    text: `${paint.bold(`${document.method} ${withoutControls(document.url)}`)}${from}`,
+    children: [listenerNode(document, paint)],
+  }
+  return renderTree(root)
+}
+
+function listenerNode(document: ExplainDocument, paint: Paint): Node {
+  const { listener, explanation, refused } = document
+  if (listener.kind === 'none') return leaf(`${paint.bad('no listener')}: ${listener.why}`)
+  const text = `listener ${paint.name(listener.id)} ${paint.dim(`(${listener.why})`)}`
+  if (refused !== null) return { text, children: [leaf(`${paint.bad('refused')}: ${withoutControls(refused)}`)] }
+  if (explanation === null || explanation.kind === 'no-listener') {
+    return { text, children: [leaf(paint.bad('not open: see heddle status'))] }
+  }
+  const hosts = explanation.virtualHosts.map(({ id, hostname, verdict }): Node => {
+    const name = `${id}${hostname === undefined ? '' : ` for ${hostname}`}`
+    switch (verdict) {
+      case 'chosen':
+        return {
+          text: `${paint.good('✓')} virtual host ${paint.name(name)}`,
+          children: explanation.kind === 'no-virtual-host' ? [] : ruleNodes(document, paint),
+        }
+      case 'less-specific':
+        return leaf(paint.dim(`· ${name}: another hostname fits better`))
+      case 'host-differs':
+        return leaf(paint.dim(`✗ ${name}: the host differs`))
+    }
+  })
+  const none = explanation.kind === 'no-virtual-host' ? [leaf(`${paint.bad('answer 404')}: no hostname fits`)] : []
+  return { text, children: [...hosts, ...none] }
+}
+
+function ruleNodes(document: ExplainDocument, paint: Paint): Node[] {
+  const { explanation } = document
+  if (explanation?.kind !== 'routed' && explanation?.kind !== 'no-match') return []
+  const nodes: Node[] = []
+  if (explanation.consumerNamespace !== undefined) {
+    nodes.push(leaf(paint.dim(`routes of the client's namespace ${explanation.consumerNamespace} decide`)))
+  }
+  let hidden = explanation.omitted
+  let shown = 0
+  for (const candidate of explanation.candidates) {
+    if (candidate.verdict === 'mismatch' && ++shown > shownMismatches) hidden++
+    else nodes.push(candidateNode(candidate, document, paint))
+  }
+  if (hidden > 0) nodes.push(leaf(paint.dim(`… ${hidden} more that do not fit`)))
+  if (explanation.kind === 'no-match') nodes.push(leaf(`${paint.bad('answer 404')}: no rule fits`))
+  return nodes
+}
+
+function candidateNode(candidate: ExplainedCandidate, document: ExplainDocument, paint: Paint): Node {
+  const rule = candidate.rule.name ?? `rule ${candidate.rule.index}`
+  const host = candidate.hostname === undefined ? '' : ` for ${candidate.hostname}`
+  const name = withoutControls(`${candidate.route.key} ${rule}${host}: ${describeMatch(candidate.match)}`)
+  switch (candidate.verdict) {
+    case 'chosen':
+      return { text: `${paint.good('✓')} ${paint.name(name)}`, children: outcomeNodes(candidate, document, paint) }
+    case 'outranked':
+      return leaf(paint.dim(`· ${name}: fits too, but comes later`))
+    case 'mismatch':
+      return leaf(paint.dim(`✗ ${name}: ${candidate.mismatches.map(describeMismatch).join('; ')}`))
+  }
+}
+
+function outcomeNodes(candidate: ExplainedCandidate, document: ExplainDocument, paint: Paint): Node[] {
+  const { rule } = candidate
+  const filters = rule.filters.map(filter => leaf(`filter ${withoutControls(describeFilter(filter))}`))
+  if (rule.failure !== undefined) {
+    const text = `${paint.bad(`answer ${rule.failure.status}`)}: ${withoutControls(rule.failure.message)}`
+    return [...filters, leaf(text)]
+  }
+  if (rule.filters.some(({ kind }) => kind === 'redirect')) return filters
+  const settings: Node[] = []
+  if (rule.requestTimeoutMs > 0) settings.push(leaf(`timeout ${rule.requestTimeoutMs / 1000}s`))
+  if (rule.backendRequestTimeoutMs > 0)
+    settings.push(leaf(`timeout of one try ${rule.backendRequestTimeoutMs / 1000}s`))
+  if (rule.retry !== undefined) {
+    const codes = rule.retry.codes.length === 0 ? '' : ` after ${rule.retry.codes.join(', ')}`
+    settings.push(leaf(`up to ${rule.retry.attempts} retries${codes}`))
+  }
+  if (rule.session !== undefined) settings.push(leaf(`session by ${rule.session.kind} ${rule.session.name}`))
+  return [...filters, ...settings, ...backendNodes(document, paint)]
+}
+
+function backendNodes({ backends }: ExplainDocument, paint: Paint): Node[] {
+  if (backends.length === 0) return [leaf(`${paint.bad('answer 500')}: the rule has no backend`)]
+  const total = backends.reduce((sum, { weight }) => sum + weight, 0)
+  return backends.map(({ key, weight, invalid, policy, endpoints }): Node => {
+    const share = total === 0 ? 'no share' : `${Math.round((weight / total) * 1000) / 10}%`
+    if (invalid !== null) return leaf(`backend ${paint.bad(key)} ${share}: ${withoutControls(invalid)}`)
+    const shown = endpoints.slice(0, shownMismatches).map(({ id, healthy, draining }) => {
+      const state = draining ? paint.warn('draining') : healthy ? paint.good('healthy') : paint.bad('unhealthy')
+      return leaf(`endpoint ${id} ${state}`)
+    })
+    const hidden = endpoints.length - shown.length
+    return {
+      text: `backend ${paint.name(key)} ${share}, ${policy}`,
+      children: [
+        ...shown,
+        ...(hidden > 0 ? [leaf(paint.dim(`… ${hidden} more endpoints`))] : []),
+        ...(endpoints.length === 0 ? [leaf(`${paint.bad('answer 503')}: it has no endpoint`)] : []),
+      ],
+    }
+  })
+}
+
+function describeMismatch({ part, name, kind, expected, actual }: Mismatch): string {
+  const what = name === '' ? part : `${part} ${name}`
+  const wanted =
+    kind === 'regex' ? `must match ${expected}` : kind === 'prefix' ? `is not below ${expected}` : `is not ${expected}`
+  return withoutControls(actual === undefined ? `${what} is missing` : `${what} ${wanted}`)
+}
+
+function leaf(text: string): Node {
+  return { text, children: [] }
+}
+
+function renderTree(root: Node): string {
+  const lines = [root.text]
+  const walk = (nodes: readonly Node[], indent: string): void => {
+    nodes.forEach((node, at) => {
+      const isLast = at === nodes.length - 1
+      lines.push(`${indent}${isLast ? '└─ ' : '├─ '}${node.text}`)
+      walk(node.children, `${indent}${isLast ? '   ' : '│  '}`)
+    })
+  }
+  walk(root.children, '')
+  return lines.join('\n')
+}

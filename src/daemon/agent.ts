@@ -1,0 +1,436 @@
+import { MeshError, messageOf, systemClock } from '../core/index.ts'
+import type { Clock, Logger, Timer } from '../core/index.ts'
+import { emptySnapshot, diffSnapshots } from '../model/index.ts'
+import type { MeshSnapshot } from '../model/index.ts'
+import {
+  MetricRegistry,
+  MetricsAggregator,
+  ProcessMetrics,
+  prometheusContentType,
+  RateWindow,
+  renderPrometheus,
+} from '../observe/index.ts'
+import type { AgentStatus, MetricsState, StatusDocument } from '../observe/index.ts'
+import { HealthChecker } from '../proxy/index.ts'
+import { FileSource } from '../sources/index.ts'
+import type { SourceState } from '../sources/index.ts'
+import { openAdminServer, openAgentSocket } from './admin-server.ts'
+import type { AdminServer } from './admin-server.ts'
+import type { AdminView, ExplainRequest } from './admin-pages.ts'
+import { Explainer } from './explain.ts'
+import { LogFeed } from './log-feed.ts'
+import { maskedSnapshot, maskedWorkload } from './mask.ts'
+import { MeshHealth } from './mesh-health.ts'
+import { buildStatus } from './mesh-status.ts'
+import { Readiness } from './readiness.ts'
+import { serviceEnvironment } from './service-environment.ts'
+import { formatAddress, settingDefinitions, settingKeys } from './settings.ts'
+import type { SettingDefinition, Settings } from './settings.ts'
+import type { Origins } from './settings-sources.ts'
+import { keepSeriesAfter } from './stale-series.ts'
+import { Supervisor } from './supervisor.ts'
+import { agentVersion } from './version.ts'
+import { problemsOf, WorkloadLeases } from './workload-leases.ts'
+import type { RunRequest } from './workload-leases.ts'
+import { WorkerPool } from './worker-pool.ts'
+
+export interface AgentOptions {
+  /** Files and directories with the mesh's resources. */
+  readonly paths: readonly string[]
+  readonly settings: Settings
+  readonly origins: Origins
+  readonly env: Readonly<Record<string, string | undefined>>
+  readonly logger: Logger
+  /** @default the system's */
+  readonly clock?: Clock
+}
+
+/** The one that is built: `explain` and the start output say so rather than let anybody guess. */
+export const tier: AgentStatus['tier'] = {
+  active: 'user space',
+  reason: 'kernel tier is not built in this version',
+}
+
+/** Metrics of workers are read this often, and at every scrape. */
+const collectMs = 1_000
+/** Listeners that could not be opened, since somebody else had the port, are tried again this often. */
+const retryListenersMs = 5_000
+/** Many endpoints may change their health together. */
+const healthBatchMs = 10
+/** The main thread's own series, beside those of workers, whose ids start at 1. */
+const ownMetrics = 0
+
+/**
+ * The node's agent: reads configuration, keeps the workers fed, starts
+ * workloads, and answers on its admin pages and its socket. It is the only place
+ * that joins the rooms.
+ *
+ * Start: the socket first, so that a second agent is told before anything of it
+ * can disturb the first; then the admin pages, the configuration, the workers.
+ * Stop: not ready, workers drain, workloads end, the socket goes.
+ */
+export class Agent implements AdminView {
+  readonly pid: number = process.pid
+  readonly version: string = agentVersion()
+  readonly #options: AgentOptions
+  readonly #clock: Clock
+  readonly #logger: Logger
+  readonly #readiness = new Readiness()
+  readonly #meter = new MetricRegistry()
+  readonly #processMetrics = new ProcessMetrics(this.#meter)
+  readonly #aggregator = new MetricsAggregator()
+  readonly #rates = new RateWindow()
+  readonly #explainer = new Explainer()
+  readonly #feed = new LogFeed(isFollowed => this.#pool?.tap(isFollowed))
+  readonly #checker: HealthChecker
+  readonly #health: MeshHealth
+  readonly #supervisor: Supervisor
+  readonly #startedMs: number
+  #servers: AdminServer[] = []
+  #source: FileSource | undefined
+  #leases: WorkloadLeases | undefined
+  #state: SourceState | undefined
+  #pool: WorkerPool | undefined
+  /** What the workers were last told, with health in it and a version of our own count. */
+  #published: MeshSnapshot = emptySnapshot
+  #listenFailures: ReadonlyMap<string, string> = new Map()
+  #timers: Timer[] = []
+  #healthTimer: Timer | undefined
+  /** Ends the wait for first answers; undefined once they are in. */
+  #checked: (() => void) | undefined
+  readonly #ready = Promise.withResolvers<void>()
+  #stopping: Promise<DrainReport> | undefined
+
+  private constructor(options: AgentOptions) {
+    this.#options = options
+    this.#clock = options.clock ?? systemClock
+    this.#logger = options.logger
+    this.#startedMs = this.#clock.nowMs()
+    this.#checker = new HealthChecker({
+      clock: this.#clock,
+      logger: options.logger,
+      onChange: () => this.#healthChanged(),
+    })
+    this.#health = new MeshHealth(this.#checker)
+    this.#supervisor = new Supervisor({
+      clock: this.#clock,
+      logger: options.logger,
+      env: options.env,
+      onOutput: (source, stream, text) => this.#feed.push({ timeMs: this.#clock.wallMs(), source, stream, text }),
+      onRestart: workload => void this.#meter.counter('heddle_workload_restarts_total', { workload }).value++,
+    })
+  }
+
+  /**
+   * Resolves when the configuration is read and workers start; `ready` tells when they carry traffic.
+   *
+   * @throws MeshError MESH_AGENT_RUNNING, MESH_AGENT_SOCKET, MESH_ADMIN_PORT, or what the configuration's paths give
+   */
+  static async start(options: AgentOptions): Promise<Agent> {
+    const agent = new Agent(options)
+    try {
+      await agent.#start()
+      return agent
+    } catch (error) {
+      await agent.#abandon()
+      throw error
+    }
+  }
+
+  /** Resolves when the agent is ready for the first time, never when it stops before. */
+  get ready(): Promise<void> {
+    return this.#ready.promise
+  }
+
+  get isReady(): boolean {
+    return this.#readiness.isReady
+  }
+
+  get awaited(): readonly string[] {
+    return this.#readiness.awaited
+  }
+
+  /** `http://127.0.0.1:15000` */
+  get adminUrl(): string {
+    const address = this.#servers.map(server => server.address).find(each => each !== undefined)
+    return address === undefined ? '' : `http://${formatAddress(address)}`
+  }
+
+  async metrics(): Promise<{ contentType: string; body: string }> {
+    const state = await this.#collect()
+    return { contentType: prometheusContentType, body: renderPrometheus(state) }
+  }
+
+  config(): unknown {
+    const settings = Object.fromEntries(
+      settingKeys.map(key => {
+        const definition = settingDefinitions[key] as SettingDefinition<unknown>
+        const value = definition.format(this.#options.settings[key])
+        return [key, { value, origin: this.#options.origins[key] }]
+      }),
+    )
+    return {
+      settings,
+      paths: this.#options.paths,
+      snapshot: maskedSnapshot(this.#published),
+      workloads: (this.#state?.workloads ?? []).map(maskedWorkload),
+      serviceAddresses: this.#state?.serviceAddresses ?? [],
+    }
+  }
+
+  status(): Promise<StatusDocument> {
+    const agent: AgentStatus = {
+      version: this.version,
+      pid: this.pid,
+      uptimeSeconds: (this.#clock.nowMs() - this.#startedMs) / 1000,
+      tier,
+      workers: this.#pool?.running ?? 0,
+      configVersion: this.#published.version,
+      ready: this.isReady,
+      awaiting: this.awaited,
+    }
+    return Promise.resolve(
+      buildStatus({
+        agent,
+        snapshot: this.#published,
+        statuses: this.#state?.statuses ?? [],
+        problems: this.#state?.problems ?? [],
+        addresses: this.#state?.serviceAddresses ?? [],
+        activity: this.#pool?.endpoints() ?? [],
+        rates: this.#rates,
+      }),
+    )
+  }
+
+  async routes(): Promise<unknown> {
+    const { routes } = await this.status()
+    return routes
+  }
+
+  explain(request: ExplainRequest): unknown {
+    return this.#explainer.explain(request, this.#published, this.#state?.serviceAddresses ?? [])
+  }
+
+  console(): { html: string; contentSecurityPolicy: string } {
+    return { html: '<!doctype html><title>heddle</title>See /status.json', contentSecurityPolicy: "default-src 'none'" }
+  }
+
+  /** After a log was rotated. */
+  reopenLogs(): void {
+    this.#pool?.reopenLogs()
+  }
+
+  /** Stops gently; a second call waits for the first. */
+  stop(): Promise<DrainReport> {
+    this.#stopping ??= this.#stop()
+    return this.#stopping
+  }
+
+  /** Stops at once: what is under way is cut off and workloads are killed. */
+  async kill(): Promise<void> {
+    this.#readiness.stop()
+    this.#supervisor.kill()
+    await this.#abandon()
+  }
+
+  async #start(): Promise<void> {
+    const { settings, paths } = this.#options
+    const configured = this.#readiness.await('configuration')
+    const working = this.#readiness.await('workers')
+    const listening = this.#readiness.await('listeners')
+    const control = { feed: this.#feed, register: (request: RunRequest) => this.#register(request) }
+    this.#servers.push(await openAgentSocket(this, control, settings.socketPath))
+    this.#servers.push(await openAdminServer(this, settings.adminAddress))
+    this.#checked = this.#readiness.await('health checks')
+    const startMs = this.#clock.nowMs()
+    this.#source = await FileSource.open({
+      paths,
+      clock: this.#clock,
+      logger: this.#logger,
+      bindAddress: settings.bindAddress,
+      serviceCidr: settings.serviceCidr,
+      onChange: state => this.#take(state),
+    })
+    this.#leases = new WorkloadLeases(this.#source)
+    if (this.#state === undefined) this.#take(this.#source.current)
+    this.#meter.histogram('heddle_config_apply_seconds', {}).record((this.#clock.nowMs() - startMs) / 1000)
+    configured()
+    this.#healthChanged()
+    const pool = this.#startPool()
+    working()
+    this.#timers.push(
+      this.#clock.every(collectMs, () => void this.#tick()),
+      this.#clock.every(retryListenersMs, () => this.#retryListeners()),
+    )
+    void pool.applied(this.#published.version).then(() => {
+      listening()
+      this.#announce()
+    })
+  }
+
+  #startPool(): WorkerPool {
+    const { workers, zone, accessLog, accessLogFormat, logLevel } = this.#options.settings
+    // The worker stands beside this file under the same kind of name, built or not.
+    const name = import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js'
+    this.#pool = new WorkerPool(this.#published, {
+      clock: this.#clock,
+      logger: this.#logger,
+      script: new URL(name, import.meta.url),
+      count: workers,
+      worker: { zone, accessLog, accessLogFormat, logLevel },
+      observer: {
+        collected: (worker, metrics) => this.#aggregator.set(worker, metrics as MetricsState),
+        retired: worker => this.#aggregator.retire(worker),
+        restarted: () => void this.#meter.counter('heddle_worker_restarts_total', {}).value++,
+        lines: lines => {
+          const timeMs = this.#clock.wallMs()
+          for (const text of lines) this.#feed.push({ timeMs, source: 'access', stream: 'access', text })
+        },
+        listenFailures: failures => this.#setListenFailures(failures),
+      },
+    })
+    return this.#pool
+  }
+
+  /** A newer configuration. One that could not be read never comes here: the last good one stays in force. */
+  #take(state: SourceState): void {
+    this.#state = state
+    this.#health.update(state.snapshot, state.workloads)
+    this.#publish(false)
+    this.#supervisor.update(state.workloads, state.serviceAddresses)
+    for (const severity of ['error', 'warning'] as const) {
+      const count = state.problems.filter(problem => problem.severity === severity).length
+      this.#meter.gauge('heddle_config_problems', { severity }).value = count
+    }
+  }
+
+  /** Hands the workers what changed, if anything did. */
+  #publish(evenUnchanged: boolean): void {
+    const state = this.#state
+    if (state === undefined) return
+    const before = this.#published
+    const after = { ...this.#health.apply(state.snapshot), version: before.version + 1 }
+    const delta = diffSnapshots(before, after)
+    const changes = [delta.listeners, delta.routes, delta.backends]
+    const isSame = changes.every(({ set, removed }) => set.length === 0 && removed.length === 0)
+    if (isSame && !evenUnchanged && before.version > 0) return
+    this.#published = after
+    this.#meter.gauge('heddle_config_version', {}).value = after.version
+    this.#pool?.apply(after)
+    const keep = keepSeriesAfter(before, delta)
+    if (keep !== undefined) this.#aggregator.retain(keep)
+  }
+
+  #healthChanged(): void {
+    this.#healthTimer ??= this.#clock.after(healthBatchMs, () => {
+      this.#healthTimer = undefined
+      this.#publish(false)
+      if (this.#checked === undefined || this.#health.pending > 0) return
+      this.#checked()
+      this.#checked = undefined
+      this.#announce()
+    })
+  }
+
+  #announce(): void {
+    if (this.#readiness.isReady) this.#ready.resolve()
+  }
+
+  #setListenFailures(failures: ReadonlyMap<string, string>): void {
+    for (const [listener, error] of failures) {
+      if (this.#listenFailures.get(listener) !== error) {
+        this.#logger.error('a listener could not be opened and is tried again', { listener, error })
+      }
+    }
+    this.#listenFailures = failures
+    this.#source?.setListenFailures(failures)
+  }
+
+  #retryListeners(): void {
+    if (this.#listenFailures.size > 0) this.#publish(true)
+  }
+
+  async #tick(): Promise<void> {
+    try {
+      this.#rates.add(await this.#collect(), this.#clock.nowMs())
+    } catch (error) {
+      this.#logger.error('metrics could not be collected', { error: messageOf(error) })
+    }
+  }
+
+  async #collect(): Promise<MetricsState> {
+    await this.#pool?.collect()
+    this.#processMetrics.sample()
+    this.#aggregator.set(ownMetrics, this.#meter.export())
+    return this.#aggregator.total()
+  }
+
+  #register(request: RunRequest): { lease: Disposable; answer: unknown } {
+    const leases = this.#leases
+    const source = this.#source
+    if (leases === undefined || source === undefined || this.#stopping !== undefined) {
+      const doing = this.#stopping === undefined ? 'is still starting' : 'is stopping'
+      throw new MeshError('MESH_AGENT_NOT_READY', `the agent ${doing}`, { source: 'internal', retry: 'safe' })
+    }
+    const lease = leases.grant(request)
+    const state = source.current
+    const answer: RunAnswer = {
+      workload: `${request.namespace}/${request.name}`,
+      env: serviceEnvironment(request.namespace, state.serviceAddresses),
+      problems: problemsOf(request, state.problems).map(({ message }) => message),
+      services: servicesOf(request, state),
+    }
+    return { lease, answer }
+  }
+
+  async #stop(): Promise<DrainReport> {
+    this.#readiness.stop()
+    for (const timer of this.#timers) timer[Symbol.dispose]()
+    this.#checker[Symbol.dispose]()
+    await this.#source?.[Symbol.asyncDispose]()
+    const { drainSeconds } = this.#options.settings
+    const report = (await this.#pool?.drain(drainSeconds * 1000)) ?? { finished: 0, cut: 0 }
+    await this.#supervisor.stop()
+    await this.#abandon()
+    return report
+  }
+
+  /** Closes whatever is open. */
+  async #abandon(): Promise<void> {
+    for (const timer of this.#timers) timer[Symbol.dispose]()
+    this.#healthTimer?.[Symbol.dispose]()
+    this.#checker[Symbol.dispose]()
+    await this.#source?.[Symbol.asyncDispose]()
+    await this.#pool?.close()
+    await this.#supervisor.stop()
+    await Promise.all(this.#servers.map(server => server.close()))
+    this.#servers = []
+  }
+}
+
+/** Requests that ended by themselves while draining, and those that were cut off. */
+export interface DrainReport {
+  readonly finished: number
+  readonly cut: number
+}
+
+/** What `heddle run` is told when its workload is registered. */
+export interface RunAnswer {
+  /** `namespace/name` */
+  readonly workload: string
+  readonly env: Readonly<Record<string, string>>
+  readonly problems: readonly string[]
+  /** Backends that the workload now serves. */
+  readonly services: readonly string[]
+}
+
+function servicesOf(request: RunRequest, state: { readonly snapshot: MeshSnapshot }): readonly string[] {
+  const backends = [...state.snapshot.backends.values()]
+  return backends
+    .filter(
+      ({ namespace, endpoints }) =>
+        namespace === request.namespace &&
+        endpoints.some(({ workload, port }) => workload === request.name && port === request.port),
+    )
+    .map(({ key }) => key)
+}

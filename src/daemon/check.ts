@@ -1,0 +1,33 @@
+import type { Problem } from '../core/index.ts'
+import { readOnce } from '../sources/index.ts'
+
+/** What `heddle check` found in a configuration that nobody runs. */
+export interface CheckReport {
+  /** Errors first, in the order of files and lines otherwise. */
+  readonly problems: readonly Problem[]
+  /** What the mesh would have. */
+  readonly counts: {
+    readonly listeners: number
+    readonly routes: number
+    readonly services: number
+    readonly workloads: number
+  }
+}
+
+/** Reads and judges the files as the agent would, and starts nothing. */
+export async function checkFiles(paths: readonly string[]): Promise<CheckReport> {
+  const { problems, snapshot, workloads } = await readOnce(paths)
+  return {
+    problems: problems.toSorted((a, b) => rank(a) - rank(b)),
+    counts: {
+      listeners: [...snapshot.listeners.values()].filter(({ kind }) => kind === 'gateway').length,
+      routes: [...snapshot.routes.keys()].filter(key => !key.startsWith('Service ')).length,
+      services: new Set([...snapshot.backends.values()].map(each => `${each.namespace}/${each.service}`)).size,
+      workloads: workloads.length,
+    },
+  }
+}
+
+function rank(problem: Problem): number {
+  return problem.severity === 'error' ? 0 : 1
+}

@@ -1,0 +1,33 @@
+/**
+ * The agent of a node: it joins the rooms, and is the only one that does. It
+ * decides nothing about a request and renders nothing for terminals. The command
+ * line runs it (`heddle up`) and talks to it over its Unix socket. The main
+ * thread is here; `worker.ts` is the entry of the threads that carry traffic.
+ * Read `agent.ts` first, then `worker-pool.ts`, `supervisor.ts` and `admin-server.ts`.
+ */
+export { Agent, tier } from './agent.ts'
+export type { AgentOptions, DrainReport, RunAnswer } from './agent.ts'
+export type { AdminErrorBody } from './admin-answer.ts'
+export { checkFiles } from './check.ts'
+export type { CheckReport } from './check.ts'
+export type { ExplainDocument, ExplainedBackend, ExplainedListener } from './explain.ts'
+export type { LogLine } from './log-feed.ts'
+export { describeFilter, describeMatch } from './mesh-status.ts'
+export { nearest } from './nearest.ts'
+export { flagOf, settingDefinitions, settingKeys, thisMachine, variableOf } from './settings.ts'
+export type { Machine, SettingDefinition, SettingKey, Settings } from './settings.ts'
+export { formatSettingProblem, formatSettings, readSettings } from './settings-sources.ts'
+export type { Origins, SettingProblem, SettingsResult } from './settings-sources.ts'
+export { agentVersion } from './version.ts'
+export type { RunRequest } from './workload-leases.ts'
+export { AgentLogger } from '../observe/index.ts'
+export type {
+  AgentStatus,
+  EndpointStatus,
+  LiveRates,
+  RouteStatus,
+  RuleStatus,
+  ServiceStatus,
+  StatusDocument,
+} from '../observe/index.ts'
+export type { ExplainedCandidate, Mismatch } from '../proxy/routing/index.ts'

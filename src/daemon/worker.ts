@@ -1,0 +1,121 @@
+/**
+ * The entry of a worker thread: one proxy, its metrics and its access log. It
+ * does what the main thread says, in order, and has no will of its own.
+ */
+import { parentPort, workerData } from 'node:worker_threads'
+import { MeshError, messageOf, systemClock } from '../core/index.ts'
+import type { LogFields, Logger, LogLevel } from '../core/index.ts'
+import { applyDelta } from '../model/index.ts'
+import { MetricRegistry, openAccessLog } from '../observe/index.ts'
+import { Proxy } from '../proxy/index.ts'
+import { keepSeriesAfter } from './stale-series.ts'
+import type { FromWorker, ToWorker, WorkerStart } from './worker-messages.ts'
+
+/** Lines for followers of the access log are sent together, at most this much later. */
+const lineBatchMs = 100
+/** A follower that can't keep up loses lines; what waits here stays bounded. */
+const maxBatchLines = 5_000
+
+const levels: readonly LogLevel[] = ['debug', 'info', 'warn', 'error']
+
+function runWorker(): void {
+  const port = parentPort
+  if (port === null)
+    throw new MeshError('MESH_INTERNAL', 'worker.ts runs as a worker thread only', { source: 'internal' })
+  const start = workerData as WorkerStart
+  const { options } = start
+  const send = (message: FromWorker): void => port.postMessage(message)
+  const logger = forwardingLogger(options.logLevel, send)
+  const meter = new MetricRegistry()
+  const accessLog = openAccessLog({
+    target: options.accessLog,
+    format: options.accessLogFormat,
+    clock: systemClock,
+    meter,
+    logger,
+  })
+  const { zone, workers } = options
+  const proxy = new Proxy({ meter, accessLog, logger, clock: systemClock, zone, workers })
+
+  let snapshot = start.snapshot
+  let lines: string[] = []
+  const tap = (isOn: boolean): void => {
+    accessLog.onLine = isOn
+      ? line => {
+          if (lines.length === 0) {
+            systemClock
+              .after(lineBatchMs, () => {
+                send({ kind: 'lines', lines })
+                lines = []
+              })
+              .unref()
+          }
+          if (lines.length < maxBatchLines) lines.push(line)
+        }
+      : undefined
+  }
+
+  /** Snapshots come in force one after the other, so that listeners open and close in order. */
+  let applying = Promise.resolve()
+  const apply = (): void => {
+    const next = snapshot
+    applying = applying.then(async () => {
+      const failures = await proxy.apply(next)
+      send({ kind: 'applied', version: next.version, failures })
+    })
+    // A proxy that can't apply a snapshot is broken: the thread ends and is replaced.
+    applying.catch((error: unknown) => {
+      logger.error('a configuration could not be applied', { version: next.version, error: messageOf(error) })
+      process.exit(1)
+    })
+  }
+
+  const drain = async (deadlineMs: number): Promise<void> => {
+    await applying
+    const { finished, cut } = await proxy.drain(deadlineMs)
+    await accessLog[Symbol.asyncDispose]()
+    collect()
+    send({ kind: 'drained', finished, cut })
+  }
+
+  const collect = (): void => {
+    // Idle endpoints say nothing that the snapshot does not, and there may be 100,000.
+    const endpoints = proxy.endpointStates().filter(({ activeRequests, ejected }) => activeRequests > 0 || ejected)
+    send({ kind: 'collected', metrics: meter.export(), endpoints })
+  }
+
+  port.on('message', (message: ToWorker) => {
+    switch (message.kind) {
+      case 'delta': {
+        const keep = keepSeriesAfter(snapshot, message.delta)
+        snapshot = applyDelta(snapshot, message.delta)
+        apply()
+        if (keep !== undefined) void applying.then(() => meter.retain(keep))
+        break
+      }
+      case 'collect':
+        collect()
+        break
+      case 'tap':
+        tap(message.isOn)
+        break
+      case 'reopen-logs':
+        accessLog.reopen()
+        break
+      case 'drain':
+        void drain(message.deadlineMs)
+        break
+    }
+  })
+  tap(options.isTapped)
+  apply()
+}
+
+function forwardingLogger(least: LogLevel, send: (message: FromWorker) => void): Logger {
+  const log = (level: LogLevel) => (message: string, fields?: LogFields) => {
+    if (levels.indexOf(level) >= levels.indexOf(least)) send({ kind: 'log', level, message, fields })
+  }
+  return { debug: log('debug'), info: log('info'), warn: log('warn'), error: log('error') }
+}
+
+runWorker()
