@@ -1,0 +1,102 @@
+/**
+ * `npm run bench -- [SUITE …] [--seconds N] [--rounds N] [--case TEXT] [--rate N] [--json FILE]`
+ *
+ * Heddle against nginx, haproxy and a direct connection: same backend, same
+ * machine, same minute. Figures of one round belong together; the ratios are
+ * taken within rounds, and their median is told with the smallest and largest.
+ */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { cpus, loadavg, release, tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { parseArgs } from 'node:util'
+import { output } from './processes.ts'
+import { formatTable, summarise } from './result.ts'
+import type { Result } from './result.ts'
+import { http1 } from './suites/http1.ts'
+import type { Suite } from './suites/suite.ts'
+
+const suites: readonly Suite[] = [http1]
+
+const { values, positionals } = parseArgs({
+  options: {
+    seconds: { type: 'string', default: '5' },
+    rounds: { type: 'string', default: '5' },
+    case: { type: 'string', default: '' },
+    rate: { type: 'string', default: '3000' },
+    json: { type: 'string' },
+  },
+  allowPositionals: true,
+})
+
+const wanted = positionals.length === 0 ? suites : suites.filter(suite => positionals.includes(suite.name))
+const unknown = positionals.filter(name => !suites.some(suite => suite.name === name))
+if (unknown.length > 0) fail(`no suite ${unknown.join(', ')}; there is ${suites.map(suite => suite.name).join(', ')}`)
+const [seconds, rounds, rate] = [values.seconds, values.rounds, values.rate].map(Number)
+for (const [name, value] of Object.entries({ seconds, rounds, rate })) {
+  if (!Number.isInteger(value) || Number(value) < 1) fail(`--${name} must be a whole number above 0`)
+}
+const versions = await peerVersions()
+
+const notes = new Set<string>()
+const failures: string[] = []
+const results: Result[] = []
+const folder = await mkdtemp(join(tmpdir(), 'heddle-bench-'))
+try {
+  for (const suite of wanted) {
+    const samples = await suite.run({
+      seconds: seconds ?? 5,
+      rounds: rounds ?? 5,
+      rate: rate ?? 3000,
+      only: values.case,
+      folder,
+      progress: text => console.error(text),
+      note: text => notes.add(text),
+      failure: text => failures.push(text),
+    })
+    results.push(...summarise(suite.name, samples))
+  }
+} finally {
+  await rm(folder, { recursive: true, force: true })
+}
+
+console.log(`\n${formatTable(results)}\n`)
+console.log(
+  `${cpus().length} × ${cpus()[0]?.model ?? 'CPU'}, Linux ${release()}, load average ${loadavg()[0]?.toFixed(2)}, ${versions}.`,
+)
+console.log(
+  'Ratios: median of the rounds (smallest–largest). cpu, p50, p99, memory: below 1 is better; throughput: above 1.',
+)
+console.log(`Latencies at ${rate} requests/s. Not shown:`)
+for (const limit of new Set(wanted.flatMap(suite => suite.limits))) console.log(`  - ${limit}`)
+if (notes.size > 0) console.log(`Read with care:\n${[...notes].map(note => `  - ${note}`).join('\n')}`)
+if (failures.length > 0) {
+  console.log(`FAILED, so that the figures mean little:\n${failures.map(failure => `  - ${failure}`).join('\n')}`)
+  process.exitCode = 1
+}
+if (values.json !== undefined) {
+  await writeFile(
+    resolve(process.env['INIT_CWD'] ?? '.', values.json),
+    `${JSON.stringify(results.map(withoutSpread), undefined, 2)}\n`,
+  )
+}
+
+function withoutSpread({ spread: _, ...result }: Result): object {
+  return result
+}
+
+async function peerVersions(): Promise<string> {
+  try {
+    // nginx tells its version on standard error.
+    const nginx = await output(['sh', '-c', 'nginx -v 2>&1'])
+    const haproxy = await output(['haproxy', '-v'])
+    await output(['sh', '-c', 'command -v wrk && command -v taskset'])
+    return `${/nginx\/[\d.]+/.exec(nginx)?.[0]}, haproxy/${/version ([\d.]+)/.exec(haproxy)?.[1]}, Node ${process.version}`
+  } catch {
+    return fail('nginx, haproxy and wrk are needed: run scripts/install-test-packages.sh')
+  }
+}
+
+function fail(message: string): never {
+  console.error(message)
+  process.exit(2)
+}
