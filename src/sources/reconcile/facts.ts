@@ -127,9 +127,11 @@ export function isGranted(grants: readonly ReferenceGrantSpec[], from: Referrer,
 /** Whether labels satisfy a selector; an empty selector is satisfied by all, an absent one by none. */
 export function selects(selector: LabelSelector | undefined, labels: Readonly<Record<string, string>>): boolean {
   if (selector === undefined) return false
-  for (const [key, value] of Object.entries(selector.matchLabels ?? {})) if (labels[key] !== value) return false
+  // A label may be called `constructor`: only own properties are labels.
+  const valueOf = (key: string): string | undefined => (Object.hasOwn(labels, key) ? labels[key] : undefined)
+  for (const [key, value] of Object.entries(selector.matchLabels ?? {})) if (valueOf(key) !== value) return false
   return (selector.matchExpressions ?? []).every(({ key, operator, values = [] }) => {
-    const value = labels[key]
+    const value = valueOf(key)
     switch (operator) {
       case 'In':
         return value !== undefined && values.includes(value)

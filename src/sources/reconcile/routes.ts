@@ -49,6 +49,9 @@ export function judgeRoute(
   const refs = resource.spec.parentRefs ?? []
   const draft = new RouteDraft(resource, facts, { needsGrants: refs.some(isGatewayRef) })
   if (refs.length === 0) draft.warn('spec.parentRefs', 'the route has no parents and decides nothing')
+  if (resource.spec.useDefaultGateways === 'All') {
+    draft.warn('spec.useDefaultGateways', 'there are no default Gateways; name the Gateways in parentRefs')
+  }
   const outcomes: ParentOutcome[] = []
   for (const [index, ref] of refs.entries()) {
     const outcome = judgeParent(draft, ref, `spec.parentRefs[${index}]`)
