@@ -238,7 +238,7 @@ export function object<T extends object>(fields: Fields<T>, options: ObjectOptio
       let isSound = true
       for (const name of Object.keys(given)) {
         if (known.has(name)) continue
-        reading.error(`unknown field "${name}"${suggest(name, known)}`, name)
+        reading.error(`unknown field ${quote(name)}${suggest(name, known)}`, name)
         isSound = false
       }
       for (const [name, field] of list) {
