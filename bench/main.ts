@@ -80,8 +80,8 @@ if (values.json !== undefined) {
   )
 }
 
-function withoutSpread({ spread: _, ...result }: Result): object {
-  return result
+function withoutSpread({ suite, case: name, metric, unit, heddle, peers, ratio }: Result): object {
+  return { suite, case: name, metric, unit, heddle, peers, ratio }
 }
 
 async function peerVersions(): Promise<string> {
