@@ -1,0 +1,28 @@
+#!/bin/sh
+# Debian and Ubuntu packages that test/real and the benchmark use: real clients,
+# load generators, and the proxies that Heddle is compared with.
+set -eu
+packages='nginx-light haproxy wrk nghttp2-client curl util-linux procps'
+missing=''
+for package in $packages; do
+  # Any flavour of nginx will do.
+  case $package in nginx-light) command -v nginx >/dev/null 2>&1 && continue ;; esac
+  dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing="$missing $package"
+done
+if [ -z "$missing" ]; then
+  echo "all test packages are installed"
+  exit 0
+fi
+sudo=''
+[ "$(id -u)" = 0 ] || sudo=sudo
+export DEBIAN_FRONTEND=noninteractive
+$sudo apt-get update -q
+# The packages start their servers when installed; they are only wanted as programs.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+  trap '$sudo rm -f "$policy"' EXIT
+  printf '#!/bin/sh\nexit 101\n' | $sudo tee "$policy" >/dev/null
+  $sudo chmod +x "$policy"
+fi
+# shellcheck disable=SC2086
+$sudo apt-get install -qy --no-install-recommends $missing
