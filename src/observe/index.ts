@@ -20,6 +20,7 @@ export type { AccessLogOptions, AccessLogWriter } from './access-log/access-log-
 export { accessLogKeys } from './access-log/json-line.ts'
 export { AgentLogger } from './agent-log/agent-logger.ts'
 export type { AgentLoggerOptions } from './agent-log/agent-logger.ts'
+export { consoleHeaders, renderConsole } from './console/console-page.ts'
 export type {
   AgentStatus,
   EndpointStatus,

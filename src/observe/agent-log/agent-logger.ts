@@ -85,11 +85,11 @@ function textLine(time: string, level: LogLevel, message: string, fields: LogFie
 
 function textValue(value: string | number | boolean): string {
   if (typeof value !== 'string') return String(value)
-  return /^[^\s"=\\\u0000-\u001f\u007f-\u009f]+$/.test(value) ? value : escapeControls(JSON.stringify(value))
+  return /^[^\s"=\\\p{Cc}]+$/u.test(value) ? value : escapeControls(JSON.stringify(value))
 }
 
-/** C0 and C1 controls, DEL, and what turns the direction of text or ends a line in some viewers. */
-const controls = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g
+/** Control characters, and what turns the direction of text or ends a line in some viewers. */
+const controls = /[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu
 
 function escapeControls(text: string): string {
   return text.replace(controls, character => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)
