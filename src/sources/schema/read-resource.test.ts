@@ -712,7 +712,7 @@ describe('kinds', () => {
     test(`${String(apiVersion)} ${String(kind)} is ${outcome}`, () => {
       const value = { apiVersion, kind, metadata: { name: 'a' } }
       assert.equal(read(value).kind, outcome)
-      assert.ok(told(value)[0]?.startsWith(message), told(value)[0])
+      assert.ok(told(value)[0]?.startsWith(message), told(value)[0] ?? '')
     })
   }
 
