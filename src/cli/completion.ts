@@ -43,7 +43,8 @@ function bash(verbs: readonly Verb[]): string {
   const flagCases = verbs.map(verb => `    ${verb.name}) words='${flagsOf(verb).flatMap(spellings).join(' ')}' ;;`)
   const choices = new Map<string, readonly string[]>()
   for (const flag of verbs.flatMap(flagsOf)) {
-    if (flag.choices !== undefined) for (const spelling of spellings(flag)) choices.set(spelling, flag.choices)
+    const values = flag.choices ?? flag.hints
+    if (values !== undefined) for (const spelling of spellings(flag)) choices.set(spelling, values)
   }
   const choiceCases = [...choices].map(
     ([spelling, values]) => `    ${spelling}) COMPREPLY=($(compgen -W '${values.join(' ')}' -- "$current")); return ;;`,
@@ -51,9 +52,9 @@ function bash(verbs: readonly Verb[]): string {
   const valued = new Set(
     verbs
       .flatMap(flagsOf)
-      .filter(({ value, choices: given }) => value !== undefined && given === undefined)
+      .filter(({ value }) => value !== undefined)
       .flatMap(spellings),
-  )
+  ).difference(new Set(choices.keys()))
   return `_heddle() {
   local current=\${COMP_WORDS[COMP_CWORD]} before=\${COMP_WORDS[COMP_CWORD-1]} words=
   COMPREPLY=()
@@ -86,7 +87,8 @@ function fish(verbs: readonly Verb[]): string {
     for (const flag of flagsOf(verb)) {
       const parts = [`complete -c heddle -n '__fish_seen_subcommand_from ${verb.name}' -l ${flag.name}`]
       if (flag.short !== undefined) parts.push(`-s ${flag.short}`)
-      if (flag.choices !== undefined) parts.push(`-x -a ${quote(flag.choices.join(' '))}`)
+      const values = flag.choices ?? flag.hints
+      if (values !== undefined) parts.push(`-x -a ${quote(values.join(' '))}`)
       else if (flag.value !== undefined) parts.push('-r -F')
       parts.push(`-d ${quote(flag.about)}`)
       lines.push(parts.join(' '))

@@ -59,7 +59,7 @@ export function renderHelp(verb: Verb, paint: Paint): string {
   const width = Math.max(...spellings.map(({ length }) => length))
   const parts = [
     `${paint.bold(`heddle ${verb.name}`)}: ${verb.summary}`,
-    `Usage: heddle ${[verb.name, verb.usage, '[FLAG …]'].filter(part => part !== '').join(' ')}`,
+    `Usage: heddle ${[verb.name, '[FLAG …]', verb.usage].filter(part => part !== '').join(' ')}`,
     ['Flags:', ...flags.map((flag, at) => `  ${(spellings[at] ?? '').padEnd(width)}  ${aboutOf(flag)}`)].join('\n'),
     ['Examples:', ...verb.examples.map(example => `  ${example}`)].join('\n'),
   ]

@@ -30,8 +30,12 @@ export const logs: Verb = {
     const stop = () => response.destroy()
     process.once('SIGINT', stop).once('SIGTERM', stop)
     const paint = paintOf(call, io)
+    const output = createInterface({ input: response, crlfDelay: Infinity })
+    // Without this the loop below would wait for ever for an end that a destroyed answer does not have.
+    response.once('close', () => output.close())
+    response.on('error', () => {})
     try {
-      for await (const line of createInterface({ input: response, crlfDelay: Infinity })) {
+      for await (const line of output) {
         io.out(wantsJson(call) ? `${line}\n` : `${renderLogLine(JSON.parse(line) as LogLine, paint)}\n`)
       }
     } finally {

@@ -17,7 +17,7 @@ import type { Call, Verb } from './verb.ts'
 export const run: Verb = {
   name: 'run',
   summary: 'run a program as a workload of the running agent',
-  usage: '--service NAME [--port PORT] -- PROGRAM [ARGUMENT …]',
+  usage: '--service NAME -- PROGRAM [ARGUMENT …]',
   flags: [
     { name: 'service', short: 's', value: 'NAME', about: 'The Service that the program is an instance of.' },
     { name: 'port', short: 'p', value: 'PORT', about: 'Where the program listens; a free one in PORT when left out.' },

@@ -152,11 +152,11 @@ function readText(file: string): string {
 
 function settingFlag(key: SettingKey): Flag {
   const { about, type } = settingDefinitions[key]
-  const choices = type.includes(' or ') && !type.includes('path') ? type.split(' or ') : undefined
+  const hints = type.includes(' or ') ? type.split(' or ').filter(word => word !== 'path') : undefined
   return {
     name: flagOf(key),
     value: key.replace(/^.*(?=[A-Z])/, '').toUpperCase(),
     about: `${about} (${variableOf(key)})`,
-    ...(choices === undefined ? {} : { choices }),
+    ...(hints === undefined ? {} : { hints }),
   }
 }

@@ -21,6 +21,8 @@ export interface Flag {
   /** What to write for the value in help, `PATH`; absent for a switch. */
   readonly value?: string
   readonly choices?: readonly string[]
+  /** Likely values, for shell completion; whoever reads the flag judges it. */
+  readonly hints?: readonly string[]
   /** May be given several times. */
   readonly isRepeated?: boolean
   readonly about: string

@@ -1,0 +1,303 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { ExplainDocument } from '../daemon/index.ts'
+import { renderReport } from './check.ts'
+import { renderExplanation } from './explain.ts'
+import { renderLogLine } from './logs.ts'
+import { choosePaint, coloured, plain, withoutControls } from './paint.ts'
+import { formatDuration, formatLatency, formatRate, formatShare, sparkline } from './quantities.ts'
+import { renderRouteTrees } from './routes.ts'
+import { sampleStatus } from './sample-status.ts'
+import { renderStatus } from './status.ts'
+import { cutMiddle, renderTable } from './table.ts'
+import { renderTop } from './top.ts'
+
+const wide = { paint: plain, width: undefined }
+
+/** Golden texts below are indented by four spaces and end with a line of their own. */
+function golden(text: string): string {
+  return text
+    .replace(/^\n/, '')
+    .replace(/\n\s*$/, '')
+    .replaceAll(/^ {4}/gm, '')
+}
+
+test('status shows Gateways, routes, services, endpoints and problems', () => {
+  assert.equal(
+    renderStatus(sampleStatus, wide),
+    golden(`
+    heddle 0.1.0, pid 42, up 3m 5s, ready, 2 workers, configuration 7
+    tier: user space (kernel tier is not built in this version)
+
+    Gateways
+    NAME         ADDRESS    LISTENERS                                CONDITIONS
+    shop/web     127.0.0.1  http HTTP:8080 *.shop.example (1 route)  Accepted, Programmed
+    shop/broken  -          -                                        not Programmed: AddressNotUsable
+
+    Routes
+    NAME                    HOSTNAMES         ON                     RULES  REQ/S
+    HTTPRoute shop/reviews  www.shop.example  Gateway shop/web/http      1   1.2k
+
+    Services
+    NAME               ADDRESS          HEALTHY    REQ/S  ERRORS  POLICY
+    shop/reviews:9080  127.77.1.2:9080  1/4         1.2k    2.5%  LeastRequest, health check /healthz
+      127.0.0.1:9001                    healthy     1.2k    2.5%  reviews-v1, 3 under way
+      127.0.0.1:9002                    unhealthy      0      0%  reviews-v2
+      127.0.0.1:9003                    ejected        0      0%  zone west, weight 5
+      127.0.0.1:9004                    draining       0      0%
+    shop/empty:80      -                0/0            0      0%  RoundRobin
+
+    Problems
+    error routes.yaml:12: HTTPRoute shop/reviews: spec.rules[0].backendRefs[1]: there is no Service shop/reviws, did you mean reviews?
+    warning x.yaml: bell � and colour
+    `),
+  )
+})
+
+test('status of an agent that is not ready says what is awaited', () => {
+  const agent = { ...sampleStatus.agent, ready: false, awaiting: ['workers', 'listeners'], workers: 1 }
+  const text = renderStatus({ ...sampleStatus, agent, gateways: [], routes: [], services: [], problems: [] }, wide)
+  assert.equal(
+    text.split('\n')[0],
+    'heddle 0.1.0, pid 42, up 3m 5s, awaiting workers, listeners, 1 worker, configuration 7',
+  )
+})
+
+test('status fits a narrow terminal, and cuts names in the middle', () => {
+  const lines = renderStatus({ ...sampleStatus, problems: [] }, { paint: plain, width: 70 }).split('\n')
+  for (const line of lines.slice(2)) assert.ok([...line].length <= 70, line)
+  assert.ok(lines.some(line => line.includes('…')))
+})
+
+test('status paints what is well green and what is not red', () => {
+  const text = renderStatus(sampleStatus, { paint: coloured, width: undefined })
+  assert.ok(text.includes('\u001b[32mready\u001b[39m'))
+  assert.ok(text.includes('\u001b[31munhealthy\u001b[39m'))
+  assert.ok(text.includes('\u001b[33mdraining\u001b[39m'))
+})
+
+test('routes shows rules with matches, filters and shares', () => {
+  assert.equal(
+    renderRouteTrees(sampleStatus.routes.slice(0, 1), wide),
+    golden(`
+    HTTPRoute shop/reviews  www.shop.example  on Gateway shop/web/http
+      RULE  MATCHES         FILTERS              BACKENDS
+      0     GET /reviews/*  rewrite prefix to /  shop/reviews:9080 90%
+            /stars                               BackendNotFound 10%: there is no Service shop/reviws
+    `),
+  )
+})
+
+test('top shows busy services first, with latencies and the last minute', () => {
+  assert.equal(
+    renderTop(sampleStatus, { ...wide, height: undefined }),
+    golden(`
+    heddle 0.1.0, pid 42, up 3m 5s, ready, 2 workers, configuration 7
+    tier: user space (kernel tier is not built in this version)
+
+    1.2k req/s  2.5% errors  p50 0.40ms  p90 12ms  p99 1.3s                  ▁▃▅█
+
+    SERVICE            HEALTHY  REQ/S  ERRORS     P50   P90   P99  LAST MINUTE
+    shop/reviews:9080      1/4   1.2k    2.5%  0.40ms  12ms  1.3s                  ▁▃▅█
+    shop/empty:80          0/0      0      0%       -     -     -${' '.repeat(22)}
+
+    ROUTE                   HEALTHY  REQ/S  ERRORS     P50   P90   P99  LAST MINUTE
+    HTTPRoute shop/reviews            1.2k    2.5%  0.40ms  12ms  1.3s                  ▁▃▅█
+    `),
+  )
+})
+
+test('top fits the height of the terminal', () => {
+  const lines = renderTop(sampleStatus, { ...wide, height: 6 }).split('\n')
+  assert.equal(lines.length, 6)
+  assert.match(lines[5] ?? '', /^… \d+ more lines$/)
+})
+
+const explained: ExplainDocument = {
+  method: 'GET',
+  url: 'http://www.shop.example:8080/reviews/1',
+  clientNamespace: null,
+  listener: { kind: 'found', id: '127.0.0.1:8080', role: 'gateway', why: 'the Gateway listener on port 8080' },
+  refused: null,
+  explanation: {
+    kind: 'routed',
+    virtualHosts: [
+      { id: 'Gateway shop/web/http', hostname: '*.shop.example', verdict: 'chosen' },
+      { id: 'Gateway shop/web/any', hostname: undefined, verdict: 'less-specific' },
+      { id: 'Gateway shop/web/other', hostname: 'other.example', verdict: 'host-differs' },
+    ],
+    virtualHost: 'Gateway shop/web/http',
+    consumerNamespace: undefined,
+    hostnames: [undefined],
+    candidates: ['chosen' as const, 'outranked' as const, 'mismatch' as const].map((verdict, index) => ({
+      hostname: undefined,
+      route: {
+        key: `HTTPRoute shop/r${index}`,
+        namespace: 'shop',
+        name: `r${index}`,
+        createdMs: 0,
+        attachments: [],
+        rules: [],
+      },
+      rule: {
+        index,
+        name: undefined,
+        matches: [],
+        filters: [{ kind: 'request-headers' as const, set: [{ name: 'x', value: '1' }], add: [], remove: ['y'] }],
+        backends: [],
+        requestTimeoutMs: 1500,
+        backendRequestTimeoutMs: 0,
+        retry: { attempts: 2, codes: [503], backoffMs: 1 },
+        session: undefined,
+        failure: undefined,
+      },
+      match: { path: { kind: 'prefix' as const, value: '/reviews' }, method: undefined, headers: [], query: [] },
+      verdict,
+      mismatches:
+        verdict === 'mismatch'
+          ? [
+              { part: 'header' as const, name: 'x-user', kind: 'exact' as const, expected: 'anna', actual: undefined },
+              { part: 'method' as const, name: '', kind: 'exact' as const, expected: 'POST', actual: 'GET' },
+            ]
+          : [],
+    })),
+    omitted: 3,
+    decision: undefined,
+  },
+  backends: [
+    {
+      key: 'shop/reviews:9080',
+      weight: 9,
+      invalid: null,
+      policy: 'LeastRequest',
+      endpoints: [
+        { id: '127.0.0.1:9001', healthy: true, draining: false },
+        { id: '127.0.0.1:9002', healthy: false, draining: false },
+      ],
+    },
+    { key: 'BackendNotFound', weight: 1, invalid: 'there is no Service shop/x', policy: '', endpoints: [] },
+  ],
+}
+
+test('explain draws the way of a request and why the others were not taken', () => {
+  assert.equal(
+    renderExplanation(explained, plain),
+    golden(`
+    GET http://www.shop.example:8080/reviews/1
+    └─ listener 127.0.0.1:8080 (the Gateway listener on port 8080)
+       ├─ ✓ virtual host Gateway shop/web/http for *.shop.example
+       │  ├─ ✓ HTTPRoute shop/r0 rule 0: /reviews/*
+       │  │  ├─ filter request headers: set x: 1, remove y
+       │  │  ├─ timeout 1.5s
+       │  │  ├─ up to 2 retries after 503
+       │  │  ├─ backend shop/reviews:9080 90%, LeastRequest
+       │  │  │  ├─ endpoint 127.0.0.1:9001 healthy
+       │  │  │  └─ endpoint 127.0.0.1:9002 unhealthy
+       │  │  └─ backend BackendNotFound 10%: there is no Service shop/x
+       │  ├─ · HTTPRoute shop/r1 rule 1: /reviews/*: fits too, but comes later
+       │  ├─ ✗ HTTPRoute shop/r2 rule 2: /reviews/*: header x-user is missing; method is not POST
+       │  └─ … 3 more that do not fit
+       ├─ · Gateway shop/web/any: another hostname fits better
+       └─ ✗ Gateway shop/web/other for other.example: the host differs
+    `),
+  )
+})
+
+test('explain says where nothing listens and what is refused', () => {
+  const none = { kind: 'none' as const, why: 'nothing listens for http://x:1; there is no Gateway' }
+  assert.equal(
+    renderExplanation({ ...explained, listener: none, explanation: null, backends: [] }, plain).split('\n')[1],
+    '└─ no listener: nothing listens for http://x:1; there is no Gateway',
+  )
+  assert.match(
+    renderExplanation({ ...explained, refused: 'a null byte', explanation: null }, plain),
+    /refused: a null byte/,
+  )
+})
+
+test('check sums up what it found', () => {
+  const counts = { listeners: 1, routes: 2, services: 0, workloads: 1 }
+  assert.equal(
+    renderReport({ problems: sampleStatus.problems, counts }, plain).split('\n').at(-1),
+    '1 error, 1 warning: 1 Gateway listener, 2 routes, 0 services, 1 workload',
+  )
+  assert.equal(
+    renderReport({ problems: [], counts }, plain),
+    'no problems: 1 Gateway listener, 2 routes, 0 services, 1 workload',
+  )
+})
+
+test('logs marks the source of a line and lets nothing move the cursor', () => {
+  const line = {
+    timeMs: Date.UTC(2026, 0, 1, 12, 4, 5),
+    source: 'shop/a',
+    stream: 'stdout' as const,
+    text: 'a\u001b[2Jb\rc',
+  }
+  assert.equal(renderLogLine(line, plain), '12:04:05 shop/a ab�c')
+  assert.equal(renderLogLine({ ...line, stream: 'access', text: 'GET /' }, plain), 'access GET /')
+})
+
+const quantities: readonly (readonly [string, string])[] = [
+  [formatRate(0), '0'],
+  [formatRate(0.44), '0.4'],
+  [formatRate(12.4), '12'],
+  [formatRate(1_500), '1.5k'],
+  [formatRate(99_990), '100k'],
+  [formatLatency(null), '-'],
+  [formatLatency(0.0004), '0.40ms'],
+  [formatLatency(0.0042), '4.2ms'],
+  [formatLatency(0.042), '42ms'],
+  [formatLatency(4.2), '4.2s'],
+  [formatShare(0), '0%'],
+  [formatShare(0.001), '0.1%'],
+  [formatShare(1), '100%'],
+  [formatDuration(59), '59s'],
+  [formatDuration(3_665), '1h 1m'],
+  [formatDuration(90_000), '1d 1h'],
+  [sparkline([], 3), '   '],
+  [sparkline([0, 0], 3), ' ▁▁'],
+  [sparkline([9, 0, 7, 3.5], 3), '▁█▅'],
+]
+for (const [at, [actual, expected]] of quantities.entries()) {
+  test(`quantity ${at} reads ${JSON.stringify(expected)}`, () => assert.equal(actual, expected))
+}
+
+test('cutMiddle() keeps both ends', () => {
+  const cases = [
+    ['abcdef', 6, 'abcdef'],
+    ['abcdef', 5, 'ab…ef'],
+    ['abcdef', 4, 'ab…f'],
+    ['abcdef', 2, 'a…'],
+    ['abcdef', 1, '…'],
+    ['abcdef', 0, ''],
+  ] as const
+  for (const [text, width, expected] of cases) assert.equal(cutMiddle(text, width), expected)
+})
+
+test('renderTable() aligns by what is seen, not by what is painted', () => {
+  const rows = [
+    [{ text: 'a', paint: coloured.bad }, '10'],
+    ['long', '7'],
+  ]
+  assert.equal(
+    renderTable(['N', 'C'], rows, { paint: plain, width: undefined, right: ['C'] }),
+    'N      C\n\u001b[31ma\u001b[39m     10\nlong   7',
+  )
+})
+
+test('choosePaint() follows --color, the terminal and NO_COLOR', () => {
+  const of = (when: string | undefined, isTerminal: boolean, env: Record<string, string> = {}) =>
+    choosePaint(when, { isTerminal, env }) === coloured
+  assert.equal(of(undefined, true), true)
+  assert.equal(of('auto', false), false)
+  assert.equal(of(undefined, true, { NO_COLOR: '1' }), false)
+  assert.equal(of(undefined, true, { NO_COLOR: '' }), true)
+  assert.equal(of(undefined, true, { TERM: 'dumb' }), false)
+  assert.equal(of('always', false, { NO_COLOR: '1' }), true)
+  assert.equal(of('never', true), false)
+})
+
+test('withoutControls() keeps tabs and line feeds', () => {
+  assert.equal(withoutControls('a\tb\nc\u009bd'), 'a\tb\nc�d')
+})
