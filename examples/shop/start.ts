@@ -4,6 +4,7 @@
  * services/; `npx heddle up -f examples/shop` starts it all the same.
  */
 import { spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -15,7 +16,7 @@ const adminAddress = process.env['HEDDLE_ADMIN_ADDRESS'] ?? '127.0.0.1:15000'
 // The programs of the shop run as `node`: the one that came with npm, which reads TypeScript.
 const env = { ...process.env, PATH: `${dirname(process.execPath)}:${process.env['PATH']}` }
 
-const agent = spawn('bin/heddle', ['up', '-f', 'examples/shop'], {
+const agent = spawn('bin/heddle', ['up', '-f', 'examples/shop', '--drain-seconds', '3'], {
   cwd: root,
   env,
   // A group of its own: Ctrl-C reaches this script alone, which stops things in order.
@@ -29,21 +30,18 @@ const ended = once(agent, 'exit').then(([code]: unknown[]) => ({ code: typeof co
 let isStopping = false
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.on(signal, () => {
-    // The second time the agent does not wait for requests under way.
-    if (!isStopping || signal === 'SIGINT') agent.kill('SIGTERM')
+    // npm passes Ctrl-C on a second time, which the agent would take as the wish not to wait for requests under way.
+    if (isStopping) return
     isStopping = true
+    console.log('Stopping the shop …')
+    agent.kill('SIGTERM')
   })
 }
 
 const isReady = await Promise.race([waitUntilReady(), ended.then(() => false)])
 if (isReady && !isStopping) {
   console.log(whatToTry(`http://${adminAddress}/`))
-  if (process.stdout.isTTY && process.stdin.isTTY) {
-    await showLiveView()
-    if (!isStopping) agent.kill('SIGTERM')
-    isStopping = true
-    console.log('Stopping the shop …')
-  }
+  if (process.stdout.isTTY && process.stdin.isTTY) useTerminal()
 }
 const { code } = await ended
 if (!isStopping) {
@@ -53,23 +51,36 @@ if (!isStopping) {
 process.exitCode = isStopping ? 0 : Math.max(1, code)
 
 async function waitUntilReady(): Promise<boolean> {
-  for (;;) {
-    const answer = await fetch(`http://${adminAddress}/readyz`).catch(() => undefined)
-    if (answer?.ok) return true
-    await sleep(100)
+  // The agent is ready when it serves the configuration; the programs take a moment longer.
+  for (const url of [`http://${adminAddress}/readyz`, 'http://127.0.0.1:8080/products/1']) {
+    while (!(await fetch(url).catch(() => undefined))?.ok) await sleep(100)
   }
+  return true
 }
 
-/** Until the user leaves it, with q or Ctrl-C. */
-async function showLiveView(): Promise<void> {
-  console.log('The live view opens when you press Enter (and Ctrl-C there stops the shop).')
-  const isWanted = await Promise.race([
-    once(process.stdin, 'data').then(() => true),
-    ended.then(() => false),
-    once(process, 'SIGINT').then(() => false),
-  ])
-  process.stdin.pause()
-  if (!isWanted || isStopping) return
-  const view = spawn('bin/heddle', ['top'], { cwd: root, env, stdio: 'inherit' })
-  await once(view, 'exit')
+/** The live view comes by itself, after a time to read; the keyboard stays here. */
+function useTerminal(): void {
+  let view: ChildProcess | undefined
+  const open = (): void => {
+    clearTimeout(timer)
+    if (isStopping) return
+    view = spawn('bin/heddle', ['top'], { cwd: root, env, stdio: ['ignore', 'inherit', 'inherit'] })
+    view.once('exit', () => {
+      view = undefined
+      if (!isStopping) console.log('Enter opens the live view again.')
+    })
+  }
+  const timer = setTimeout(open, 10_000)
+  console.log('The live view opens in ten seconds, or with Enter; q closes it.')
+  process.stdin.setRawMode(true).on('data', (bytes: Buffer) => {
+    const key = bytes.toString()
+    if (key === '\u0003') process.kill(process.pid, 'SIGINT')
+    else if (view !== undefined && key === 'q') view.kill('SIGTERM')
+    else if (view === undefined && key === '\r') open()
+  })
+  void ended.then(() => {
+    clearTimeout(timer)
+    view?.kill('SIGTERM')
+    process.stdin.setRawMode(false).pause()
+  })
 }
