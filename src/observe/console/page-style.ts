@@ -116,6 +116,7 @@ td.address { color: var(--muted); white-space: nowrap; }
 .fold[aria-expanded="true"]::before { transform: rotate(45deg) translateY(-3px); }
 .fold:hover .service-name { color: var(--accent); }
 .service-name { font-weight: 600; overflow-wrap: anywhere; } .fold .muted { font-size: 12.5px; }
+.number.good, .value.good { color: inherit; } td.number.good { color: var(--muted); }
 td.dots { white-space: nowrap; } .dots .icon { margin-right: 1px; vertical-align: -2px; }
 .count { margin-left: 7px; color: var(--muted); font-size: 12.5px; } .count.off { color: var(--warn); font-weight: 600; }
 .details > td { padding: 2px 10px 14px 26px; }
@@ -141,7 +142,7 @@ td.dots { white-space: nowrap; } .dots .icon { margin-right: 1px; vertical-align
 .bar { width: 84px; height: 6px; border-radius: 3px; background: var(--line); overflow: hidden; }
 .bar > span { display: block; height: 100%; border-radius: 3px; background: var(--accent); }
 .share { min-width: 40px; text-align: right; }
-.listeners li { margin-top: 10px; padding-left: 12px; border-left: 2px solid var(--line); }
+.listeners > li { margin-top: 10px; padding-left: 12px; border-left: 2px solid var(--line); }
 .listeners p { display: flex; flex-wrap: wrap; gap: 2px 10px; }
 .conditions { display: flex; flex-wrap: wrap; gap: 4px 6px; margin-top: 5px; }
 .condition { font-size: 12px; border-radius: 6px; padding: 0 8px; display: flex; flex-wrap: wrap; gap: 0 8px; }
@@ -150,7 +151,7 @@ td.dots { white-space: nowrap; } .dots .icon { margin-right: 1px; vertical-align
 .problems { margin-top: 10px; display: grid; gap: 8px; }
 .problem { display: flex; flex-wrap: wrap; align-items: baseline; gap: 2px 10px; padding: 8px 12px; border-radius: 8px; color: var(--ink); }
 .problem.bad { background: var(--bad-soft); } .problem.warn { background: var(--warn-soft); }
-.severity { font-size: 12px; font-weight: 650; min-width: 52px; } .bad .severity { color: var(--bad); } .warn .severity { color: var(--warn); }
+.severity { font-size: 12px; font-weight: 650; min-width: 58px; } .bad .severity { color: var(--bad); } .warn .severity { color: var(--warn); }
 .problem .message { flex: 1 1 300px; overflow-wrap: anywhere; }
 .position { display: flex; flex-wrap: wrap; gap: 2px 10px; font-size: 12.5px; }
 

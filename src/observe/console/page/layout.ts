@@ -201,7 +201,16 @@ export function boxesOf(
   hasEndpoints: boolean,
   isNarrow: boolean,
 ): { entries: Box[]; routes: Box[]; services: Box[]; height: number } {
-  const routeKeys = status.routes.map(route => route.key).filter(key => !key.startsWith('Service '))
+  const known = new Set(status.services.map(service => service.key))
+  const shown = new Set(services.map(service => service.key))
+  const routeKeys = status.routes
+    .map(route => route.key)
+    .filter(key => {
+      if (key.startsWith('Service ')) return false
+      // A route that leads only to services that are left out is left out with them.
+      const ends = Array.from(links.values()).filter(link => link.from === key)
+      return ends.length === 0 || ends.some(link => shown.has(link.to)) || !ends.some(link => known.has(link.to))
+    })
   const entryKeys = new Set(status.gateways.map(gateway => `Gateway ${gateway.namespace}/${gateway.name}`))
   for (const link of links.values())
     if (link.from === 'mesh' || link.from.startsWith('Gateway ')) entryKeys.add(link.from)
@@ -362,7 +371,10 @@ export function endpointNodes(
       )
     })
     if (service.endpoints.length === 0) nodes.push(row(0, 'none', 'no endpoints', {}))
-    if (shown < service.endpoints.length) nodes.push(row(shown, 'more', `${service.endpoints.length - shown} more`, {}))
+    const hidden = service.endpoints.slice(shown).map(endpointState)
+    // The mark of the ones left out is that of a sick one among them.
+    const state = hidden.find(each => each !== 'healthy') ?? 'healthy'
+    if (hidden.length > 0) nodes.push(row(shown, 'more', `${hidden.length} more`, { state }))
   })
   return nodes
 }

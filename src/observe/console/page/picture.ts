@@ -84,7 +84,7 @@ export function updateNode(group: PageElement, node: PictureNode): void {
   setAttribute(rate, 'x', String(node.width - (isEndpoint ? 2 : 12)))
   setAttribute(rate, 'y', isEndpoint ? '15' : '19')
   const room = node.width - left - (showsRate ? 58 : 12)
-  setText(name, fitText(node.title, room, 7))
+  setText(name, fitText(node.title, room, isEndpoint ? 7 : 7.8))
   setAttribute(name, 'x', String(left))
   setAttribute(name, 'y', isEndpoint ? '15' : '20')
   const dots = isEndpoint ? (hasDot ? [node.state] : []) : node.dots.slice(0, 8)
