@@ -66,7 +66,7 @@ export class AgentLogger implements Logger {
 function jsonLine(time: string, level: LogLevel, message: string, fields: LogFields): string {
   // No field may stand in for one of the three keys of ours.
   const { time: _time, level: _level, message: _message, ...others } = fields
-  return `${JSON.stringify({ time, level, message, ...others })}\n`
+  return `${escapeControls(JSON.stringify({ time, level, message, ...others }))}\n`
 }
 
 function textLine(time: string, level: LogLevel, message: string, fields: LogFields, hasColour: boolean): string {

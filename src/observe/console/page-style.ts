@@ -33,7 +33,7 @@ button, input { font: inherit; color: inherit; }
 .muted, .why { color: var(--muted); }
 .strong { font-weight: 600; }
 .good { color: var(--good); } .warn { color: var(--warn); } .bad { color: var(--bad); }
-main { max-width: 1360px; margin: 0 auto; display: grid; gap: 16px; transition: opacity .4s; }
+main { max-width: 1360px; margin: 0 auto; display: grid; grid-template-columns: minmax(0, 1fr); gap: 16px; transition: opacity .4s; }
 .stale main { opacity: .45; }
 
 .top { max-width: 1360px; margin: 0 auto 18px; display: flex; flex-wrap: wrap; align-items: center; gap: 10px 28px; }
@@ -108,7 +108,7 @@ th, td { text-align: left; padding: 7px 10px; font-weight: 400; vertical-align: 
 th.number, td.number { text-align: right; white-space: nowrap; }
 thead th { font-size: 12.5px; color: var(--muted); border-bottom: 1px solid var(--line); white-space: nowrap; }
 .services > tbody + tbody > tr.service > * { border-top: 1px solid var(--line); }
-.services th:first-child { padding-left: 4px; }
+.services > * > tr > th:first-child { padding-left: 4px; }
 .trend { padding-left: 22px; width: 150px; }
 td.address { color: var(--muted); white-space: nowrap; }
 .fold { display: flex; align-items: baseline; gap: 8px; flex-wrap: wrap; border: 0; background: none; padding: 3px 4px; cursor: pointer; text-align: left; }
@@ -171,15 +171,16 @@ td.dots { white-space: nowrap; } .dots .icon { margin-right: 1px; vertical-align
   #filter { width: 100%; }
   .services > thead, .inner thead { display: none; }
   .services > tbody, .services > tbody > tr, .inner, .inner tbody { display: block; }
-  .services > tbody > tr.service { display: grid; grid-template-columns: repeat(4, 1fr); gap: 2px 8px; padding: 9px 0; align-items: center; }
+  .services > tbody > tr.service { display: grid; grid-template-columns: repeat(4, minmax(0, 1fr)); gap: 2px 8px; padding: 9px 0; align-items: center; }
   .services > tbody + tbody > tr.service { border-top: 1px solid var(--line); }
   .services > tbody > tr.service > * { border: 0 !important; padding: 0; }
-  .service > th { grid-column: 1 / -2; } .service > td.dots { text-align: right; grid-column: -2; }
+  .services > tbody > tr.service > th { grid-column: 1 / 4; }
+  .service > td.dots { text-align: right; justify-self: end; }
   .service > td.address, .service > td.trend { display: none; }
   .service > td.number { text-align: left; }
   .service > td.number::before, .inner td::before { content: attr(data-label); display: block; font-size: 11.5px; font-weight: 400; color: var(--muted); }
   .details > td { display: block; padding: 2px 0 12px; }
-  .inner tbody tr { display: grid; grid-template-columns: repeat(4, 1fr); padding: 8px 12px; gap: 4px 8px; }
+  .inner tbody tr { display: grid; grid-template-columns: repeat(4, minmax(0, 1fr)); padding: 8px 12px; gap: 4px 8px; }
   .inner th, .inner td { padding: 0; border: 0 !important; text-align: left !important; overflow-wrap: anywhere; }
   .inner tbody tr + tr { border-top: 1px solid var(--line); } .inner th { grid-column: 1 / -1; font-weight: 600; }
 }

@@ -31,32 +31,32 @@ function renderSeries(metric: MetricState, definition: MetricDefinition): string
     values: metric.values.subarray(index * stride, (index + 1) * stride),
   }))
   rendered.sort((a, b) => compareText(a.labels, b.labels))
+  const bucketEnds = [...(definition.buckets ?? []), Infinity].map(bound => `le="${formatValue(bound)}"} `)
   const lines: string[] = []
   for (const { labels, values } of rendered) {
-    if (definition.type === 'histogram') renderHistogram(lines, metric.name, definition.buckets ?? [], labels, values)
+    if (definition.type === 'histogram') renderHistogram(lines, metric.name, bucketEnds, labels, values)
     else lines.push(`${metric.name}${labels === '' ? '' : `{${labels}}`} ${formatValue(values[0] ?? 0)}\n`)
   }
   return lines.join('')
 }
 
+/** @param bucketEnds what follows the other labels in the line of each bucket */
 function renderHistogram(
   lines: string[],
   name: string,
-  bounds: readonly number[],
+  bucketEnds: readonly string[],
   labels: string,
   values: Float64Array,
 ): void {
-  const before = labels === '' ? '' : `${labels},`
+  const start = `${name}_bucket{${labels === '' ? '' : `${labels},`}`
   let count = 0
-  for (let i = 0; i <= bounds.length; i++) {
-    count += values[i] ?? 0
-    lines.push(`${name}_bucket{${before}le="${formatValue(bounds[i] ?? Infinity)}"} ${count}\n`)
-  }
+  bucketEnds.forEach((end, index) => {
+    count += values[index] ?? 0
+    lines.push(`${start}${end}${count}\n`)
+  })
   const braces = labels === '' ? '' : `{${labels}}`
-  lines.push(
-    `${name}_sum${braces} ${formatValue(values[bounds.length + 1] ?? 0)}\n`,
-    `${name}_count${braces} ${count}\n`,
-  )
+  const sum = formatValue(values[bucketEnds.length] ?? 0)
+  lines.push(`${name}_sum${braces} ${sum}\n`, `${name}_count${braces} ${count}\n`)
 }
 
 function formatValue(value: number): string {

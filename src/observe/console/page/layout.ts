@@ -133,7 +133,7 @@ export function placeBoxes(boxes: readonly Box[], gap: number, height: number): 
  * room, endpoints. Pure, so that the same mesh always looks the same; nothing
  * moves because of traffic.
  *
- * @param width pixels; below 700 there are only routes and services
+ * @param width pixels; from 900 endpoints are nodes, below 700 there are only routes and services
  * @param maxServices further ones are left out
  */
 export function layoutMesh(status: StatusDocument, width: number, maxServices: number): Picture {
@@ -141,7 +141,7 @@ export function layoutMesh(status: StatusDocument, width: number, maxServices: n
   const ordered = orderServices(status, links)
   const services = ordered.slice(0, maxServices)
   const isNarrow = width < 700
-  const hasEndpoints = !isNarrow && services.length <= 16
+  const hasEndpoints = width >= 900 && services.length <= 16
   const columns = columnsOf(width, isNarrow, hasEndpoints)
   const boxes = boxesOf(status, services, links, hasEndpoints, isNarrow)
   const nodes = [

@@ -82,14 +82,19 @@ export function updateNode(group: PageElement, node: PictureNode): void {
   const showsRate = isBusy && (isEndpoint || node.kind === 'service') && node.width >= 130
   setText(rate, showsRate ? `${formatRate(node.requestsPerSecond)}/s` : '')
   setAttribute(rate, 'x', String(node.width - (isEndpoint ? 2 : 12)))
-  setAttribute(rate, 'y', isEndpoint ? '15' : '19')
-  const room = node.width - left - (showsRate ? 58 : 12)
+  // Beside the name only where the marks of endpoints take the place below it.
+  const isBelow = !isEndpoint && node.dots.length === 0
+  setAttribute(rate, 'y', isEndpoint ? '15' : isBelow ? '36' : '19')
+  const room = node.width - left - (showsRate && !isBelow ? 58 : 12)
   setText(name, fitText(node.title, room, isEndpoint ? 7 : 7.8))
   setAttribute(name, 'x', String(left))
   setAttribute(name, 'y', isEndpoint ? '15' : '20')
   const dots = isEndpoint ? (hasDot ? [node.state] : []) : node.dots.slice(0, 8)
   const dotsWidth = dots.length * 13
-  setText(below, isEndpoint ? '' : fitText(node.subtitle, node.width - left - 14 - dotsWidth, 6.1))
+  setText(
+    below,
+    isEndpoint ? '' : fitText(node.subtitle, node.width - left - 14 - dotsWidth - (showsRate && isBelow ? 48 : 0), 6.1),
+  )
   setAttribute(below, 'x', String(left))
   setAttribute(below, 'y', '36')
   drawDots(part(group, 'dots'), dots, isEndpoint ? 12 : node.width - dotsWidth - 2, isEndpoint ? 11 : 32)

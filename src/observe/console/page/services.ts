@@ -43,7 +43,7 @@ export function createService(service: ServiceStatus): PageElement {
       element('p', { class: 'policy' }, element('span', { 'data-part': 'policy' })),
       element(
         'table',
-        { class: 'inner' },
+        { class: 'inner', 'data-part': 'inner' },
         element('caption', { class: 'unseen' }, `Endpoints of ${service.key}`),
         element(
           'thead',
@@ -110,6 +110,7 @@ export function updateService(body: PageElement, service: ServiceStatus): void {
   setText(part(body, 'address'), service.address ?? '–')
   setText(part(body, 'policy'), service.policy)
   part(body, 'none').hidden = service.endpoints.length > 0
+  part(body, 'inner').hidden = service.endpoints.length === 0
   keyed(part(body, 'endpoints'), service.endpoints, endpoint => endpoint.id, createEndpoint, updateEndpoint)
 }
 
