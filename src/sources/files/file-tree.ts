@@ -3,7 +3,7 @@ import type { FSWatcher } from 'node:fs'
 import { join, relative, resolve } from 'node:path'
 import { messageOf, silentLogger } from '../../core/index.ts'
 import type { Clock, Logger, Timer } from '../../core/index.ts'
-import { readConfigFile } from './read-file.ts'
+import { inBatches, readConfigFile } from './read-file.ts'
 import type { Signature } from './read-file.ts'
 import type { FileChange } from './resource-table.ts'
 import { Scanner } from './scanner.ts'
@@ -57,7 +57,7 @@ export class FileTree implements AsyncDisposable {
     this.#options = options
     this.#logger = options.logger ?? silentLogger
     this.#roots = new Map(options.paths.map(path => [resolve(path), path]))
-    this.#scanner = new Scanner([...this.#roots.keys()])
+    this.#scanner = new Scanner([...this.#roots.keys()], (directory, identity) => this.#watch(directory, identity))
   }
 
   /** Reads everything once, then watches until disposed. */
@@ -66,7 +66,7 @@ export class FileTree implements AsyncDisposable {
     await tree.#run()
     tree.#rescan = options.clock
       .every(rescanMs, () => {
-        tree.#scanner.markWhole()
+        tree.#scanner.markAll()
         tree.#start()
       })
       .unref()
@@ -108,9 +108,8 @@ export class FileTree implements AsyncDisposable {
   async #run(): Promise<void> {
     this.#isDirty = false
     try {
-      let scan = await this.#scanner.scan()
-      // What happened between reading a directory and watching it gave no event.
-      while (this.#watch(scan) && !this.#isClosed) scan = await this.#scanner.scan()
+      const scan = await this.#scanner.scan()
+      this.#unwatch(scan)
       const changes = await this.#compare(scan)
       if (changes.length > 0 && !this.#isClosed) this.#options.onChange(changes)
     } catch (error) {
@@ -119,39 +118,38 @@ export class FileTree implements AsyncDisposable {
     }
   }
 
-  /** @returns whether a watcher is new, so that its directory must be read again */
-  #watch(scan: Scan): boolean {
-    let hasNew = false
+  #unwatch(scan: Scan): void {
     for (const [directory, { watcher, identity }] of this.#watchers) {
       if (scan.directories.get(directory) === identity) continue
       watcher.close()
       this.#watchers.delete(directory)
     }
-    for (const [directory, identity] of scan.directories) {
-      if (this.#watchers.has(directory)) continue
-      try {
-        const watcher = watch(directory, (_event, name) => {
-          if (this.#scanner.mark(directory, name ?? undefined)) this.#schedule()
-        })
-        watcher.on('error', error => {
-          this.#logger.warn('a configuration directory is not watched any more', { directory, error: error.message })
-          watcher.close()
-          this.#watchers.delete(directory)
-          this.#scanner.markWhole()
-          this.#schedule(emptyMs)
-        })
-        this.#watchers.set(directory, { watcher, identity })
-        this.#scanner.markWhole(directory)
-        hasNew = true
-      } catch (error) {
-        // Out of watches, or gone just now: the rescan serves.
-        this.#logger.warn('a configuration directory cannot be watched; it is read every 30 seconds', {
-          directory,
-          error: messageOf(error),
-        })
-      }
+  }
+
+  #watch(directory: string, identity: string): void {
+    const known = this.#watchers.get(directory)
+    if (known?.identity === identity || this.#isClosed) return
+    known?.watcher.close()
+    this.#watchers.delete(directory)
+    try {
+      const watcher = watch(directory, (_event, name) => {
+        if (this.#scanner.mark(directory, name ?? undefined)) this.#schedule()
+      })
+      this.#watchers.set(directory, { watcher, identity })
+      watcher.on('error', error => {
+        this.#logger.warn('a configuration directory is not watched any more', { directory, error: error.message })
+        watcher.close()
+        if (this.#watchers.get(directory)?.watcher === watcher) this.#watchers.delete(directory)
+        this.#scanner.markAll()
+        this.#schedule(emptyMs)
+      })
+    } catch (error) {
+      // Out of watches, or gone just now: the rescan serves.
+      this.#logger.warn('a configuration directory cannot be watched; it is read every 30 seconds', {
+        directory,
+        error: messageOf(error),
+      })
     }
-    return hasNew
   }
 
   async #compare(scan: Scan): Promise<FileChange[]> {
@@ -167,9 +165,10 @@ export class FileTree implements AsyncDisposable {
       this.#failures.delete(path)
       if (!scan.files.has(path)) changes.push({ file: this.#nameOf(path), content: { kind: 'gone' } })
     }
-    for (const [file, signature] of scan.files) {
-      if (this.#signatures.get(file) === signature || this.#isDoubtful(file, signature)) continue
-      const change = await this.#read(file, signature)
+    const different = [...scan.files].filter(
+      ([file, signature]) => this.#signatures.get(file) !== signature && !this.#isDoubtful(file, signature),
+    )
+    for (const change of await inBatches(different, ([file, signature]) => this.#read(file, signature))) {
       if (change !== undefined) changes.push(change)
     }
     for (const [file, { kind, reason }] of scan.failures) {

@@ -60,3 +60,15 @@ export function isMissing(error: unknown): boolean {
   if (!(error instanceof Error) || !('code' in error)) return false
   return error.code === 'ENOENT' || error.code === 'ENOTDIR' || error.code === 'ELOOP'
 }
+
+/** As many as the thread pool of Node takes without one slow disk holding up all else. */
+const batchSize = 32
+
+/** Results in the order of the items. */
+export async function inBatches<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
+  const results: R[] = []
+  for (let at = 0; at < items.length; at += batchSize) {
+    results.push(...(await Promise.all(items.slice(at, at + batchSize).map(work))))
+  }
+  return results
+}

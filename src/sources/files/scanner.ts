@@ -2,7 +2,7 @@ import type { BigIntStats } from 'node:fs'
 import { lstat, readdir, realpath, stat } from 'node:fs/promises'
 import { basename, dirname, extname, join } from 'node:path'
 import { messageOf } from '../../core/index.ts'
-import { isMissing, signatureOf } from './read-file.ts'
+import { inBatches, isMissing, signatureOf } from './read-file.ts'
 import type { Signature } from './read-file.ts'
 
 /** What there is, without contents. */
@@ -54,12 +54,15 @@ function isIgnored(name: string): boolean {
  */
 export class Scanner {
   readonly #roots: readonly string[]
+  readonly #watch: (directory: string, identity: string) => void
   readonly #listings = new Map<string, Listing>()
   /** Names to look at again by directory; `all` where the directory itself is to be read. */
   #marked = new Map<string, Set<string> | 'all'>()
 
-  constructor(roots: readonly string[]) {
+  /** @param watch  called for a directory before it is read, so that no change falls between */
+  constructor(roots: readonly string[], watch: (directory: string, identity: string) => void) {
     this.#roots = roots
+    this.#watch = watch
   }
 
   /**
@@ -88,10 +91,9 @@ export class Scanner {
     return true
   }
 
-  /** The next scan reads this directory again, or everything. */
-  markWhole(directory?: string): void {
-    if (directory === undefined) this.#listings.clear()
-    else if (this.#listings.has(directory)) this.#marked.set(directory, 'all')
+  /** The next scan reads everything again. */
+  markAll(): void {
+    this.#listings.clear()
   }
 
   async scan(): Promise<Scan> {
@@ -132,8 +134,9 @@ export class Scanner {
     try {
       const stats = await stat(root, { bigint: true })
       if (stats.isDirectory()) await this.#directory(root, identityOf(stats), scan)
-      else if (stats.isFile()) await addFile(root, { signature: signatureOf(stats), real: await realpath(root) }, scan)
-      else scan.failures.set(root, { kind: 'missing', reason: 'is neither a file nor a directory' })
+      else if (stats.isFile()) {
+        await this.#addFile(root, { signature: signatureOf(stats), real: await realpath(root) }, scan)
+      } else scan.failures.set(root, { kind: 'missing', reason: 'is neither a file nor a directory' })
     } catch (error) {
       scan.failures.set(
         root,
@@ -147,7 +150,7 @@ export class Scanner {
       try {
         const stats = await stat(candidate, { bigint: true })
         if (stats.isDirectory()) {
-          if (!scan.directories.has(candidate)) scan.directories.set(candidate, identityOf(stats))
+          this.#addDirectory(candidate, identityOf(stats), scan)
           return
         }
       } catch {
@@ -166,7 +169,7 @@ export class Scanner {
     for (const [name, reason] of listing.failures) {
       scan.failures.set(join(directory, name), { kind: 'unreadable', reason })
     }
-    for (const [name, file] of listing.files) await addFile(join(directory, name), file, scan, listing.real)
+    for (const [name, file] of listing.files) await this.#addFile(join(directory, name), file, scan, listing.real)
     for (const name of listing.directories) await this.#directory(join(directory, name), undefined, scan)
   }
 
@@ -174,7 +177,7 @@ export class Scanner {
     const known = this.#listings.get(directory)
     const marked = scan.marked.get(directory)
     if (known !== undefined && marked !== 'all' && (identity === undefined || identity === known.identity)) {
-      for (const name of marked ?? []) await this.#look(directory, name, known)
+      await this.#lookAt(directory, [...(marked ?? [])], known)
       return known
     }
     try {
@@ -186,8 +189,9 @@ export class Scanner {
         directories: new Set(),
         failures: new Map(),
       }
+      this.#watch(directory, listing.identity)
       const names = await readdir(directory)
-      for (const name of names.toSorted()) if (!isIgnored(name)) await this.#look(directory, name, listing)
+      await this.#lookAt(directory, names.filter(name => !isIgnored(name)).toSorted(), listing)
       this.#listings.set(directory, listing)
       return listing
     } catch (error) {
@@ -197,35 +201,49 @@ export class Scanner {
     }
   }
 
-  /** Brings one name of a listing up to date. */
-  async #look(directory: string, name: string, listing: Listing): Promise<void> {
-    const path = join(directory, name)
-    listing.files.delete(name)
-    listing.failures.delete(name)
-    try {
-      const own = await lstat(path, { bigint: true })
-      const isLink = own.isSymbolicLink()
-      const stats = isLink ? await stat(path, { bigint: true }) : own
-      if (stats.isFile()) {
-        listing.directories.delete(name)
-        if (!extensions.has(extname(name))) return
-        const real = isLink ? await realpath(path) : join(listing.real, name)
-        listing.files.set(name, { signature: signatureOf(stats), real })
-      } else if (stats.isDirectory()) {
+  /** Brings names of a listing up to date. */
+  async #lookAt(directory: string, names: readonly string[], listing: Listing): Promise<void> {
+    const found = await inBatches(names, name => look(join(directory, name), join(listing.real, name)))
+    for (const [index, name] of names.entries()) {
+      const what = found[index]
+      listing.files.delete(name)
+      listing.directories.delete(name)
+      listing.failures.delete(name)
+      if (what === undefined) continue
+      if (what.kind === 'file') listing.files.set(name, what)
+      else if (what.kind === 'failure') listing.failures.set(name, what.reason)
+      else {
         // It may be another one than before.
-        this.#forget(path)
+        this.#forget(join(directory, name))
         listing.directories.add(name)
       }
-    } catch (error) {
-      listing.directories.delete(name)
-      // Gone since, or a link to nothing: an editor's lock, for example.
-      if (!isMissing(error)) listing.failures.set(name, why(error))
     }
   }
 
   #forget(directory: string): void {
     for (const known of this.#listings.keys()) {
       if (known === directory || known.startsWith(`${directory}/`)) this.#listings.delete(known)
+    }
+  }
+
+  #addDirectory(directory: string, identity: string, scan: Draft): void {
+    if (scan.directories.has(directory)) return
+    scan.directories.set(directory, identity)
+    this.#watch(directory, identity)
+  }
+
+  async #addFile(path: string, file: FoundFile, scan: Draft, directory?: string): Promise<void> {
+    if (scan.seen.has(file.real)) return
+    scan.seen.add(file.real)
+    scan.files.set(path, file.signature)
+    // The file behind a link may be edited where it is.
+    const home = dirname(file.real)
+    const parent = directory ?? (await realpath(dirname(path)))
+    if (home === parent || scan.directories.has(home)) return
+    try {
+      this.#addDirectory(home, identityOf(await stat(home, { bigint: true })), scan)
+    } catch {
+      // Gone meanwhile: the next scan sees the link lead nowhere.
     }
   }
 }
@@ -239,18 +257,23 @@ interface Draft extends Scan {
   readonly marked: ReadonlyMap<string, ReadonlySet<string> | 'all'>
 }
 
-async function addFile(path: string, file: FoundFile, scan: Draft, directory?: string): Promise<void> {
-  if (scan.seen.has(file.real)) return
-  scan.seen.add(file.real)
-  scan.files.set(path, file.signature)
-  // The file behind a link may be edited where it is.
-  const home = dirname(file.real)
-  const parent = directory ?? (await realpath(dirname(path)))
-  if (home === parent || scan.directories.has(home)) return
+type Found =
+  | ({ readonly kind: 'file' } & FoundFile)
+  | { readonly kind: 'directory' }
+  | { readonly kind: 'failure'; readonly reason: string }
+
+/** @param real  the path without links, unless it is one itself */
+async function look(path: string, real: string): Promise<Found | undefined> {
   try {
-    scan.directories.set(home, identityOf(await stat(home, { bigint: true })))
-  } catch {
-    // Gone meanwhile: the next scan sees the link lead nowhere.
+    const own = await lstat(path, { bigint: true })
+    const isLink = own.isSymbolicLink()
+    const stats = isLink ? await stat(path, { bigint: true }) : own
+    if (stats.isDirectory()) return { kind: 'directory' }
+    if (!stats.isFile() || !extensions.has(extname(path))) return undefined
+    return { kind: 'file', signature: signatureOf(stats), real: isLink ? await realpath(path) : real }
+  } catch (error) {
+    // Gone since, or a link to nothing: an editor's lock, for example.
+    return isMissing(error) ? undefined : { kind: 'failure', reason: why(error) }
   }
 }
 
