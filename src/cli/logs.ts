@@ -1,4 +1,5 @@
 import { createInterface } from 'node:readline'
+import { MeshError } from '../core/index.ts'
 import type { LogLine } from '../daemon/index.ts'
 import { usage } from './call.ts'
 import { agentOf, paintOf, wantsJson } from './context.ts'
@@ -27,7 +28,11 @@ export const logs: Verb = {
     const [source] = call.positionals
     if (source !== undefined) query.set('source', source)
     const response = await agentOf(call, io).open('GET', `/logs?${query}`)
-    const stop = () => response.destroy()
+    let isStopped = false
+    const stop = () => {
+      isStopped = true
+      response.destroy()
+    }
     process.once('SIGINT', stop).once('SIGTERM', stop)
     const paint = paintOf(call, io)
     const output = createInterface({ input: response, crlfDelay: Infinity })
@@ -38,6 +43,9 @@ export const logs: Verb = {
       for await (const line of output) {
         io.out(wantsJson(call) ? `${line}\n` : `${renderLogLine(JSON.parse(line) as LogLine, paint)}\n`)
       }
+    } catch (error) {
+      if (isStopped) return 0
+      throw new MeshError('MESH_AGENT_ABSENT', 'the agent went away', { source: 'internal', cause: error })
     } finally {
       process.off('SIGINT', stop).off('SIGTERM', stop)
     }

@@ -147,8 +147,9 @@ export class Registration {
       )
       if (this.#response === response) this.#lost()
     })
-    // Reset connections end here, too; `close` follows.
+    // A connection that is reset ends here, too; `close` follows.
     response.on('error', () => {})
+    lines.on('error', () => {})
     const answer = await promise
     if (this.#isClosed) response.destroy()
     this.#retryMs = firstRetryMs

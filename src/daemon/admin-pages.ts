@@ -16,7 +16,8 @@ export interface AdminView {
   status(): Promise<unknown>
   routes(): Promise<unknown>
   explain(request: ExplainRequest): unknown
-  console(): { readonly html: string; readonly contentSecurityPolicy: string }
+  /** The status page, with its content security policy among the headers. */
+  console(): { readonly html: string; readonly headers: Readonly<Record<string, string>> }
 }
 
 export interface ExplainRequest {
@@ -72,13 +73,8 @@ export function isLoopbackHost(host: string | undefined): boolean {
 async function answerPath(url: URL, view: AdminView): Promise<AdminAnswer> {
   switch (url.pathname) {
     case '/': {
-      const { html, contentSecurityPolicy } = view.console()
-      return {
-        status: 200,
-        contentType: 'text/html; charset=utf-8',
-        headers: { 'content-security-policy': contentSecurityPolicy },
-        body: html,
-      }
+      const { html, headers } = view.console()
+      return { status: 200, contentType: 'text/html; charset=utf-8', headers, body: html }
     }
     case '/healthz':
       return json({ status: 'ok', pid: view.pid, version: view.version })

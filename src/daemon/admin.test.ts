@@ -37,7 +37,7 @@ class FakeView implements AdminView {
     return { kind: 'forward' }
   }
   console() {
-    return { html: '<p>mesh</p>', contentSecurityPolicy: "default-src 'none'" }
+    return { html: '<p>mesh</p>', headers: { 'content-security-policy': "default-src 'none'" } }
   }
 }
 

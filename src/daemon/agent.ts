@@ -3,11 +3,13 @@ import type { Clock, Logger, Timer } from '../core/index.ts'
 import { emptySnapshot, diffSnapshots } from '../model/index.ts'
 import type { MeshSnapshot } from '../model/index.ts'
 import {
+  consoleHeaders,
   MetricRegistry,
   MetricsAggregator,
   ProcessMetrics,
   prometheusContentType,
   RateWindow,
+  renderConsole,
   renderPrometheus,
 } from '../observe/index.ts'
 import type { AgentStatus, MetricsState, StatusDocument } from '../observe/index.ts'
@@ -117,6 +119,7 @@ export class Agent implements AdminView {
       logger: options.logger,
       env: options.env,
       onOutput: (source, stream, text) => this.#feed.push({ timeMs: this.#clock.wallMs(), source, stream, text }),
+      onEnd: workload => this.#health.suspect(workload),
       onRestart: workload => void this.#meter.counter('heddle_workload_restarts_total', { workload }).value++,
     })
   }
@@ -178,7 +181,8 @@ export class Agent implements AdminView {
     }
   }
 
-  status(): Promise<StatusDocument> {
+  async status(): Promise<StatusDocument> {
+    await this.#pool?.collect()
     const agent: AgentStatus = {
       version: this.version,
       pid: this.pid,
@@ -189,17 +193,15 @@ export class Agent implements AdminView {
       ready: this.isReady,
       awaiting: this.awaited,
     }
-    return Promise.resolve(
-      buildStatus({
-        agent,
-        snapshot: this.#published,
-        statuses: this.#state?.statuses ?? [],
-        problems: this.#state?.problems ?? [],
-        addresses: this.#state?.serviceAddresses ?? [],
-        activity: this.#pool?.endpoints() ?? [],
-        rates: this.#rates,
-      }),
-    )
+    return buildStatus({
+      agent,
+      snapshot: this.#published,
+      statuses: this.#state?.statuses ?? [],
+      problems: this.#state?.problems ?? [],
+      addresses: this.#state?.serviceAddresses ?? [],
+      activity: this.#pool?.endpoints() ?? [],
+      rates: this.#rates,
+    })
   }
 
   async routes(): Promise<unknown> {
@@ -211,8 +213,8 @@ export class Agent implements AdminView {
     return this.#explainer.explain(request, this.#published, this.#state?.serviceAddresses ?? [])
   }
 
-  console(): { html: string; contentSecurityPolicy: string } {
-    return { html: '<!doctype html><title>heddle</title>See /status.json', contentSecurityPolicy: "default-src 'none'" }
+  console(): { html: string; headers: Readonly<Record<string, string>> } {
+    return { html: renderConsole(), headers: consoleHeaders() }
   }
 
   /** After a log was rotated. */
@@ -324,6 +326,7 @@ export class Agent implements AdminView {
   #healthChanged(): void {
     this.#healthTimer ??= this.#clock.after(healthBatchMs, () => {
       this.#healthTimer = undefined
+      this.#health.settle()
       this.#publish(false)
       if (this.#checked === undefined || this.#health.pending > 0) return
       this.#checked()

@@ -69,7 +69,7 @@ const cases: readonly {
   workload: boolean | undefined
   healthy: boolean
 }[] = [
-  { name: 'no check', backend: undefined, workload: undefined, healthy: true },
+  { name: 'no check and no answer yet', backend: undefined, workload: undefined, healthy: true },
   { name: 'a good backend check', backend: true, workload: undefined, healthy: true },
   { name: 'a bad backend check', backend: false, workload: undefined, healthy: false },
   { name: 'a good workload check', backend: undefined, workload: true, healthy: true },
@@ -111,4 +111,37 @@ test('MeshHealth counts the endpoints that wait for their first answer', () => {
   assert.equal(health.pending, 1)
   health.update(snapshotWith(undefined), [])
   assert.equal(health.pending, 0)
+})
+
+test('MeshHealth asks a Workload without a check whether its port is open, often until it is', () => {
+  const checker = new FakeChecker()
+  const health = new MeshHealth(checker)
+  const interval = () => {
+    const healthCheck = checker.backends[0]?.settings.healthCheck
+    return [healthCheck?.kind, healthCheck?.intervalMs]
+  }
+  const snapshot = snapshotWith(undefined)
+  health.update(snapshot, [workloadWith(undefined)])
+  assert.deepEqual(interval(), ['TCP', 200])
+  checker.answers.set('Workload shop/a-1 127.0.0.1:9001', true)
+  health.settle()
+  assert.deepEqual(interval(), ['TCP', 5_000])
+  health.suspect('shop/a-1')
+  assert.deepEqual(interval(), ['TCP', 200])
+  checker.answers.set('Workload shop/a-1 127.0.0.1:9001', false)
+  health.settle()
+  assert.deepEqual(interval(), ['TCP', 200])
+  assert.equal(health.apply(snapshot).backends.get('shop/a:80')?.endpoints[0]?.healthy, false)
+})
+
+test('MeshHealth leaves the check of a Workload that has one alone', () => {
+  const checker = new FakeChecker()
+  const health = new MeshHealth(checker)
+  health.update(emptySnapshot, [workloadWith(check)])
+  const [before] = checker.backends
+  checker.answers.set('Workload shop/a-1 127.0.0.1:9001', true)
+  health.settle()
+  health.suspect('shop/a-1')
+  assert.equal(checker.backends[0], before)
+  assert.equal(before?.settings.healthCheck, check)
 })

@@ -1,5 +1,5 @@
-import { defaultBackendSettings } from '../model/index.ts'
-import type { Backend, BackendKey, MeshSnapshot, Workload } from '../model/index.ts'
+import { defaultBackendSettings, emptySnapshot } from '../model/index.ts'
+import type { Backend, BackendKey, HealthCheck, MeshSnapshot, Workload } from '../model/index.ts'
 import { HealthOverlay } from './health-overlay.ts'
 
 /** The part of the proxy's health checker that is used here. */
@@ -9,18 +9,30 @@ export interface Checker {
   status(backend: BackendKey): ReadonlyMap<string, { readonly lastCheckMs: number | undefined }>
 }
 
+/** A program that is starting is asked this often… */
+const startingCheck = tcpCheck(200)
+/** …and one that listens this often, as long as nothing says that it ended. */
+const steadyCheck = tcpCheck(5_000)
+
 /**
  * Active health of the whole mesh: the checks that BackendPolicies ask for, of
  * every endpoint of the backend, and those that Workloads ask for, of the
  * workload's own address whatever backends it serves. An endpoint that has both
  * needs both.
+ *
+ * A Workload without a check of its own gets a plain one: whether its port
+ * accepts a connection. A program takes a moment to listen, and requests that
+ * were sent to it before would fail and have it ejected for half a minute.
  */
 export class MeshHealth {
   readonly #checker: Checker
   readonly #overlay = new HealthOverlay()
+  #snapshot: MeshSnapshot = emptySnapshot
+  #workloads: readonly Workload[] = []
+  /** Backends with a check, ours and those of the mesh. */
   #checked: readonly BackendKey[] = []
-  /** Made for each Workload with a check, so that the checker keeps what it knows of an unchanged one. */
-  #own = new Map<string, { workload: Workload; backend: Backend }>()
+  /** One for each Workload; the same object while its check is, so that the checker keeps what it knows. */
+  #own = new Map<string, OwnCheck>()
   /** Keys of `#own` by `namespace address:port`. */
   #ownByEndpoint = new Map<string, string>()
 
@@ -29,20 +41,35 @@ export class MeshHealth {
   }
 
   update(snapshot: MeshSnapshot, workloads: readonly Workload[]): void {
-    const own = new Map<string, { workload: Workload; backend: Backend }>()
+    this.#snapshot = snapshot
+    this.#workloads = workloads
+    const own = new Map<string, OwnCheck>()
     this.#ownByEndpoint = new Map()
     for (const workload of workloads) {
-      if (workload.healthCheck === undefined) continue
-      const key = `Workload ${workload.key}`
+      const key = ownKey(workload.key)
+      const check = workload.healthCheck ?? (this.#isUp(key, workload) ? steadyCheck : startingCheck)
       const last = this.#own.get(key)
-      const backend = last?.workload === workload ? last.backend : backendOf(key, workload)
-      own.set(key, { workload, backend })
+      const isSame = last?.workload === workload && last.check === check
+      own.set(key, isSame ? last : { workload, check, backend: backendOf(key, workload, check) })
       this.#ownByEndpoint.set(`${workload.namespace} ${endpointId(workload)}`, key)
     }
     this.#own = own
-    const asked = [...snapshot.backends.values()].filter(({ settings }) => settings.healthCheck !== undefined)
-    this.#checked = [...asked.map(({ key }) => key), ...own.keys()]
-    this.#checker.update([...snapshot.backends.values(), ...[...own.values()].map(each => each.backend)])
+    this.#ask()
+  }
+
+  /** Some answers changed: programs that came up are asked less often, those that went down more often. */
+  settle(): void {
+    this.update(this.#snapshot, this.#workloads)
+  }
+
+  /** The program of a Workload ended or was started: it is asked at once. */
+  suspect(workloadKey: string): void {
+    const entry = this.#own.get(ownKey(workloadKey))
+    if (entry === undefined || entry.check !== steadyCheck) return
+    const { workload } = entry
+    const backend = backendOf(ownKey(workloadKey), workload, startingCheck)
+    this.#own.set(ownKey(workloadKey), { workload, check: startingCheck, backend })
+    this.#ask()
   }
 
   /** The snapshot with the checks' answers in its endpoints. */
@@ -59,22 +86,47 @@ export class MeshHealth {
     return count
   }
 
+  #ask(): void {
+    const asked = [...this.#snapshot.backends.values()].filter(({ settings }) => settings.healthCheck !== undefined)
+    this.#checked = [...asked.map(({ key }) => key), ...this.#own.keys()]
+    this.#checker.update([...asked, ...[...this.#own.values()].map(({ backend }) => backend)])
+  }
+
+  #isUp(key: string, workload: Workload): boolean {
+    return this.#checker.isHealthy(key, endpointId(workload)) === true
+  }
+
   #isHealthy(backend: Backend, endpoint: string): boolean | undefined {
     const asked =
       backend.settings.healthCheck === undefined ? undefined : this.#checker.isHealthy(backend.key, endpoint)
     if (this.#own.size === 0) return asked
-    const ownKey = this.#ownByEndpoint.get(`${backend.namespace} ${endpoint}`)
-    const own = ownKey === undefined ? undefined : this.#checker.isHealthy(ownKey, endpoint)
+    const key = this.#ownByEndpoint.get(`${backend.namespace} ${endpoint}`)
+    const own = key === undefined ? undefined : this.#checker.isHealthy(key, endpoint)
     return own === undefined ? asked : own && (asked ?? true)
   }
+}
+
+interface OwnCheck {
+  readonly workload: Workload
+  readonly check: HealthCheck
+  readonly backend: Backend
+}
+
+function ownKey(workloadKey: string): string {
+  return `Workload ${workloadKey}`
+}
+
+function tcpCheck(intervalMs: number): HealthCheck {
+  return { kind: 'TCP', intervalMs, timeoutMs: 1_000, healthyThreshold: 1, unhealthyThreshold: 1 }
 }
 
 function endpointId({ address, port }: Workload): string {
   return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`
 }
 
-function backendOf(key: string, workload: Workload): Backend {
-  const { namespace, name, address, port, healthCheck } = workload
+function backendOf(key: string, workload: Workload, healthCheck: HealthCheck): Backend {
+  const { namespace, name, address, port } = workload
+  const endpoint = { id: endpointId(workload), address, port, weight: 1, zone: '', workload: name }
   return {
     key,
     namespace,
@@ -82,18 +134,7 @@ function backendOf(key: string, workload: Workload): Backend {
     port,
     portName: '',
     protocol: 'http1',
-    endpoints: [
-      {
-        id: endpointId(workload),
-        address,
-        port,
-        weight: 1,
-        zone: '',
-        workload: name,
-        healthy: true,
-        draining: false,
-      },
-    ],
+    endpoints: [{ ...endpoint, healthy: true, draining: false }],
     settings: { ...defaultBackendSettings, healthCheck },
   }
 }

@@ -13,6 +13,7 @@ const supervisor = new Supervisor({
   clock: systemClock,
   logger: silentLogger,
   env: process.env,
+  onEnd: () => {},
   onRestart: () => {},
   onOutput: (_workload, _stream, line) => {
     const state = supervisor.states().get('shop/a')

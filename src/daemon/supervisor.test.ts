@@ -40,6 +40,7 @@ function open(t: TestContext) {
   const clock = new ManualClock()
   const lines: string[] = []
   const restarts: string[] = []
+  const ends: string[] = []
   let wake: (() => void) | undefined
   const supervisor = new Supervisor({
     clock,
@@ -49,6 +50,7 @@ function open(t: TestContext) {
       lines.push(`${workload} ${stream} ${line}`)
       wake?.()
     },
+    onEnd: workload => ends.push(workload),
     onRestart: workload => restarts.push(workload),
   })
   t.after(async () => {
@@ -62,7 +64,7 @@ function open(t: TestContext) {
       })
     }
   }
-  return { clock, supervisor, lines, restarts, until }
+  return { clock, supervisor, lines, restarts, ends, until }
 }
 
 function isAlive(pid: number): boolean {
@@ -90,7 +92,7 @@ test('Supervisor gives a program its port, the Services of its namespace and its
 })
 
 test('Supervisor starts a program again after a pause that doubles, and as at first after a minute', async t => {
-  const { supervisor, lines, clock, restarts, until } = open(t)
+  const { supervisor, lines, clock, restarts, ends, until } = open(t)
   const waiting = () => supervisor.states().get('shop/a')?.kind === 'waiting' && clock.pending === 1
   supervisor.update([workloadOf('echo started; exit 3')], [])
   for (const [round, pauseMs] of [100, 200, 400].entries()) {
@@ -103,6 +105,7 @@ test('Supervisor starts a program again after a pause that doubles, and as at fi
   await until(() => lines.length === 4 && waiting())
   const state = supervisor.states().get('shop/a')
   assert.deepEqual(state, { kind: 'waiting', lastExit: 'exit code 3', restarts: 3 })
+  assert.equal(ends.length, 4)
 })
 
 test('Supervisor says so when there is no such program', async t => {

@@ -13,6 +13,8 @@ export interface SupervisorOptions {
   readonly env: Readonly<Record<string, string | undefined>>
   /** Called with each line that a program writes. */
   readonly onOutput: (workload: string, stream: 'stdout' | 'stderr', line: string) => void
+  /** Called when a program ended by itself. */
+  readonly onEnd: (workload: string) => void
   readonly onRestart: (workload: string) => void
   /** Between SIGTERM and SIGKILL. @default 10_000 */
   readonly stopMs?: number
@@ -211,11 +213,12 @@ class Program {
       this.#onGone?.()
       return
     }
-    const { clock, logger, onRestart } = this.#options
+    const { clock, logger, onEnd, onRestart } = this.#options
     const { key, process: spec } = this.#workload
     if (clock.nowMs() - this.#startedMs >= settledMs) this.#backoffMs = spec.restartBackoffMs
     const pauseMs = this.#backoffMs
     this.#backoffMs = Math.min(maxBackoffMs, Math.max(1, pauseMs) * 2)
+    onEnd(key)
     logger.warn('workload ended and is started again', { workload: key, how, pauseMs })
     this.#timer = clock.after(pauseMs, () => {
       this.#restarts++

@@ -1,0 +1,180 @@
+import { spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { Agent as HttpAgent, request as httpRequest } from 'node:http'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import type { TestContext } from 'node:test'
+import type { StatusDocument } from '../../src/daemon/index.ts'
+
+const main = new URL('../../src/cli/main.ts', import.meta.url).pathname
+
+/** A directory of resources and whatever processes of Heddle run on it; all gone at the end of the test. */
+export class TestMesh {
+  readonly directory: string
+  readonly gatewayPort: number
+  readonly socketPath: string
+  readonly #network: string
+  readonly #t: TestContext
+  #output = ''
+
+  private constructor(t: TestContext, directory: string, gatewayPort: number) {
+    this.#t = t
+    this.directory = directory
+    this.gatewayPort = gatewayPort
+    this.socketPath = path.join(directory, 'run', 'agent.sock')
+    // Agents of other tests must not share virtual addresses with this one: their ports are shared, too.
+    this.#network = `127.${100 + (gatewayPort % 100)}.${Math.floor(gatewayPort / 256)}.0/24`
+  }
+
+  static async create(t: TestContext): Promise<TestMesh> {
+    const directory = mkdtempSync(path.join(tmpdir(), 'heddle-mesh-'))
+    t.after(() => rmSync(directory, { recursive: true, force: true }))
+    mkdirSync(path.join(directory, 'mesh'))
+    return new TestMesh(t, directory, await freePort())
+  }
+
+  /** Replaces a file of the configuration in one step, as editors do. */
+  write(name: string, text: string): void {
+    const target = path.join(this.directory, 'mesh', name)
+    writeFileSync(`${target}~`, text)
+    renameSync(`${target}~`, target)
+  }
+
+  /** Starts `heddle up`; resolves when it is ready. */
+  async up(options: { flags?: readonly string[]; env?: Readonly<Record<string, string>> } = {}): Promise<ChildProcess> {
+    const flags = ['--admin-address', '127.0.0.1:0', '--workers', '2', '--service-cidr', this.#network]
+    const child = this.heddle(
+      ['up', '-f', path.join(this.directory, 'mesh'), ...flags, ...(options.flags ?? [])],
+      options.env,
+    )
+    await Promise.race([
+      this.until(() => this.isReady()),
+      once(child, 'exit').then(() => Promise.reject(new Error(`the agent ended:\n${this.#output}`))),
+    ])
+    return child
+  }
+
+  /** Starts any command; its output is kept in `output`. */
+  heddle(words: readonly string[], env: Readonly<Record<string, string>> = {}): ChildProcess {
+    const child = spawn(process.execPath, [main, ...words], {
+      env: { PATH: process.env['PATH'], ...env, HEDDLE_SOCKET_PATH: this.socketPath },
+      stdio: ['ignore', 'pipe', 'pipe'],
+      // With whatever it starts in its own group, so that a test that fails leaves nothing.
+      detached: true,
+    })
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding('utf8').on('data', (text: string) => {
+        this.#output += text
+      })
+    }
+    this.#t.after(async () => {
+      const isOver = child.exitCode !== null || child.signalCode !== null
+      const ended = isOver ? undefined : once(child, 'exit')
+      if (child.pid !== undefined) killGroup(child.pid)
+      await ended
+    })
+    return child
+  }
+
+  /** Runs a command to its end. */
+  async run(...words: readonly string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+    const child = this.heddle(words)
+    let stdout = ''
+    let stderr = ''
+    child.stdout?.on('data', (text: string) => (stdout += text))
+    child.stderr?.on('data', (text: string) => (stderr += text))
+    const [code] = (await once(child, 'close')) as [number]
+    return { code, stdout, stderr }
+  }
+
+  get output(): string {
+    return this.#output
+  }
+
+  /** Waits for something that the mesh comes to by itself. */
+  async until(condition: () => Promise<boolean>): Promise<void> {
+    await this.#t.waitFor(
+      async () => {
+        if (!(await condition())) throw new Error(`not yet; the output so far:\n${this.#output}`)
+      },
+      { interval: 20, timeout: 20_000 },
+    )
+  }
+
+  async isReady(): Promise<boolean> {
+    const answer = await this.ask('/readyz').catch(() => undefined)
+    return answer?.status === 200
+  }
+
+  /** Asks the agent over its socket. */
+  ask(target: string): Promise<Answer> {
+    return fetchText({ socketPath: this.socketPath, path: target, agent: false })
+  }
+
+  async status(): Promise<StatusDocument> {
+    return JSON.parse((await this.ask('/status.json')).body) as StatusDocument
+  }
+
+  /** Sends a request through the Gateway. */
+  get(target: string, agent: HttpAgent | false = false): Promise<Answer> {
+    return fetchText({ host: '127.0.0.1', port: this.gatewayPort, path: target, agent })
+  }
+}
+
+export interface Answer {
+  readonly status: number
+  readonly body: string
+  readonly reason: string | undefined
+}
+
+export function fetchText(options: {
+  readonly host?: string
+  readonly port?: number
+  readonly socketPath?: string
+  readonly path: string
+  readonly agent: HttpAgent | false
+}): Promise<Answer> {
+  const { promise, resolve, reject } = Promise.withResolvers<Answer>()
+  const request = httpRequest(options, response => {
+    let body = ''
+    response.setEncoding('utf8')
+    response.on('data', (text: string) => (body += text))
+    response.on('end', () => {
+      const reason = response.headers['x-heddle-reason']
+      resolve({ status: response.statusCode ?? 0, body, reason: typeof reason === 'string' ? reason : undefined })
+    })
+    response.on('error', reject)
+  })
+  request.on('error', reject)
+  request.end()
+  return promise
+}
+
+export async function freePort(): Promise<number> {
+  const server = createServer()
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  server.close()
+  return typeof address === 'object' && address !== null ? address.port : 0
+}
+
+function killGroup(group: number): void {
+  try {
+    process.kill(-group, 'SIGKILL')
+  } catch {
+    // Nobody is left in it.
+  }
+}
+
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch {
+    return false
+  }
+}
