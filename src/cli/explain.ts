@@ -33,7 +33,7 @@ export const explain: Verb = {
     for (const header of call.flags.get('header') ?? []) query.append('header', header)
     const from = flagValue(call, 'from')
     if (from !== undefined) query.append('from', from)
-    const document = await agentOf(call, io).json<ExplainDocument>(`/explain?${query}`)
+    const document = await agentOf(call, io).json<ExplainDocument>(`/explain?${query.toString()}`)
     if (wantsJson(call)) printJson(io, document)
     else io.out(`${renderExplanation(document, paintOf(call, io))}\n`)
     return document.explanation?.kind === 'routed' ? 0 : 1

@@ -27,7 +27,7 @@ export const logs: Verb = {
     if (call.flags.has('follow')) query.set('follow', '1')
     const [source] = call.positionals
     if (source !== undefined) query.set('source', source)
-    const response = await agentOf(call, io).open('GET', `/logs?${query}`)
+    const response = await agentOf(call, io).open('GET', `/logs?${query.toString()}`)
     let isStopped = false
     const stop = () => {
       isStopped = true

@@ -1,12 +1,14 @@
 /** Colours by meaning; each function leaves the text as it is when colours are off. */
 export interface Paint {
-  bold(text: string): string
-  dim(text: string): string
-  good(text: string): string
-  warn(text: string): string
-  bad(text: string): string
-  name(text: string): string
+  readonly bold: Painter
+  readonly dim: Painter
+  readonly good: Painter
+  readonly warn: Painter
+  readonly bad: Painter
+  readonly name: Painter
 }
+
+export type Painter = (text: string) => string
 
 const identity = (text: string): string => text
 

@@ -65,7 +65,7 @@ test('status of an agent that is not ready says what is awaited', () => {
 
 test('status fits a narrow terminal, and cuts names in the middle', () => {
   const lines = renderStatus({ ...sampleStatus, problems: [] }, { paint: plain, width: 70 }).split('\n')
-  for (const line of lines.slice(2)) assert.ok([...line].length <= 70, line)
+  for (const line of lines.slice(2)) assert.ok(Array.from(line).length <= 70, line)
   assert.ok(lines.some(line => line.includes('…')))
 })
 

@@ -3,7 +3,7 @@ import type { Condition, ListenerStatus, ResourceStatus } from '../model/index.t
 import type { AgentStatus, EndpointStatus, ServiceStatus, StatusDocument } from '../daemon/index.ts'
 import { agentOf, paintOf, printJson, wantsJson } from './context.ts'
 import { withoutControls } from './paint.ts'
-import type { Paint } from './paint.ts'
+import type { Paint, Painter } from './paint.ts'
 import { formatDuration, formatRate, formatShare } from './quantities.ts'
 import { renderTable } from './table.ts'
 import type { Cell } from './table.ts'
@@ -125,7 +125,7 @@ function renderServices(services: readonly ServiceStatus[], options: RenderOptio
       service.address ?? '-',
       {
         text: `${usable}/${total}`,
-        paint: total === 0 || usable === 0 ? paint.bad : usable < total ? paint.warn : paint.good,
+        paint: healthPaint(usable, total, paint),
       },
       formatRate(service.rates.requestsPerSecond),
       formatShare(service.rates.errorRatio),
@@ -135,6 +135,13 @@ function renderServices(services: readonly ServiceStatus[], options: RenderOptio
   }
   const headers = ['NAME', 'ADDRESS', 'HEALTHY', 'REQ/S', 'ERRORS', 'POLICY']
   return renderTable(headers, rows, { ...options, right: ['REQ/S', 'ERRORS'] })
+}
+
+/** A Service without endpoints may be there only for its routes to others. */
+export function healthPaint(usable: number, total: number, paint: Paint): Painter {
+  if (total === 0) return paint.dim
+  if (usable === 0) return paint.bad
+  return usable < total ? paint.warn : paint.good
 }
 
 export function isUsable(endpoint: EndpointStatus): boolean {

@@ -50,7 +50,7 @@ export function renderTable(
 
 /** `shop/product…ervice`: both ends stay. */
 export function cutMiddle(text: string, width: number): string {
-  const letters = [...text]
+  const letters = Array.from(text)
   if (letters.length <= width) return text
   if (width <= 1) return '…'.slice(0, width)
   const head = Math.ceil((width - 1) / 2)
@@ -80,5 +80,5 @@ function toCell(cell: Cell): { text: string; paint: (text: string) => string } {
 
 /** Names in a mesh are ASCII; a wide letter elsewhere costs alignment only. */
 function widthOf(text: string): number {
-  return [...text].length
+  return Array.from(text).length
 }

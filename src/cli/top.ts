@@ -5,7 +5,7 @@ import { messageOf } from '../core/index.ts'
 import { agentOf, paintOf, printJson, wantsJson } from './context.ts'
 import type { Paint } from './paint.ts'
 import { formatLatency, formatRate, formatShare, sparkline } from './quantities.ts'
-import { isUsable, renderAgent } from './status.ts'
+import { healthPaint, isUsable, renderAgent } from './status.ts'
 import { renderTable } from './table.ts'
 import type { Cell } from './table.ts'
 import { colorFlag, outputFlag, socketFlag } from './verb.ts'
@@ -62,17 +62,13 @@ export function renderTop(document: StatusDocument, options: TopOptions): string
   ].join('  ')
   const services = document.services.map(service => {
     const usable = service.endpoints.filter(isUsable).length
-    const health = `${usable}/${service.endpoints.length}`
-    return {
-      name: service.key,
-      health,
-      isSick: usable < service.endpoints.length || usable === 0,
-      rates: service.rates,
-    }
+    const total = service.endpoints.length
+    const health: Cell = { text: `${usable}/${total}`, paint: healthPaint(usable, total, paint) }
+    return { name: service.key, health, rates: service.rates }
   })
   const routes = document.routes
     .filter(route => !route.key.startsWith('Service ') || route.rates.requestsPerSecond > 0)
-    .map(route => ({ name: route.key, health: '', isSick: false, rates: route.rates }))
+    .map(route => ({ name: route.key, health: '', rates: route.rates }))
   const lines = [...renderAgent(document.agent, paint).split('\n'), '', total, '']
   const table = (title: string, entries: readonly Entry[]) => {
     if (entries.length > 0) lines.push(...renderEntries(title, entries, options).split('\n'), '')
@@ -86,8 +82,7 @@ export function renderTop(document: StatusDocument, options: TopOptions): string
 
 interface Entry {
   readonly name: string
-  readonly health: string
-  readonly isSick: boolean
+  readonly health: Cell
   readonly rates: LiveRates
 }
 
@@ -95,12 +90,12 @@ function renderEntries(title: string, entries: readonly Entry[], { paint, width 
   const sorted = entries.toSorted(
     (a, b) => b.rates.requestsPerSecond - a.rates.requestsPerSecond || (a.name < b.name ? -1 : 1),
   )
-  const rows = sorted.map(({ name, health, isSick, rates }): Cell[] => {
+  const rows = sorted.map(({ name, health, rates }): Cell[] => {
     const idle = rates.requestsPerSecond === 0
     const look = (text: string): Cell => ({ text, paint: idle ? paint.dim : value => value })
     return [
       { text: name, paint: idle ? paint.dim : paint.name },
-      { text: health, paint: isSick ? paint.bad : paint.good },
+      health,
       look(formatRate(rates.requestsPerSecond)),
       { text: formatShare(rates.errorRatio), paint: errorPaint(rates, paint) },
       look(formatLatency(rates.p50)),

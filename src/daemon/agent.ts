@@ -1,5 +1,5 @@
 import { MeshError, messageOf, systemClock } from '../core/index.ts'
-import type { Clock, Logger, Timer } from '../core/index.ts'
+import type { Clock, LogFields, Logger, Timer } from '../core/index.ts'
 import { emptySnapshot, diffSnapshots } from '../model/index.ts'
 import type { MeshSnapshot } from '../model/index.ts'
 import {
@@ -110,7 +110,7 @@ export class Agent implements AdminView {
     this.#startedMs = this.#clock.nowMs()
     this.#checker = new HealthChecker({
       clock: this.#clock,
-      logger: options.logger,
+      logger: withoutStarts(options.logger),
       onChange: () => this.#healthChanged(),
     })
     this.#health = new MeshHealth(this.#checker)
@@ -408,6 +408,22 @@ export class Agent implements AdminView {
     await this.#supervisor.stop()
     await Promise.all(this.#servers.map(server => server.close()))
     this.#servers = []
+  }
+}
+
+/** A program that starts is unhealthy for a moment, each time: what the supervisor says of it is enough. */
+function withoutStarts(logger: Logger): Logger {
+  const quiet =
+    (level: 'info' | 'warn') =>
+    (message: string, fields?: LogFields): void => {
+      const isOwn = String(fields?.['backend'] ?? '').startsWith('Workload ')
+      logger[isOwn ? 'debug' : level](message, fields)
+    }
+  return {
+    debug: (message, fields) => logger.debug(message, fields),
+    info: quiet('info'),
+    warn: quiet('warn'),
+    error: (message, fields) => logger.error(message, fields),
   }
 }
 

@@ -239,14 +239,10 @@ function inherited(env: Readonly<Record<string, string | undefined>>): Record<st
 }
 
 function spawnFailure(error: NodeJS.ErrnoException, command: string, directory: string): string {
-  switch (error.code) {
-    case 'ENOENT':
-      return `there is no program ${command}, or no directory ${directory}`
-    case 'EACCES':
-      return `${command} may not be run`
-    default:
-      return error.message
+  if (error.code === 'ENOENT') {
+    return `there is no program ${command}, or no directory ${directory}`
   }
+  return error.code === 'EACCES' ? `${command} may not be run` : error.message
 }
 
 function signalGroup(group: number, signal: NodeJS.Signals): void {

@@ -230,7 +230,7 @@ export class WorkerPool {
   #reportFailures(): void {
     const failures = new Map<string, string>()
     for (const thread of this.#threads()) for (const [id, message] of thread.failures) failures.set(id, message)
-    const text = JSON.stringify([...failures].toSorted())
+    const text = JSON.stringify([...failures].toSorted(([a], [b]) => (a < b ? -1 : 1)))
     if (text === this.#lastFailures || (this.#lastFailures === '' && failures.size === 0)) return
     this.#lastFailures = text
     this.#options.observer.listenFailures(failures)

@@ -6,6 +6,7 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { MeshError, messageOf, systemClock } from '../core/index.ts'
 import type { LogFields, Logger, LogLevel } from '../core/index.ts'
 import { applyDelta } from '../model/index.ts'
+import type { MeshSnapshot } from '../model/index.ts'
 import { MetricRegistry, openAccessLog } from '../observe/index.ts'
 import { Proxy } from '../proxy/index.ts'
 import { keepSeriesAfter } from './stale-series.ts'
@@ -57,12 +58,14 @@ function runWorker(): void {
 
   /** Snapshots come in force one after the other, so that listeners open and close in order. */
   let applying = Promise.resolve()
+  const inForce = async (before: Promise<void>, next: MeshSnapshot): Promise<void> => {
+    await before
+    const failures = await proxy.apply(next)
+    send({ kind: 'applied', version: next.version, failures })
+  }
   const apply = (): void => {
     const next = snapshot
-    applying = applying.then(async () => {
-      const failures = await proxy.apply(next)
-      send({ kind: 'applied', version: next.version, failures })
-    })
+    applying = inForce(applying, next)
     // A proxy that can't apply a snapshot is broken: the thread ends and is replaced.
     applying.catch((error: unknown) => {
       logger.error('a configuration could not be applied', { version: next.version, error: messageOf(error) })
