@@ -160,6 +160,16 @@ test('Supervisor.stop() kills a program that ignores SIGTERM', async t => {
   assert.equal(clock.pending, 0)
 })
 
+test('Supervisor.kill() kills at once what stop() would wait for', async t => {
+  const { supervisor, lines, until } = open(t)
+  supervisor.update([workloadOf('exec 2>/dev/null; trap "" TERM; echo $$; while :; do sleep 0.02; done')], [])
+  await until(() => lines.length === 1)
+  const stopped = supervisor.stop()
+  supervisor.kill()
+  await stopped
+  assert.equal(isAlive(Number(lines[0]?.split(' ')[2])), false)
+})
+
 test('no supervised process outlives an agent that is killed', async t => {
   const directory = mkdtempSync(path.join(tmpdir(), 'heddle-guard-'))
   t.after(() => rmSync(directory, { recursive: true }))

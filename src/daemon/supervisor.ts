@@ -42,8 +42,8 @@ export class Supervisor {
   readonly #options: SupervisorOptions
   readonly #guard: ProcessGuard
   readonly #programs = new Map<string, Program>()
-  /** Programs of removed or changed Workloads on their way out. */
-  readonly #leaving = new Set<Promise<void>>()
+  /** Programs on their way out, with their end. */
+  readonly #leaving = new Map<Program, Promise<void>>()
   #isStopped = false
 
   constructor(options: SupervisorOptions) {
@@ -62,7 +62,7 @@ export class Supervisor {
       const next = wanted.get(key)
       if (next !== undefined && fingerprint(next) === program.fingerprint) continue
       this.#programs.delete(key)
-      this.#leave(program.stop())
+      this.#leave(program)
     }
     for (const [key, workload] of wanted) {
       if (this.#programs.has(key)) continue
@@ -74,7 +74,7 @@ export class Supervisor {
       )
       this.#programs.set(key, program)
       // A changed program waits for its predecessor, which may hold its port.
-      void Promise.all(this.#leaving).then(() => {
+      void Promise.all(this.#leaving.values()).then(() => {
         if (this.#programs.get(key) === program) program.start()
       })
     }
@@ -93,22 +93,23 @@ export class Supervisor {
   /** Stops all programs; resolves when none is left. */
   async stop(): Promise<void> {
     this.#isStopped = true
-    for (const program of this.#programs.values()) this.#leave(program.stop())
+    for (const program of this.#programs.values()) this.#leave(program)
     this.#programs.clear()
-    await Promise.all(this.#leaving)
+    await Promise.all(this.#leaving.values())
     this.#guard[Symbol.dispose]()
   }
 
   /** Kills what still runs; for the second signal. */
   kill(): void {
     this.#isStopped = true
-    for (const program of this.#programs.values()) program.kill()
+    for (const program of [...this.#programs.values(), ...this.#leaving.keys()]) program.kill()
     this.#guard[Symbol.dispose]()
   }
 
-  #leave(stopped: Promise<void>): void {
-    this.#leaving.add(stopped)
-    void stopped.then(() => this.#leaving.delete(stopped))
+  #leave(program: Program): void {
+    const stopped = program.stop()
+    this.#leaving.set(program, stopped)
+    void stopped.then(() => this.#leaving.delete(program))
   }
 }
 
