@@ -1,9 +1,9 @@
 /**
  * Checks the documents: every relative link leads to a file (and heading) that
- * exists, and every YAML snippet with an `apiVersion` passes `heddle check`.
+ * exists, and every YAML snippet and every example passes `heddle check`.
  */
 import { existsSync } from 'node:fs'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { filesBelow, root } from './files.ts'
@@ -15,6 +15,7 @@ const texts = new Map<string, string>()
 for (const path of documents) texts.set(path, await readFile(join(root, path), 'utf8'))
 for (const [path, text] of texts) checkLinks(path, text)
 await checkSnippets()
+await checkExamples()
 for (const problem of problems) console.error(problem)
 if (problems.length > 0) process.exitCode = 1
 
@@ -61,5 +62,13 @@ async function checkSnippets(): Promise<void> {
     }
   } finally {
     await rm(folder, { recursive: true, force: true })
+  }
+}
+
+async function checkExamples(): Promise<void> {
+  for (const entry of await readdir(join(root, 'examples'), { withFileTypes: true })) {
+    if (!entry.isDirectory()) continue
+    const { code, output } = await run(['bin/heddle', 'check', '-f', `examples/${entry.name}`])
+    if (code !== 0) problems.push(output.trim())
   }
 }

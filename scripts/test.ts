@@ -1,7 +1,7 @@
 /**
  * `npm test [-- WHAT …]`: runs tests with Node's test runner.
  *
- * Without arguments everything that needs npm alone: src/ and test/, except
+ * Without arguments everything that needs npm alone: src/, bench/ and test/, except
  * test/real (real clients and servers from Debian packages). `--all` adds
  * those, `--unit` is src/ and the house's own checks only; other arguments are
  * parts of the paths to run.
@@ -19,7 +19,7 @@ const { values, positionals } = parseArgs({
 /** Across rooms, yet part of `npm run ok`. */
 const houseTests = ['test/rooms.test.ts']
 
-const inRooms = await filesBelow('src', '.test.ts')
+const inRooms = [...(await filesBelow('src', '.test.ts')), ...(await filesBelow('bench', '.test.ts'))]
 const across = values.unit ? houseTests : await filesBelow('test', '.test.ts')
 const wanted = [...inRooms, ...across].filter(path => {
   if (positionals.length > 0) return positionals.some(part => path.includes(part))
