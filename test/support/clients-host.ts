@@ -28,6 +28,8 @@ async function answer(request: HostRequest): Promise<HostAnswer> {
       for (const [listener, reason] of failures) throw new Error(`${listener}: ${reason}`)
       return { kind: 'started', port }
     }
+    case 'ping':
+      return { kind: 'pong' }
     case 'figures': {
       globalThis.gc?.()
       const { rss, arrayBuffers, heapUsed } = process.memoryUsage()

@@ -8,6 +8,7 @@ import type { MeshSketch } from './proxy.ts'
 
 export type HostRequest =
   | { readonly kind: 'start'; readonly sketch: MeshSketch; readonly limits: Partial<ProxyLimits> }
+  | { readonly kind: 'ping' }
   | { readonly kind: 'figures' }
 
 export interface HostFigures {
@@ -23,7 +24,9 @@ export interface HostFigures {
   readonly activeRequests: number
 }
 
-export type HostAnswer = { readonly kind: 'started'; readonly port: number } | HostFigures
+export type HostAnswer = { readonly kind: 'started'; readonly port: number } | { readonly kind: 'pong' } | HostFigures
+
+const stillTurns = 200
 
 /** Request and answer over the channel of a forked script. */
 export class Helper implements AsyncDisposable {
@@ -95,6 +98,23 @@ export class ProxyProcess implements AsyncDisposable {
   /** Open descriptors of the process, as the kernel counts them. */
   descriptors(): number {
     return readdirSync(`/proc/${this.#helper.pid}/fd`).length
+  }
+
+  /**
+   * Waits until nothing moves any more: `moved` stays the same over many turns
+   * of both processes. It may come back early when a machine is very busy, so
+   * that what is asserted then must hold at any time.
+   */
+  async untilStill(moved: () => number): Promise<void> {
+    const request: HostRequest = { kind: 'ping' }
+    let still = 0
+    let before = NaN
+    while (still < stillTurns) {
+      await this.#helper.ask(request)
+      const now = moved()
+      still = now === before ? still + 1 : 0
+      before = now
+    }
   }
 
   /** Asks for figures again and again until they satisfy; a test's own time limit ends the wait. */

@@ -144,7 +144,7 @@ export class MessageSink {
     const length = /\r\ncontent-length: (\d+)\r\n/i.exec(this.head)?.[1]
     if (/\r\ntransfer-encoding: chunked\r\n/i.test(this.head)) {
       this.#state = inChunkSize
-    } else if (length !== undefined || !this.head.startsWith('HTTP/')) {
+    } else if (length !== undefined || !this.head.startsWith('HTTP/') || this.head.startsWith('HTTP/1.1 204')) {
       this.#left = Number(length ?? 0)
       this.#state = inBody
       if (this.#left === 0) this.#complete()
