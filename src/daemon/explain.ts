@@ -1,6 +1,6 @@
 import type { MeshSnapshot, BackendKey, Listener, ServiceAddress } from '../model/index.ts'
-import { explainRoute, normalizePath, RouteTable } from '../proxy/routing/index.ts'
-import type { RouteExplanation } from '../proxy/routing/index.ts'
+import { explainRoute, normalizePath, RouteTable } from '../proxy/index.ts'
+import type { RouteExplanation } from '../proxy/index.ts'
 import type { ExplainRequest } from './admin-pages.ts'
 
 /** The answer to `heddle explain`: what would happen to a request, and why. Nothing is sent. */

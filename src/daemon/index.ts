@@ -30,4 +30,4 @@ export type {
   ServiceStatus,
   StatusDocument,
 } from '../observe/index.ts'
-export type { ExplainedCandidate, Mismatch } from '../proxy/routing/index.ts'
+export type { ExplainedCandidate, Mismatch } from '../proxy/index.ts'

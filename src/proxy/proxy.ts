@@ -6,6 +6,9 @@ import { defaultLimits } from './limits.ts'
 import type { ProxyLimits } from './limits.ts'
 import { ListenerRuntime } from './listeners/listener-runtime.ts'
 import { CompiledRule } from './pipeline/compiled-rule.ts'
+import type { RoutesInForce } from './pipeline/exchange-client.ts'
+import { ExchangePool } from './pipeline/exchange-pool.ts'
+import { RouteTable } from './routing/route-table.ts'
 import { ProxyRuntime } from './runtime.ts'
 import { BackendRuntime } from './upstream/backend-runtime.ts'
 
@@ -34,6 +37,8 @@ const sweepMs = 1_000
 /** The HTTP/1.1 proxy of one worker thread. */
 export class Proxy implements AsyncDisposable {
   readonly #runtime: ProxyRuntime
+  readonly #routes: RoutesInForce = { table: RouteTable.empty }
+  readonly #exchanges: ExchangePool
   readonly #listeners = new Map<string, ListenerRuntime>()
   /** Listeners that accept nothing more and still have connections. */
   readonly #closing = new Set<ListenerRuntime>()
@@ -43,6 +48,7 @@ export class Proxy implements AsyncDisposable {
 
   constructor(options: ProxyOptions) {
     this.#runtime = new ProxyRuntime({ ...options, limits: { ...defaultLimits, ...options.limits } })
+    this.#exchanges = new ExchangePool(this.#runtime, this.#routes)
     this.#sweeper = options.clock.every(sweepMs, () => this.#sweep()).unref()
   }
 
@@ -57,7 +63,7 @@ export class Proxy implements AsyncDisposable {
     for (const [key, backend] of snapshot.backends) {
       if (before.backends.get(key) !== backend) this.#backend(key).update(backend)
     }
-    this.#runtime.table = this.#runtime.table.update(snapshot, (route, rule, virtualHost) => {
+    this.#routes.table = this.#routes.table.update(snapshot, (route, rule, virtualHost) => {
       const context = { meter: this.#runtime.meter, backend: (key: string) => this.#backend(key) }
       return new CompiledRule(context, route, rule, virtualHost)
     })
@@ -80,7 +86,7 @@ export class Proxy implements AsyncDisposable {
     const opening: Promise<void>[] = []
     for (const [id, listener] of snapshot.listeners) {
       if (this.#listeners.has(id)) continue
-      const runtime = new ListenerRuntime(this.#runtime, listener)
+      const runtime = new ListenerRuntime(this.#runtime, this.#exchanges, listener)
       this.#listeners.set(id, runtime)
       opening.push(
         runtime.open().catch((error: unknown) => {
@@ -109,7 +115,6 @@ export class Proxy implements AsyncDisposable {
 
   /** Stops accepting, lets what is under way finish, and cuts the rest off after `deadlineMs`. */
   async drain(deadlineMs: number): Promise<{ finished: number; cut: number }> {
-    this.#runtime.isDraining = true
     for (const [id, listener] of this.#listeners) {
       this.#listeners.delete(id)
       this.#closing.add(listener)

@@ -4,10 +4,8 @@ import type { ChunkLimits, HeadLimits } from '../codec/index.ts'
 import type { Clock, Logger, Meter } from '../core/index.ts'
 import type { AccessLog, AccessRecord } from '../model/index.ts'
 import { RequestView } from './pipeline/request-view.ts'
-import type { CompiledRule } from './pipeline/compiled-rule.ts'
 import type { ProxyLimits } from './limits.ts'
 import { TimerWheel } from './resilience/timer-wheel.ts'
-import { RouteTable } from './routing/route-table.ts'
 import { Output } from './transport/output.ts'
 import { Transport } from './transport/connection.ts'
 
@@ -29,8 +27,8 @@ export interface RuntimeOptions {
 }
 
 /**
- * What all connections of one worker share: buffers, parsers, timers, the
- * compiled routes in force. Single-threaded, so a shared buffer or parser is
+ * What all connections of one worker share: ports, limits, buffers, parsers and
+ * timers. Single-threaded, so a shared buffer or parser is
  * safe as long as it is used within one turn.
  */
 export class ProxyRuntime {
@@ -50,9 +48,6 @@ export class ProxyRuntime {
   readonly view: RequestView = new RequestView()
   readonly timers: TimerWheel
   readonly record: AccessRecord = newAccessRecord()
-  table: RouteTable<CompiledRule> = RouteTable.empty as RouteTable<CompiledRule>
-  /** No new requests on kept-alive connections: every response says `Connection: close`. */
-  isDraining = false
   /** Milliseconds to add to the clock's monotonic time to get wall time; fixed at start so that a request costs one clock call. */
   readonly wallOffsetMs: number
 

@@ -3,11 +3,13 @@ import type { Counter, Gauge } from '../../core/index.ts'
 import type { Listener } from '../../model/index.ts'
 import { RouteSeries } from '../pipeline/compiled-rule.ts'
 import { Downstream } from '../pipeline/downstream.ts'
+import type { DownstreamOwner } from '../pipeline/downstream.ts'
+import type { ExchangePool } from '../pipeline/exchange-pool.ts'
 import type { ProxyRuntime } from '../runtime.ts'
 import { createTlsServer } from './tls-server.ts'
 
 /** One listening socket of one worker, with the connections it accepted. */
-export class ListenerRuntime {
+export class ListenerRuntime implements DownstreamOwner {
   readonly id: string
   readonly kind: Listener['kind']
   readonly port: number
@@ -17,19 +19,21 @@ export class ListenerRuntime {
   readonly series: RouteSeries
   isClosing = false
   readonly #runtime: ProxyRuntime
+  readonly #exchanges: ExchangePool
   readonly #connections = new Set<Downstream>()
   readonly #open: Gauge
   readonly #accepted: Counter
   #listener: Listener
   #server: net.Server | undefined = undefined
 
-  constructor(runtime: ProxyRuntime, listener: Listener) {
+  constructor(runtime: ProxyRuntime, exchanges: ExchangePool, listener: Listener) {
     const labels = { listener: listener.id }
     this.id = listener.id
     this.kind = listener.kind
     this.port = listener.port
     this.scheme = listener.protocol === 'HTTPS' ? 'https' : 'http'
     this.#runtime = runtime
+    this.#exchanges = exchanges
     this.#listener = listener
     this.active = runtime.meter.gauge('http_server_active_requests', labels)
     this.#open = runtime.meter.gauge('heddle_downstream_connections', labels)
@@ -89,7 +93,7 @@ export class ListenerRuntime {
     }
     this.#accepted.value++
     this.#open.value++
-    this.#connections.add(new Downstream(this.#runtime, this, socket, isTls))
+    this.#connections.add(new Downstream(this.#runtime, this, this.#exchanges, socket, isTls))
   }
 
   remove(connection: Downstream): void {

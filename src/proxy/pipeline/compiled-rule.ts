@@ -2,7 +2,7 @@ import type { Counter, Histogram, Meter } from '../../core/index.ts'
 import type { CorsPolicy, Filter, HeaderEdits, HttpRoute, RouteRule, WeightedBackend } from '../../model/index.ts'
 import { chooseWeighted, weightTable } from '../routing/choose-weighted.ts'
 import type { WeightTable } from '../routing/choose-weighted.ts'
-import { statusClasses } from '../upstream/backend-runtime.ts'
+import { statusClasses } from '../upstream/status-classes.ts'
 import type { BackendRuntime } from '../upstream/backend-runtime.ts'
 import { EditPlan } from './header-edits.ts'
 

@@ -1,15 +1,12 @@
 import type net from 'node:net'
 import type tls from 'node:tls'
-import { complete, framings, HeadParser, needMore, targetForms } from '../../codec/index.ts'
+import { complete, framings, HeadParser, needMore } from '../../codec/index.ts'
 import type { Connection, ConnectionHandler } from '../transport/connection.ts'
-import type { ListenerRuntime } from '../listeners/listener-runtime.ts'
-import type { RouteDecision } from '../routing/route-table.ts'
 import type { ProxyRuntime } from '../runtime.ts'
 import { bodyDone, bodyInvalid, BodyReader } from './body.ts'
-import type { CompiledBackend, CompiledRule } from './compiled-rule.ts'
-import { Exchange } from './exchange.ts'
-import type { RequestHeadInput } from './request-head.ts'
-import type { RequestView } from './request-view.ts'
+import type { ExchangeClient, ListenerFacts } from './exchange-client.ts'
+import type { ExchangePool } from './exchange-pool.ts'
+import type { Exchange } from './exchange.ts'
 import type { Tunnel } from './tunnel.ts'
 
 /** A short rest of a request that was answered early is read and thrown away; for a longer one the connection closes. */
@@ -24,12 +21,20 @@ const skippingBody = 3
 const lingering = 4
 const tunnelling = 5
 
+/** What accepted the connection. */
+export interface DownstreamOwner extends ListenerFacts {
+  readonly isClosing: boolean
+  remove(connection: Downstream): void
+}
+
 /** One connection of a client: finds requests in its bytes and hands them, one after the other, to its exchange. */
-export class Downstream implements ConnectionHandler {
+export class Downstream implements ConnectionHandler, ExchangeClient {
   readonly connection: Connection
-  readonly listener: ListenerRuntime
+  readonly listener: DownstreamOwner
   readonly #runtime: ProxyRuntime
-  readonly #exchange: Exchange
+  readonly #exchanges: ExchangePool
+  /** Only while a request is under way. */
+  #exchange: Exchange | undefined = undefined
   readonly #body: BodyReader
   #state = readingHead
   #isProcessing = false
@@ -37,6 +42,8 @@ export class Downstream implements ConnectionHandler {
   #partialParser: HeadParser | undefined = undefined
   #pending: Buffer | undefined = undefined
   #expectsContinue = false
+  /** The client said that it sends nothing after this request. */
+  #isClientLast = false
   #hasEnded = false
   #requests = 0
   #deadlineMs: number
@@ -47,10 +54,16 @@ export class Downstream implements ConnectionHandler {
   #client = ''
   #clientAddress = ''
 
-  constructor(runtime: ProxyRuntime, listener: ListenerRuntime, accepted: net.Socket, isTls: boolean) {
+  constructor(
+    runtime: ProxyRuntime,
+    listener: DownstreamOwner,
+    exchanges: ExchangePool,
+    accepted: net.Socket,
+    isTls: boolean,
+  ) {
     this.#runtime = runtime
     this.listener = listener
-    this.#exchange = new Exchange(runtime, this)
+    this.#exchanges = exchanges
     this.#body = new BodyReader(runtime.chunkLimits)
     this.#deadlineMs = runtime.clock.nowMs() + runtime.limits.idleTimeoutMs
     this.connection = isTls
@@ -100,7 +113,7 @@ export class Downstream implements ConnectionHandler {
     this.#process(bytes, start, end)
     this.#isProcessing = false
     this.#runtime.out.flush()
-    if (this.#exchange.isRequestBlocked) this.connection.pause()
+    if (this.#exchange?.isRequestBlocked === true) this.connection.pause()
   }
 
   #process(bytes: Buffer, start: number, end: number): void {
@@ -157,17 +170,18 @@ export class Downstream implements ConnectionHandler {
     this.#partialParser = undefined
     if (outcome !== complete) {
       this.#state = waiting
-      this.#exchange.refuse(parser.problemStatus, parser.problem ?? 'invalid head')
+      this.#borrowExchange().refuse(parser.problemStatus, parser.problem ?? 'invalid head')
       return end
     }
     // While the socket is open: the access log asks for it when it may be closed.
     if (this.#requests++ === 0) this.#resolveClient()
     this.#lastMoveMs = 0
     this.#expectsContinue = parser.expectContinue
+    this.#isClientLast = !parser.keepAlive
     const consumed = start + parser.length - kept
     const isComplete = this.#body.start(parser.framing, parser.contentLength) === bodyDone
     this.#state = isComplete ? waiting : readingBody
-    this.#exchange.begin(parser, source, from, !isComplete)
+    this.#borrowExchange().begin(parser, source, from, !isComplete)
     return consumed
   }
 
@@ -186,15 +200,15 @@ export class Downstream implements ConnectionHandler {
     const outcome = this.#body.read(bytes, start, end)
     if (outcome === bodyInvalid) {
       this.#state = waiting
-      this.#exchange.refuseBody(this.#body.problem ?? 'invalid body')
+      this.#exchange?.refuseBody(this.#body.problem ?? 'invalid body')
       return end
     }
     const position = this.#body.position
-    if (this.#state === readingBody && position > start) this.#exchange.requestBody(bytes, start, position)
+    if (this.#state === readingBody && position > start) this.#exchange?.requestBody(bytes, start, position)
     if (outcome !== bodyDone) return position
     if (this.#state === readingBody) {
       this.#state = waiting
-      this.#exchange.requestEnd()
+      this.#exchange?.requestEnd()
     } else {
       this.#becomeIdle()
     }
@@ -209,6 +223,8 @@ export class Downstream implements ConnectionHandler {
 
   /** The exchange has written the last byte of its answer. */
   exchangeEnded(closeAfter: boolean): void {
+    if (this.#exchange !== undefined) this.#exchanges.giveBack(this.#exchange)
+    this.#exchange = undefined
     if (this.connection.isClosed || this.#state === tunnelling) return
     if (closeAfter || this.mustClose) {
       this.#linger()
@@ -220,6 +236,12 @@ export class Downstream implements ConnectionHandler {
       return
     }
     this.#becomeIdle()
+  }
+
+  #borrowExchange(): Exchange {
+    const exchange = this.#exchanges.borrow(this)
+    this.#exchange = exchange
+    return exchange
   }
 
   #becomeIdle(): void {
@@ -241,7 +263,13 @@ export class Downstream implements ConnectionHandler {
 
   #linger(): void {
     this.#runtime.out.flush()
+    const isRead = this.#state === waiting && this.#isClientLast && this.#pending === undefined
     this.#state = lingering
+    if (isRead && this.connection.backlog === 0) {
+      // Nothing more can come that would reset the answer away.
+      this.connection.destroy()
+      return
+    }
     this.#pending = undefined
     this.#lingered = 0
     this.#lastMoveMs = 0
@@ -253,7 +281,7 @@ export class Downstream implements ConnectionHandler {
 
   /** The request may flow on, unless there is a reason of our own to wait. */
   resumeReading(): void {
-    if (this.#pending === undefined && !this.#exchange.isRequestBlocked) this.connection.resume()
+    if (this.#pending === undefined && this.#exchange?.isRequestBlocked !== true) this.connection.resume()
   }
 
   onEnd(): void {
@@ -264,7 +292,7 @@ export class Downstream implements ConnectionHandler {
         break
       case readingBody:
       case skippingBody:
-        this.#exchange.abort('DC')
+        this.#exchange?.abort('DC')
         this.connection.destroy()
         break
       case waiting:
@@ -277,12 +305,12 @@ export class Downstream implements ConnectionHandler {
   }
 
   onWritable(): void {
-    this.#exchange.onClientWritable()
+    this.#exchange?.onClientWritable()
     if (this.#state === readingHead) this.#readOn()
   }
 
   onClose(): void {
-    this.#exchange.abort('DC')
+    this.#exchange?.abort('DC')
     this.listener.remove(this)
   }
 
@@ -332,7 +360,7 @@ export class Downstream implements ConnectionHandler {
           this.#linger()
         } else {
           this.#state = waiting
-          this.#exchange.refuse(408, 'the request head did not arrive in time')
+          this.#borrowExchange().refuse(408, 'the request head did not arrive in time')
         }
         return
       case lingering:
@@ -348,10 +376,14 @@ export class Downstream implements ConnectionHandler {
           this.connection.destroy()
         return
       default:
-        if (this.#hasStalled(this.#exchange.movedBytes + this.#requests, nowMs, this.#runtime.limits.stallTimeoutMs)) {
-          this.#exchange.stalled()
-        }
+        this.#sweepExchange(nowMs)
     }
+  }
+
+  #sweepExchange(nowMs: number): void {
+    const exchange = this.#exchange
+    if (exchange === undefined) return
+    if (this.#hasStalled(exchange.movedBytes, nowMs, this.#runtime.limits.stallTimeoutMs)) exchange.stalled()
   }
 
   /** A slow client still reads its answer: only when it stops, or has it all, the rest of the patience is short. */
@@ -369,33 +401,5 @@ export class Downstream implements ConnectionHandler {
       return false
     }
     return nowMs - this.#lastMoveMs > limitMs
-  }
-
-  requestHeadInput(
-    view: RequestView,
-    rawHost: string | undefined,
-    backend: CompiledBackend,
-    decision: RouteDecision<CompiledRule>,
-    source: { head: HeadParser; bytes: Buffer; start: number; isPathPlain: boolean },
-  ): RequestHeadInput {
-    const { head, bytes, start } = source
-    return {
-      head,
-      bytes,
-      start,
-      method: view.method,
-      path: view.path,
-      search: head.queryStart < 0 ? '' : `?${view.query}`,
-      isTargetPlain: source.isPathPlain && head.targetForm !== targetForms.absolute,
-      rawHost,
-      forwarded:
-        this.listener.kind === 'gateway'
-          ? { clientAddress: this.clientAddress, scheme: this.listener.scheme }
-          : undefined,
-      rewrite: backend.rewrite,
-      matchedPrefix: decision.matchedPrefix,
-      edits: backend.requestEdits,
-      fallbackHost: backend.target?.backend?.service ?? '',
-    }
   }
 }

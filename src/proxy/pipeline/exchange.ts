@@ -10,7 +10,7 @@ import type { Upstream } from '../upstream/upstream.ts'
 import { Affinity } from './affinity.ts'
 import { Answer } from './answer.ts'
 import type { CompiledBackend, CompiledRule } from './compiled-rule.ts'
-import type { Downstream } from './downstream.ts'
+import type { ExchangeClient, RoutesInForce } from './exchange-client.ts'
 import { applyRuleFilters, redirect } from './filter-answers.ts'
 import type { FilterAnswer, FilterRequest } from './filter-answers.ts'
 import { Mirrors } from './mirror.ts'
@@ -22,9 +22,13 @@ import { Tries } from './tries.ts'
 import type { TriesListener } from './tries.ts'
 import { Tunnel } from './tunnel.ts'
 
+/** A larger head is not worth keeping for the next request. */
+const keptHeadBytes = 8192
+
 /**
- * One request from its head to the last byte of its answer. A connection has
- * one and uses it again for each of its requests; `begin` resets every field.
+ * One request from its head to the last byte of its answer. A connection borrows
+ * one for each request, so that idle connections own none; `begin` resets every
+ * field.
  *
  *     begin ─ route ─ filters ─┬─ our own answer ──────────────┬─ finish
  *                              └─ tries ─┬─ answer, passed on ─┤
@@ -32,7 +36,8 @@ import { Tunnel } from './tunnel.ts'
  */
 export class Exchange implements TriesListener {
   readonly #runtime: ProxyRuntime
-  readonly #downstream: Downstream
+  readonly #routes: RoutesInForce
+  #downstream: ExchangeClient
   readonly #tries: Tries
   readonly #answer: Answer
   readonly #affinity: Affinity
@@ -61,13 +66,19 @@ export class Exchange implements TriesListener {
   #reason: ReplyReason | undefined = undefined
   #flags = '-'
 
-  constructor(runtime: ProxyRuntime, downstream: Downstream) {
+  constructor(runtime: ProxyRuntime, routes: RoutesInForce, downstream: ExchangeClient) {
     this.#runtime = runtime
+    this.#routes = routes
     this.#downstream = downstream
     this.#tries = new Tries(runtime, this)
-    this.#answer = new Answer(runtime, () => downstream.connection)
+    this.#answer = new Answer(runtime, () => this.#downstream.connection)
     this.#affinity = new Affinity()
     this.#requestTimer = new WheelTimer(() => this.#onRequestTimeout())
+  }
+
+  /** Serves a connection from here on; only between two requests. */
+  attach(downstream: ExchangeClient): void {
+    this.#downstream = downstream
   }
 
   get isEnded(): boolean {
@@ -96,7 +107,7 @@ export class Exchange implements TriesListener {
       this.#reply(refusal)
       return
     }
-    const virtualHost = this.#runtime.table.virtualHost(this.#downstream.listener.id, this.#host)
+    const virtualHost = this.#routes.table.virtualHost(this.#downstream.listener.id, this.#host)
     const decision = virtualHost?.match(view, undefined)
     if (decision === undefined) {
       this.#reply('no-route')
@@ -212,8 +223,7 @@ export class Exchange implements TriesListener {
       this.#replyByFilter(redirect(backend.redirect, this.#filterRequest(decision.matchedPrefix), ''))
       return
     }
-    const source = { head, bytes, start, isPathPlain: this.#isPathPlain }
-    writeRequestHead(this.#downstream.requestHeadInput(view, this.#rawHost, backend, decision, source), this.#head)
+    this.#writeHead(head, bytes, start, backend, decision.matchedPrefix)
     this.#answerLines += this.#affinity.begin(
       rule.rule.session,
       backend.target,
@@ -235,7 +245,30 @@ export class Exchange implements TriesListener {
       hash: this.#affinity.hash,
       preferred: this.#affinity.preferred,
     })
-    if (this.#isRequestDone) this.#requestIsDone()
+    if (this.#isRequestDone && !this.#isEnded) this.#requestIsDone()
+  }
+
+  #writeHead(head: HeadParser, bytes: Buffer, start: number, backend: CompiledBackend, matchedPrefix: string): void {
+    const { view } = this.#runtime
+    const { listener, clientAddress } = this.#downstream
+    writeRequestHead(
+      {
+        head,
+        bytes,
+        start,
+        method: view.method,
+        path: view.path,
+        search: head.queryStart < 0 ? '' : `?${view.query}`,
+        isTargetPlain: this.#isPathPlain && head.targetForm !== targetForms.absolute,
+        rawHost: this.#rawHost,
+        forwarded: listener.kind === 'gateway' ? { clientAddress, scheme: listener.scheme } : undefined,
+        rewrite: backend.rewrite,
+        matchedPrefix,
+        edits: backend.requestEdits,
+        fallbackHost: backend.target?.backend?.service ?? '',
+      },
+      this.#head,
+    )
   }
 
   #filterRequest(matchedPrefix: string): FilterRequest {
@@ -413,6 +446,7 @@ export class Exchange implements TriesListener {
     const series = this.#backend?.series ?? this.#rule?.series ?? this.#downstream.listener.series
     series.record(this.#answer.status, durationMs / 1000, this.#requestBytes, this.#answer.bodyBytes)
     this.#log(durationMs)
+    if (this.#head.bytes.length > keptHeadBytes) this.#head.bytes = Buffer.alloc(0)
     this.#downstream.exchangeEnded(this.#answer.closeAfter)
   }
 

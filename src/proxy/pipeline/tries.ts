@@ -232,7 +232,7 @@ export class Tries implements UpstreamOwner {
       return
     }
     if (failure === 'connect-failed' || failure === 'connect-timeout') {
-      upstream.backend.metrics.connectFailures.value++
+      if (this.#plan !== undefined) this.#plan.backend.metrics.connectFailures.value++
     }
     const { outcome, reason } = failures[failure]
     this.#retryOrFail(outcome, reason, detail, safetyOf(failure, upstream))
@@ -322,7 +322,8 @@ export class Tries implements UpstreamOwner {
 
   #noteFirstByte(upstream: Upstream, status: number): void {
     this.firstByteMs = this.#runtime.clock.nowMs() - this.#sentMs
-    const { metrics } = upstream.backend
+    const metrics = this.#plan?.backend.metrics
+    if (metrics === undefined) return
     metrics.firstByte.record(this.firstByteMs / 1000)
     const counter = metrics.answers(upstream.endpoint)[(status / 100) | 0]
     if (counter !== undefined) counter.value++

@@ -1,5 +1,3 @@
-import { fieldIds } from '../../codec/index.ts'
-import type { HeadParser } from '../../codec/index.ts'
 import type { Counter, Gauge, Histogram } from '../../core/index.ts'
 import type { Backend, BackendKey } from '../../model/index.ts'
 import { Balancer } from '../balancing/balancer.ts'
@@ -10,11 +8,9 @@ import { judgeOutcome } from '../resilience/outlier.ts'
 import { sessionTag } from '../routing/session.ts'
 import type { ProxyRuntime } from '../runtime.ts'
 import { EndpointPool } from './endpoint-pool.ts'
+import { statusClasses } from './status-classes.ts'
 import { Upstream } from './upstream.ts'
-import type { UpstreamOwner } from './upstream.ts'
-
-/** An endpoint may close an unused connection just as we use it: we stop that much earlier than it says. */
-const keepAliveMarginMs = 1_000
+import type { UpstreamKeeper, UpstreamOwner } from './upstream.ts'
 
 interface Waiter {
   readonly owner: UpstreamOwner
@@ -34,7 +30,7 @@ const overloaded: Acquired = { kind: 'overloaded' }
  * metrics. It is found by key and outlives configurations, so that a change
  * keeps connections and statistics of every endpoint that stays.
  */
-export class BackendRuntime {
+export class BackendRuntime implements UpstreamKeeper {
   readonly key: BackendKey
   readonly metrics: BackendMetrics
   readonly #runtime: ProxyRuntime
@@ -139,7 +135,7 @@ export class BackendRuntime {
   }
 
   /** A connection that has served its request and can serve another. */
-  release(upstream: Upstream, keepAliveMs = 0): void {
+  release(upstream: Upstream, keepAliveMs: number): void {
     const limitMs = this.#backend?.settings.idleTimeoutMs ?? 0
     const idleMs = keepAliveMs > 0 ? Math.min(limitMs, keepAliveMs) : limitMs
     const waiter = this.#waiting[0]
@@ -176,14 +172,6 @@ export class BackendRuntime {
     for (const state of this.#balancer?.states ?? []) {
       if (state.pool instanceof EndpointPool) state.pool.closeExpired(nowMs)
     }
-  }
-
-  /** How long the endpoint promises to keep an unused connection (`Keep-Alive: timeout=5`), 0 when it says nothing. */
-  keepAliveHintMs(head: HeadParser): number {
-    const at = head.find(fieldIds.keepAlive)
-    if (at < 0) return 0
-    const seconds = /(?:^|[,\s])timeout=(\d{1,6})/.exec(head.value(at))?.[1]
-    return seconds === undefined ? 0 : Math.max(Number(seconds) * 1_000 - keepAliveMarginMs, 1)
   }
 
   #open(owner: UpstreamOwner, endpoint: EndpointState): Upstream {
@@ -263,6 +251,3 @@ export class BackendMetrics {
     return counters
   }
 }
-
-/** Index is the first digit of the status code; 0 is a try without an answer. */
-export const statusClasses: readonly string[] = ['none', '1xx', '2xx', '3xx', '4xx', '5xx']

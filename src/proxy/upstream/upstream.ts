@@ -4,7 +4,7 @@ import { bodyDone, bodyInvalid, BodyReader } from '../pipeline/body.ts'
 import { WheelTimer } from '../resilience/timer-wheel.ts'
 import type { ProxyRuntime } from '../runtime.ts'
 import type { Connection, ConnectionHandler } from '../transport/connection.ts'
-import type { BackendRuntime } from './backend-runtime.ts'
+import { keepAliveHintMs } from './keep-alive-hint.ts'
 
 /** Why an upstream connection was of no use; decides whether the request may be sent again. */
 export type UpstreamFailure =
@@ -40,6 +40,14 @@ export interface UpstreamOwner {
 const discardBytes = 64 * 1024
 const discardMs = 1_000
 
+/** Who keeps the connection while it is unused, and counts it. */
+export interface UpstreamKeeper {
+  onConnected(upstream: Upstream): void
+  /** A connection that has served its request and can serve another. @param keepAliveMs  what the endpoint promised, 0 for nothing */
+  release(upstream: Upstream, keepAliveMs: number): void
+  onClosed(upstream: Upstream, wasIdle: boolean): void
+}
+
 const connecting = 0
 const idle = 1
 const awaitingHead = 2
@@ -49,7 +57,7 @@ const released = 4
 /** One HTTP/1.1 connection to an endpoint; serves one request at a time. */
 export class Upstream implements ConnectionHandler {
   readonly runtime: ProxyRuntime
-  readonly backend: BackendRuntime
+  readonly keeper: UpstreamKeeper
   readonly endpoint: EndpointState
   readonly connection: Connection
   owner: UpstreamOwner | undefined
@@ -71,9 +79,9 @@ export class Upstream implements ConnectionHandler {
   #keepAliveMs = 0
   #requestSent = false
 
-  constructor(runtime: ProxyRuntime, backend: BackendRuntime, endpoint: EndpointState, owner: UpstreamOwner) {
+  constructor(runtime: ProxyRuntime, keeper: UpstreamKeeper, endpoint: EndpointState, owner: UpstreamOwner) {
     this.runtime = runtime
-    this.backend = backend
+    this.keeper = keeper
     this.endpoint = endpoint
     this.owner = owner
     this.body = new BodyReader(runtime.chunkLimits)
@@ -117,11 +125,11 @@ export class Upstream implements ConnectionHandler {
 
   #onConnect(): void {
     if (this.#state !== connecting) return
-    this.backend.onConnected(this)
+    this.keeper.onConnected(this)
     const owner = this.owner
     if (owner === undefined) {
       this.#state = idle
-      this.backend.release(this)
+      this.keeper.release(this, 0)
       return
     }
     owner.onUpstreamReady(this)
@@ -201,7 +209,7 @@ export class Upstream implements ConnectionHandler {
   #beginResponse(parser: HeadParser, bytes: Buffer, start: number, end: number): void {
     this.#partialParser = undefined
     this.#responseKeepAlive = parser.keepAlive && parser.framing !== framings.untilClose
-    this.#keepAliveMs = this.backend.keepAliveHintMs(parser)
+    this.#keepAliveMs = keepAliveHintMs(parser)
     const bodyStart = start + parser.length
     const state = this.body.start(parser.framing, parser.contentLength)
     this.#state = inBody
@@ -241,7 +249,7 @@ export class Upstream implements ConnectionHandler {
     owner?.onResponseEnd(this)
     if (reusable) {
       this.connection.resume()
-      this.backend.release(this, this.#keepAliveMs)
+      this.keeper.release(this, this.#keepAliveMs)
     } else {
       this.connection.destroy()
     }
@@ -276,7 +284,7 @@ export class Upstream implements ConnectionHandler {
 
   onClose(error: Error | undefined): void {
     const state = this.#state
-    this.backend.onClosed(this, state === idle)
+    this.keeper.onClosed(this, state === idle)
     const failure = state === connecting ? 'connect-failed' : this.#closedFailure()
     this.#state = released
     const owner = this.owner

@@ -1,0 +1,29 @@
+import type { ProxyRuntime } from '../runtime.ts'
+import type { ExchangeClient, RoutesInForce } from './exchange-client.ts'
+import { Exchange } from './exchange.ts'
+
+/** Enough for the requests that a worker has under way at once; more are made when they are needed. */
+const keptExchanges = 1024
+
+/** Exchanges between two requests: what they hold is made once, not for each connection, and idle connections own none. */
+export class ExchangePool {
+  readonly #runtime: ProxyRuntime
+  readonly #routes: RoutesInForce
+  readonly #free: Exchange[] = []
+
+  constructor(runtime: ProxyRuntime, routes: RoutesInForce) {
+    this.#runtime = runtime
+    this.#routes = routes
+  }
+
+  borrow(client: ExchangeClient): Exchange {
+    const exchange = this.#free.pop()
+    if (exchange === undefined) return new Exchange(this.#runtime, this.#routes, client)
+    exchange.attach(client)
+    return exchange
+  }
+
+  giveBack(exchange: Exchange): void {
+    if (this.#free.length < keptExchanges) this.#free.push(exchange)
+  }
+}
