@@ -85,6 +85,13 @@ async function runGroup(routeCount: number, group: readonly Case[], options: Sui
   }
   contestants.push({ name: 'direct', host: '127.0.0.1', port: endpointPorts[0] ?? 0, program: undefined })
   const paths = spreadOut(routes)
+  // A compiler that learns while it runs shall have learnt before the first round.
+  const warmUp = {
+    name: 'warm-up',
+    options: { ...options, seconds: Math.min(3, options.seconds), note: () => {} },
+    paths,
+  }
+  for (const contestant of contestants) await measureLoad(contestant, warmUp, { body: 'small', connections: 32 })
   for (const { name, measure } of group) {
     const rounds = name === 'small' ? options.rounds : Math.ceil(options.rounds / 2)
     for (let round = 0; round < rounds; round += 1) {
