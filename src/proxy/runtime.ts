@@ -3,6 +3,7 @@ import { defaultChunkLimits, defaultHeadLimits, HeadParser } from '../codec/inde
 import type { ChunkLimits, HeadLimits } from '../codec/index.ts'
 import type { Clock, Logger, Meter } from '../core/index.ts'
 import type { AccessLog, AccessRecord } from '../model/index.ts'
+import { RequestIds } from './pipeline/request-id.ts'
 import { RequestView } from './pipeline/request-view.ts'
 import type { ProxyLimits } from './limits.ts'
 import { TimerWheel } from './resilience/timer-wheel.ts'
@@ -46,6 +47,7 @@ export class ProxyRuntime {
   readonly requestParser: HeadParser
   readonly responseParser: HeadParser
   readonly view: RequestView = new RequestView()
+  readonly requestIds: RequestIds = new RequestIds()
   readonly timers: TimerWheel
   readonly record: AccessRecord = newAccessRecord()
   /** Milliseconds to add to the clock's monotonic time to get wall time; fixed at start so that a request costs one clock call. */

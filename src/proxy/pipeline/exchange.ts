@@ -266,6 +266,7 @@ export class Exchange implements TriesListener {
         matchedPrefix,
         edits: backend.requestEdits,
         fallbackHost: backend.target?.backend?.service ?? '',
+        ids: this.#runtime.requestIds,
       },
       this.#head,
     )

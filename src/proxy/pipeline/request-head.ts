@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import { fieldIds, targetForms } from '../../codec/index.ts'
 import type { HeadParser } from '../../codec/index.ts'
 import type { RewriteFilter } from './compiled-rule.ts'
@@ -6,6 +5,7 @@ import { rewritePath } from '../routing/rewrite-path.ts'
 import { dropAll } from './header-edits.ts'
 import type { EditPlan } from './header-edits.ts'
 import { copyKeptFields } from './head-writer.ts'
+import type { RequestIds } from './request-id.ts'
 
 /** Room for the request line's and our own additions beside the head as it came. */
 const additionsBytes = 1024
@@ -29,6 +29,7 @@ export interface RequestHeadInput {
   readonly matchedPrefix: string
   readonly edits: EditPlan
   readonly fallbackHost: string
+  readonly ids: RequestIds
 }
 
 export interface RequestHeadOutput {
@@ -47,7 +48,7 @@ export function writeRequestHead(input: RequestHeadInput, into: RequestHeadOutpu
   const { head, bytes, start } = input
   let lines = head.upgrade ? upgradeLines(head) : ''
   if (input.forwarded !== undefined) lines += forwardedLines(input, input.forwarded)
-  lines += requestIdLine(head, into)
+  lines += requestIdLine(head, input.ids, into)
   into.traceId = traceId(head)
   if (!input.edits.isEmpty) lines += input.edits.apply(head)
   lines += hostLine(input)
@@ -94,7 +95,7 @@ function forwardedLines(input: RequestHeadInput, forwarded: { clientAddress: str
 }
 
 /** Ids that came are kept, if they are of a sane length; others are made. */
-function requestIdLine(head: HeadParser, into: RequestHeadOutput): string {
+function requestIdLine(head: HeadParser, ids: RequestIds, into: RequestHeadOutput): string {
   const at = head.find(fieldIds.xRequestId)
   if (at >= 0) {
     const id = head.value(at)
@@ -104,7 +105,7 @@ function requestIdLine(head: HeadParser, into: RequestHeadOutput): string {
     }
     dropAll(head, 'x-request-id')
   }
-  into.requestId = randomUUID()
+  into.requestId = ids.next()
   return `x-request-id: ${into.requestId}\r\n`
 }
 

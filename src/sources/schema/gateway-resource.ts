@@ -1,4 +1,4 @@
-import type { Duration, LabelSelector, LocalObjectReference, ObjectReference, Resource, StringMap } from './resource.ts'
+import type { Duration, LabelSelector, LocalObjectReference, ObjectReference, Resource, StringMap } from './object.ts'
 
 // Gateway API v1.6, experimental channel included
 

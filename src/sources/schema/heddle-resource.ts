@@ -1,4 +1,4 @@
-import type { Duration, Resource, StringMap } from './resource.ts'
+import type { Duration, Resource, StringMap } from './object.ts'
 
 // Our own kinds, heddle.dev/v1alpha1
 
