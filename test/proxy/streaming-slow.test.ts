@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
-import type net from 'node:net'
+import net from 'node:net'
 import { describe, it } from 'node:test'
-import { defaultLimits } from '../../src/proxy/index.ts'
+import { ManualClock, silentLogger, silentMeter } from '../../src/core/index.ts'
+import { defaultLimits, Proxy } from '../../src/proxy/index.ts'
 import { ProxyProcess } from '../support/clients-process.ts'
+import { buildSnapshot, freePort } from '../support/proxy.ts'
 import { connectSink, MessageSink, Noise, pour, serve } from '../support/clients-stream.ts'
 
 const mib = 1024 * 1024
@@ -185,5 +187,59 @@ describe('proxy holds back', { timeout: 60_000 }, () => {
     assert.ok(isStopped && socket.writableLength > 0, 'the client must be stopped')
     assert.ok(held.arrayBufferBytes - before.arrayBufferBytes <= perExchangeBytes + mib)
     socket.destroy()
+  })
+
+  it('no end of an answer from a slow reader, though the connection is to close', async () => {
+    const clock = new ManualClock()
+    const finished = new Set<string>()
+    const port = await freePort()
+    // Of several sizes, since the kernel may have taken the end of one or the other.
+    const sizes = Array.from({ length: 8 }, (_, index) => 24 * mib + index * 150_000)
+    const servers = await Promise.all(sizes.map(async size => source(size)))
+    await using proxy = new Proxy({
+      meter: silentMeter,
+      accessLog: { write: record => void finished.add(record.target) },
+      logger: silentLogger,
+      clock,
+      zone: '',
+      workers: 1,
+    })
+    const rules = sizes.map((size, index) => ({ prefix: `/${size}`, backends: [`a${index}:80`] }))
+    const backends = Object.fromEntries(
+      servers.map(({ server }, index) => [`a${index}:80`, { ports: [server.port] }] as const),
+    )
+    await proxy.apply(buildSnapshot({ rules, backends }, port, 1))
+    const clients = sizes.map(size => {
+      const sink = new MessageSink()
+      const socket = net.connect({ port, host: '127.0.0.1' })
+      socket.write(`GET /${size} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`)
+      socket.on('data', (chunk: Buffer) => {
+        sink.take(chunk)
+        // Only as much as makes the proxy hand over the rest: that stays unread.
+        socket.pause()
+        let turns = 10
+        const wait = (): void => {
+          if (finished.has(`/${size}`)) return
+          if (turns-- === 0) socket.resume()
+          else setImmediate(wait)
+        }
+        wait()
+      })
+      return { socket, sink }
+    })
+    while (finished.size < sizes.length) await new Promise(resolve => setImmediate(resolve))
+    for (let second = 0; second < 30; second++) clock.advance(1_000)
+    await Promise.all(
+      clients.map(async ({ socket }) => {
+        const reading = setInterval(() => socket.resume(), 0)
+        await new Promise<void>(resolve => socket.once('close', () => resolve()))
+        clearInterval(reading)
+      }),
+    )
+    for (const [index, { sink }] of clients.entries()) {
+      assert.equal(sink.bodyBytes, sizes[index])
+      assert.equal(sink.checksum, servers[index]?.sent[0]?.checksum)
+    }
+    for (const { server } of servers) await server[Symbol.asyncDispose]()
   })
 })
