@@ -159,6 +159,16 @@ describe('proxy retries', () => {
     for (let round = 0; round < 5; round++) assert.equal((await ask(proxy.port)).status, 200)
   })
 
+  it('a GET whose endpoint goes away before it answers, without any policy', async () => {
+    await using bad = await RawServer.open(socket => socket.destroy())
+    await using good = await RawServer.open(socket => socket.write(ok))
+    await using proxy = await startProxy({
+      rules: [{ backends: ['a:80'] }],
+      backends: { 'a:80': { ports: [bad.port, good.port], settings: { loadBalancing: { kind: 'RoundRobin' } } } },
+    })
+    for (let round = 0; round < 4; round++) assert.equal((await ask(proxy.port)).status, 200)
+  })
+
   it('another endpoint when one refuses connections, whatever the method', async () => {
     const dead = await freePort()
     await using good = await RawServer.open((socket, text) => {

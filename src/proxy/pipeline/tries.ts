@@ -224,7 +224,7 @@ export class Tries implements UpstreamOwner {
     else this.#listener.onRequestWritable()
   }
 
-  onUpstreamFailed(upstream: Upstream, failure: UpstreamFailure, detail: string): void {
+  onUpstreamFailed(_upstream: Upstream, failure: UpstreamFailure, detail: string): void {
     if (this.#isAnswering) {
       this.#leave(Outcome.reset)
       this.#finish()
@@ -235,7 +235,7 @@ export class Tries implements UpstreamOwner {
       if (this.#plan !== undefined) this.#plan.backend.metrics.connectFailures.value++
     }
     const { outcome, reason } = failures[failure]
-    this.#retryOrFail(outcome, reason, detail, safetyOf(failure, upstream))
+    this.#retryOrFail(outcome, reason, detail, safetyOf(failure))
   }
 
   #onTryTimeout(): void {
@@ -394,10 +394,14 @@ const failures: Readonly<Record<UpstreamFailure, { readonly outcome: Outcome; re
   'protocol-error': { outcome: Outcome.gatewayFailure, reason: 'upstream-protocol-error' },
 }
 
-/** Whether the endpoint can have acted on a try that failed this way. */
-function safetyOf(failure: UpstreamFailure, upstream: Upstream): Retry {
+/**
+ * Whether the endpoint can have acted on a try that failed this way. A
+ * connection that ends without a byte of an answer is most often an endpoint
+ * that goes away, kept connection or new one: what may be repeated is.
+ */
+function safetyOf(failure: UpstreamFailure): Retry {
   if (failure === 'connect-failed' || failure === 'connect-timeout') return 'safe'
-  return failure === 'closed-before-answer' && upstream.served > 0 ? 'if-reused' : 'never'
+  return failure === 'closed-before-answer' ? 'if-reused' : 'never'
 }
 
 function outcomeOf(status: number): Outcome {
