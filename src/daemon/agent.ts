@@ -1,5 +1,5 @@
 import { MeshError, messageOf, systemClock } from '../core/index.ts'
-import type { Clock, LogFields, Logger, Timer } from '../core/index.ts'
+import type { Clock, LogFields, Logger, Problem, Timer } from '../core/index.ts'
 import { emptySnapshot, diffSnapshots } from '../model/index.ts'
 import type { MeshSnapshot } from '../model/index.ts'
 import {
@@ -20,10 +20,13 @@ import { openAdminServer, openAgentSocket } from './admin-server.ts'
 import type { AdminServer } from './admin-server.ts'
 import type { AdminView, ExplainRequest } from './admin-pages.ts'
 import { Explainer } from './explain.ts'
+import { listenProblems } from './listen-problems.ts'
+import { ListenerGate } from './listener-gate.ts'
 import { LogFeed } from './log-feed.ts'
 import { maskedSnapshot, maskedWorkload } from './mask.ts'
 import { MeshHealth } from './mesh-health.ts'
 import { buildStatus } from './mesh-status.ts'
+import { probePort } from './port-probe.ts'
 import { Readiness } from './readiness.ts'
 import { serviceEnvironment } from './service-environment.ts'
 import { formatAddress, settingDefinitions, settingKeys } from './settings.ts'
@@ -86,6 +89,14 @@ export class Agent implements AdminView {
   readonly #feed = new LogFeed(isFollowed => this.#pool?.tap(isFollowed))
   readonly #checker: HealthChecker
   readonly #health: MeshHealth
+  readonly #gate = new ListenerGate({
+    probe: probePort,
+    settled: () => this.#settled(),
+    onChange: () => {
+      this.#reportListenFailures()
+      this.#publish(false)
+    },
+  })
   readonly #supervisor: Supervisor
   readonly #startedMs: number
   #servers: AdminServer[] = []
@@ -95,6 +106,9 @@ export class Agent implements AdminView {
   #pool: WorkerPool | undefined
   /** What the workers were last told, with health in it and a version of our own count. */
   #published: MeshSnapshot = emptySnapshot
+  /** Of workers, by listener id. */
+  #workerFailures: ReadonlyMap<string, string> = new Map()
+  /** All that were reported. */
   #listenFailures: ReadonlyMap<string, string> = new Map()
   #timers: Timer[] = []
   #healthTimer: Timer | undefined
@@ -197,11 +211,17 @@ export class Agent implements AdminView {
       agent,
       snapshot: this.#published,
       statuses: this.#state?.statuses ?? [],
-      problems: this.#state?.problems ?? [],
+      problems: this.#problems(),
       addresses: this.#state?.serviceAddresses ?? [],
       activity: this.#pool?.endpoints() ?? [],
       rates: this.#rates,
     })
+  }
+
+  #problems(): readonly Problem[] {
+    const state = this.#state
+    if (state === undefined) return []
+    return [...state.problems, ...listenProblems(this.#listenFailures, state.snapshot.listeners)]
   }
 
   async routes(): Promise<unknown> {
@@ -258,6 +278,8 @@ export class Agent implements AdminView {
     this.#meter.histogram('heddle_config_apply_seconds', {}).record((this.#clock.nowMs() - startMs) / 1000)
     configured()
     this.#healthChanged()
+    // So that the workers start with every listener they may have.
+    await this.#gate.decided()
     const pool = this.#startPool()
     working()
     this.#timers.push(
@@ -288,7 +310,10 @@ export class Agent implements AdminView {
           const timeMs = this.#clock.wallMs()
           for (const text of lines) this.#feed.push({ timeMs, source: 'access', stream: 'access', text })
         },
-        listenFailures: failures => this.#setListenFailures(failures),
+        listenFailures: failures => {
+          this.#workerFailures = failures
+          this.#reportListenFailures()
+        },
       },
     })
     return this.#pool
@@ -311,7 +336,8 @@ export class Agent implements AdminView {
     const state = this.#state
     if (state === undefined) return
     const before = this.#published
-    const after = { ...this.#health.apply(state.snapshot), version: before.version + 1 }
+    const overlaid = this.#health.apply(state.snapshot)
+    const after = { ...overlaid, listeners: this.#gate.admit(overlaid.listeners), version: before.version + 1 }
     const delta = diffSnapshots(before, after)
     const changes = [delta.listeners, delta.routes, delta.backends]
     const isSame = changes.every(({ set, removed }) => set.length === 0 && removed.length === 0)
@@ -339,7 +365,15 @@ export class Agent implements AdminView {
     if (this.#readiness.isReady) this.#ready.resolve()
   }
 
-  #setListenFailures(failures: ReadonlyMap<string, string>): void {
+  /** Resolves when the workers have done what they were told up to this turn. */
+  async #settled(): Promise<void> {
+    await Promise.resolve()
+    await this.#pool?.applied(this.#published.version)
+  }
+
+  #reportListenFailures(): void {
+    const failures = new Map([...this.#workerFailures, ...this.#gate.refused])
+    if (failures.size === 0 && this.#listenFailures.size === 0) return
     for (const [listener, error] of failures) {
       if (this.#listenFailures.get(listener) !== error) {
         this.#logger.error('a listener could not be opened and is tried again', { listener, error })
@@ -350,7 +384,8 @@ export class Agent implements AdminView {
   }
 
   #retryListeners(): void {
-    if (this.#listenFailures.size > 0) this.#publish(true)
+    this.#gate.retry()
+    if (this.#workerFailures.size > 0) this.#publish(true)
   }
 
   async #tick(): Promise<void> {

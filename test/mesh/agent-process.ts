@@ -21,20 +21,22 @@ export class TestMesh {
   readonly #t: TestContext
   #output = ''
 
-  private constructor(t: TestContext, directory: string, gatewayPort: number) {
+  private constructor(t: TestContext, directory: string, gatewayPort: number, ownPort: number) {
     this.#t = t
     this.directory = directory
     this.gatewayPort = gatewayPort
     this.socketPath = path.join(directory, 'run', 'agent.sock')
-    // Agents of other tests must not share virtual addresses with this one: their ports are shared, too.
-    this.#network = `127.${100 + (gatewayPort % 100)}.${Math.floor(gatewayPort / 256)}.0/24`
+    // Agents of other tests have other virtual addresses: each listens on its own.
+    this.#network = `127.${100 + (ownPort % 100)}.${Math.floor(ownPort / 256)}.0/24`
   }
 
-  static async create(t: TestContext): Promise<TestMesh> {
+  /** @param gatewayPort  for a Gateway that another agent has, too; a free one when left out */
+  static async create(t: TestContext, gatewayPort?: number): Promise<TestMesh> {
     const directory = mkdtempSync(path.join(tmpdir(), 'heddle-mesh-'))
     t.after(() => rmSync(directory, { recursive: true, force: true }))
     mkdirSync(path.join(directory, 'mesh'))
-    return new TestMesh(t, directory, await freePort())
+    const ownPort = await freePort()
+    return new TestMesh(t, directory, gatewayPort ?? ownPort, ownPort)
   }
 
   /** Replaces a file of the configuration in one step, as editors do. */

@@ -5,70 +5,7 @@ import { Agent as HttpAgent } from 'node:http'
 import path from 'node:path'
 import { test } from 'node:test'
 import { fetchText, freePort, isAlive, TestMesh } from './agent-process.ts'
-
-/** A program that says who it is, and answers `/slow` half a second later. */
-const program = `
-const name = process.env.NAME
-require('node:http').createServer((request, response) => {
-  const answer = () => response.end(name + ' ' + process.pid + '\\n')
-  if (request.url.endsWith('/slow')) setTimeout(answer, 500)
-  else answer()
-}).listen(process.env.PORT, '127.0.0.1', () => console.log(name + ' listens'))`
-
-const gateway = (port: number) => `
-apiVersion: gateway.networking.k8s.io/v1
-kind: GatewayClass
-metadata: {name: heddle}
-spec: {controllerName: heddle.dev/gateway-controller}
----
-apiVersion: gateway.networking.k8s.io/v1
-kind: Gateway
-metadata: {name: web, namespace: shop}
-spec:
-  gatewayClassName: heddle
-  listeners: [{name: http, port: ${port}, protocol: HTTP}]
-`
-
-const service = (name: string) => `
----
-apiVersion: v1
-kind: Service
-metadata: {name: ${name}, namespace: shop}
-spec: {ports: [{port: 9080}]}
-`
-
-const workload = (name: string, serviceName: string, port: number) => `
----
-apiVersion: heddle.dev/v1alpha1
-kind: Workload
-metadata: {name: ${name}, namespace: shop}
-spec:
-  service: ${serviceName}
-  port: ${port}
-  process:
-    command: [${JSON.stringify(process.execPath)}, -e, ${JSON.stringify(program)}]
-    env: {NAME: ${name}}
-`
-
-const route = (backends: readonly (readonly [string, number])[], name = 'all', prefix = '/') => `
----
-apiVersion: gateway.networking.k8s.io/v1
-kind: HTTPRoute
-metadata: {name: ${name}, namespace: shop}
-spec:
-  parentRefs: [{name: web}]
-  rules:
-  - matches: [{path: {type: PathPrefix, value: ${prefix}}}]
-    backendRefs: [${backends.map(([backend, weight]) => `{name: ${backend}, port: 9080, weight: ${weight}}`).join(', ')}]
-`
-
-/** Waits until the programs answer, since the agent is ready before they are. */
-async function answering(mesh: TestMesh, target: string, expected: RegExp): Promise<void> {
-  await mesh.until(async () => {
-    const answer = await mesh.get(target).catch(() => undefined)
-    return answer?.status === 200 && expected.test(answer.body)
-  })
-}
+import { answering, gateway, program, route, service, workload } from './resources.ts'
 
 test('an agent starts workloads, serves them at the Gateway and at their virtual address, and stops all of it', async t => {
   const mesh = await TestMesh.create(t)
