@@ -4,319 +4,42 @@ import { shopPair } from '../../src/sources/reconcile/test-pairs.ts'
 import { gateway, GatewayBed, route, tlsSecret, wellParent } from '../support/gateway.ts'
 import type { Ask, Expected, ExpectedParts } from '../support/gateway.ts'
 import { freePort } from '../support/proxy.ts'
+import {
+  filters,
+  headerEdits,
+  location,
+  modifications,
+  redirect,
+  redirects,
+  requestHeaders,
+  to,
+  under,
+} from './cases.ts'
 
 // Tests of the Gateway API's conformance suite, v1.6, by their names there: filters.
 
 interface Web {
   readonly bed: GatewayBed
   readonly port: number
-  readonly to: (service: string) => string
 }
 
 /** A Gateway `infra/web` with one listener and one route that has these rules. */
-async function openWeb(rulesOf: (web: Web) => readonly string[]): Promise<Web> {
+async function openWeb(rules: readonly string[]): Promise<Web> {
   const bed = await GatewayBed.open('infra/v1', 'infra/v2')
   const port = await freePort()
-  const to = (service: string): string => `backendRefs: [{name: ${service}, port: ${bed.servicePort}}]`
-  const web = { bed, port, to }
+  const web = { bed, port }
   await bed.put('gateway', gateway('infra/web', [`{name: http, port: ${port}, protocol: HTTP}`]))
-  await bed.put('route', route('infra/r', { parents: 'web', rules: rulesOf(web) }))
+  await bed.put('route', route('infra/r', { parents: 'web', rules }))
   assert.deepEqual(bed.parents('infra/r'), { 'infra/web': wellParent })
   return web
 }
 
-const under = (path: string): string => `matches: [{path: {type: PathPrefix, value: ${path}}}]`
-const filters = (...list: string[]): string => `filters: [${list.join(', ')}]`
-const redirect = (more: string): string => `{type: RequestRedirect, requestRedirect: {${more}}}`
-const rewrite = (more: string): string => `{type: URLRewrite, urlRewrite: {${more}}}`
-const requestHeaders = (more: string): string => `{type: RequestHeaderModifier, requestHeaderModifier: {${more}}}`
-const responseHeaders = (more: string): string => `{type: ResponseHeaderModifier, responseHeaderModifier: {${more}}}`
-const replacePrefix = (value: string): string => `path: {type: ReplacePrefixMatch, replacePrefixMatch: ${value}}`
-const replacePath = (value: string): string => `path: {type: ReplaceFullPath, replaceFullPath: ${value}}`
 const [v1, v2] = ['infra/v1', 'infra/v2'] as const
-const location = (value: string, status = 302): ExpectedParts => ({ status, response: { location: value } })
-
-interface FilterCase {
-  readonly test: string
-  readonly rules: (web: Web) => readonly string[]
-  readonly rows: (port: number) => readonly (readonly [Ask, Expected])[]
-}
-
-const headerEdits = `set: [{name: X-Header-Set, value: set-overwrites}], add: [{name: X-Header-Add, value: add}, {name: X-Header-Append, value: more}], remove: [X-Header-Remove, x-absent]`
-
-const redirects: readonly FilterCase[] = [
-  {
-    test: 'HTTPRouteRedirectHostAndStatus',
-    rules: () => [
-      `${under('/host')}, ${filters(redirect('hostname: example.org'))}`,
-      `${under('/host-and-status')}, ${filters(redirect('hostname: example.org, statusCode: 301'))}`,
-    ],
-    rows: port => [
-      ['/host', location(`http://example.org:${port}/host`)],
-      ['/host/deep?q=1', location(`http://example.org:${port}/host/deep?q=1`)],
-      ['POST example.com/host-and-status', location(`http://example.org:${port}/host-and-status`, 301)],
-    ],
-  },
-  {
-    test: 'HTTPRouteRedirectPath',
-    rules: () => [
-      `${under('/original-prefix')}, ${filters(redirect(replacePrefix('/replacement-prefix')))}`,
-      `${under('/full')}, ${filters(redirect(replacePath('/full-path-replacement')))}`,
-      `${under('/path-and-host')}, ${filters(redirect(`hostname: example.org, ${replacePrefix('/replacement-prefix')}`))}`,
-      `${under('/path-and-status')}, ${filters(redirect(`statusCode: 301, ${replacePrefix('/replacement-prefix')}`))}`,
-      `${under('/full-path-and-host')}, ${filters(redirect(`hostname: example.org, ${replacePath('/replacement-full')}`))}`,
-      `${under('/full-path-and-status')}, ${filters(redirect(`statusCode: 301, ${replacePath('/replacement-full')}`))}`,
-      `${under('/strip')}, ${filters(redirect(replacePrefix('/')))}`,
-    ],
-    rows: port => [
-      ['/original-prefix/lemon', location(`http://example.net:${port}/replacement-prefix/lemon`)],
-      ['/original-prefix', location(`http://example.net:${port}/replacement-prefix`)],
-      ['/original-prefix/', location(`http://example.net:${port}/replacement-prefix/`)],
-      ['/original-prefix/a?b=c', location(`http://example.net:${port}/replacement-prefix/a?b=c`)],
-      ['/full/path/original', location(`http://example.net:${port}/full-path-replacement`)],
-      ['/path-and-host', location(`http://example.org:${port}/replacement-prefix`)],
-      ['/path-and-status', location(`http://example.net:${port}/replacement-prefix`, 301)],
-      ['/full-path-and-host', location(`http://example.org:${port}/replacement-full`)],
-      ['/full-path-and-status', location(`http://example.net:${port}/replacement-full`, 301)],
-      ['/strip/three', location(`http://example.net:${port}/three`)],
-      ['/strip', location(`http://example.net:${port}/`)],
-    ],
-  },
-  {
-    test: 'HTTPRouteRedirectPort',
-    rules: () => [
-      `${under('/port')}, ${filters(redirect('port: 8083'))}`,
-      `${under('/port-and-host')}, ${filters(redirect('port: 8083, hostname: example.org'))}`,
-      `${under('/port-and-status')}, ${filters(redirect('port: 8083, statusCode: 301'))}`,
-      `${under('/port-and-host-and-status')}, ${filters(redirect('port: 8083, hostname: example.org, statusCode: 302'))}`,
-    ],
-    rows: () => [
-      ['/port', location('http://example.net:8083/port')],
-      ['example.net:4321/port', location('http://example.net:8083/port')],
-      ['/port-and-host', location('http://example.org:8083/port-and-host')],
-      ['/port-and-status', location('http://example.net:8083/port-and-status', 301)],
-      ['/port-and-host-and-status', location('http://example.org:8083/port-and-host-and-status')],
-    ],
-  },
-  {
-    test: 'HTTPRouteRedirectScheme',
-    rules: () => [
-      `${under('/scheme')}, ${filters(redirect('scheme: https'))}`,
-      `${under('/scheme-and-host')}, ${filters(redirect('scheme: https, hostname: example.org'))}`,
-      `${under('/scheme-and-status')}, ${filters(redirect('scheme: https, statusCode: 301'))}`,
-      `${under('/scheme-and-host-and-status')}, ${filters(redirect('scheme: https, hostname: example.org, statusCode: 302'))}`,
-    ],
-    rows: () => [
-      ['/scheme', location('https://example.net/scheme')],
-      ['/scheme-and-host', location('https://example.org/scheme-and-host')],
-      ['/scheme-and-status', location('https://example.net/scheme-and-status', 301)],
-      ['/scheme-and-host-and-status', location('https://example.org/scheme-and-host-and-status')],
-    ],
-  },
-  ...[303, 307, 308].map((status): FilterCase => ({
-    test: `HTTPRoute${status}Redirect`,
-    rules: () => [`${under('/moved')}, ${filters(redirect(`statusCode: ${status}`))}`],
-    rows: port => [
-      ['/moved', location(`http://example.net:${port}/moved`, status)],
-      [{ at: 'POST /moved/on', body: 'x'.repeat(1000) }, location(`http://example.net:${port}/moved/on`, status)],
-    ],
-  })),
-]
-
-const modifications: readonly FilterCase[] = [
-  {
-    test: 'HTTPRouteRewriteHost',
-    rules: ({ to }) => [
-      `${under('/one')}, ${filters(rewrite('hostname: one.example.org'))}, ${to('v1')}`,
-      `${under('/two')}, ${filters(rewrite('hostname: two.example.org'), requestHeaders(headerEdits))}, ${to('v2')}`,
-    ],
-    rows: () => [
-      ['rewrite.example/one', { by: v1, host: 'one.example.org', request: { 'x-forwarded-host': 'rewrite.example' } }],
-      ['rewrite.example:99/two', { by: v2, host: 'two.example.org', request: { 'x-header-add': 'add' } }],
-    ],
-  },
-  {
-    test: 'HTTPRouteRewritePath',
-    rules: ({ to }) => [
-      `${under('/prefix/one')}, ${filters(rewrite(replacePrefix('/one')))}, ${to('v1')}`,
-      `${under('/strip-prefix')}, ${filters(rewrite(replacePrefix('/')))}, ${to('v1')}`,
-      `${under('/empty-prefix/')}, ${filters(rewrite(replacePrefix("''")))}, ${to('v1')}`,
-      `${under('/slashes/')}, ${filters(rewrite(replacePrefix('/xyz/')))}, ${to('v1')}`,
-      `${under('/full/one')}, ${filters(rewrite(replacePath('/one')))}, ${to('v1')}`,
-      `${under('/full/rewrite-path-and-modify-headers')}, ${filters(rewrite(replacePath('/test')), requestHeaders(headerEdits))}, ${to('v1')}`,
-      `${under('/prefix/rewrite-path-and-modify-headers')}, ${filters(rewrite(replacePrefix('/prefix')), requestHeaders(headerEdits))}, ${to('v1')}`,
-    ],
-    rows: () => [
-      ['/prefix/one/two', { by: v1, path: '/one/two' }],
-      ['/prefix/one/two?three=four', { by: v1, path: '/one/two?three=four' }],
-      ['/strip-prefix/three', { by: v1, path: '/three' }],
-      ['/strip-prefix', { by: v1, path: '/' }],
-      ['/strip-prefix/', { by: v1, path: '/' }],
-      ['/empty-prefix', { by: v1, path: '/' }],
-      ['/empty-prefix/bar', { by: v1, path: '/bar' }],
-      ['/slashes/bar', { by: v1, path: '/xyz/bar' }],
-      ['/slashes', { by: v1, path: '/xyz' }],
-      ['/full/one/two?three=four', { by: v1, path: '/one?three=four' }],
-      [
-        {
-          at: '/full/rewrite-path-and-modify-headers/test',
-          headers: { 'X-Header-Remove': 'x', 'X-Header-Append': 'one', 'X-Header-Set': 'x' },
-        },
-        {
-          by: v1,
-          path: '/test',
-          request: {
-            'x-header-add': 'add',
-            'x-header-append': 'one,more',
-            'x-header-set': 'set-overwrites',
-            'x-header-remove': null,
-          },
-        },
-      ],
-      [
-        '/prefix/rewrite-path-and-modify-headers/one',
-        { by: v1, path: '/prefix/one', request: { 'x-header-append': 'more' } },
-      ],
-    ],
-  },
-  {
-    test: 'HTTPRouteRequestHeaderModifier',
-    rules: ({ to }) => [
-      `${under('/set')}, ${filters(requestHeaders('set: [{name: X-Header-Set, value: set-overwrites}]'))}, ${to('v1')}`,
-      `${under('/add')}, ${filters(requestHeaders('add: [{name: X-Header-Add, value: added}]'))}, ${to('v1')}`,
-      `${under('/remove')}, ${filters(requestHeaders('remove: [X-Header-Remove]'))}, ${to('v1')}`,
-      `${under('/multiple')}, ${filters(
-        requestHeaders(
-          'set: [{name: X-Set-1, value: one}, {name: X-Set-2, value: two}], add: [{name: X-Add-1, value: one}, {name: X-Add-2, value: two}, {name: X-Add-3, value: three}], remove: [X-Remove-1, X-Remove-2]',
-        ),
-      )}, ${to('v1')}`,
-      `${under('/case')}, ${filters(
-        requestHeaders(
-          'set: [{name: x-set, value: Set}], add: [{name: x-lower-add, value: lower}, {name: X-MIXED-Add, value: mixed}], remove: [x-lower-REMOVE]',
-        ),
-      )}, ${to('v2')}`,
-    ],
-    rows: () => [
-      [
-        { at: '/set', headers: { 'Some-Other': 'val' } },
-        { by: v1, request: { 'some-other': 'val', 'x-header-set': 'set-overwrites' } },
-      ],
-      [
-        { at: '/set', headers: { 'X-Header-Set': 'original' } },
-        { by: v1, request: { 'x-header-set': 'set-overwrites' } },
-      ],
-      [
-        { at: '/add', headers: { 'Some-Other': 'val' } },
-        { by: v1, request: { 'some-other': 'val', 'x-header-add': 'added' } },
-      ],
-      [
-        { at: '/add', headers: { 'X-Header-Add': 'original' } },
-        { by: v1, request: { 'x-header-add': 'original,added' } },
-      ],
-      [
-        { at: '/remove', headers: { 'X-Header-Remove': 'val' } },
-        { by: v1, request: { 'x-header-remove': null } },
-      ],
-      [
-        {
-          at: '/multiple',
-          headers: { 'X-Set-2': 'old', 'X-Add-2': 'old', 'X-Remove-2': 'old', Another: 'one' },
-        },
-        {
-          by: v1,
-          request: {
-            'x-set-1': 'one',
-            'x-set-2': 'two',
-            'x-add-1': 'one',
-            'x-add-2': 'old,two',
-            'x-add-3': 'three',
-            'x-remove-1': null,
-            'x-remove-2': null,
-            another: 'one',
-          },
-        },
-      ],
-      [
-        {
-          at: '/case',
-          headers: { 'X-SET': 'old', 'X-Lower-ADD': 'old', 'x-mixed-add': 'old', 'X-Lower-Remove': 'old' },
-        },
-        {
-          by: v2,
-          request: { 'x-set': 'Set', 'x-lower-add': 'old,lower', 'x-mixed-add': 'old,mixed', 'x-lower-remove': null },
-        },
-      ],
-    ],
-  },
-  {
-    test: 'HTTPRouteResponseHeaderModifier',
-    rules: ({ to }) => [
-      `${under('/set')}, ${filters(responseHeaders('set: [{name: X-Header-Set, value: set-overwrites}]'))}, ${to('v1')}`,
-      `${under('/add')}, ${filters(responseHeaders('add: [{name: X-Header-Add, value: added}]'))}, ${to('v1')}`,
-      `${under('/remove')}, ${filters(responseHeaders('remove: [X-Header-Remove]'))}, ${to('v1')}`,
-      `${under('/multiple')}, ${filters(
-        responseHeaders(
-          'set: [{name: X-Set, value: set}], add: [{name: X-ADD, value: two}], remove: [x-remove-1, X-Remove-2]',
-        ),
-      )}, ${to('v1')}`,
-      `${under('/ref')}, backendRefs: [{name: v1, port: PORT, filters: [${responseHeaders('set: [{name: X-From, value: backend}]')}]}]`,
-    ],
-    rows: () => [
-      ['/set', { by: v1, response: { 'x-header-set': 'set-overwrites' } }],
-      [
-        '/set?set=x-header-set:old&set=other:val',
-        { by: v1, response: { 'x-header-set': 'set-overwrites', other: 'val' } },
-      ],
-      ['/add', { by: v1, response: { 'x-header-add': 'added' } }],
-      ['/add?set=x-header-add:old', { by: v1, response: { 'x-header-add': 'old,added' } }],
-      [
-        '/remove?set=x-header-remove:old&set=other:val',
-        { by: v1, response: { 'x-header-remove': null, other: 'val' } },
-      ],
-      [
-        '/multiple?set=x-set:old&set=x-add:one&set=x-remove-1:old&set=x-remove-2:old&set=x-keep:kept',
-        {
-          by: v1,
-          response: { 'x-set': 'set', 'x-add': 'one,two', 'x-remove-1': null, 'x-remove-2': null, 'x-keep': 'kept' },
-        },
-      ],
-      ['/ref?set=x-from:pod', { by: v1, response: { 'x-from': 'backend' } }],
-      ['/multiple?status=503', { by: v1, status: 503, response: { 'x-set': 'set' } }],
-    ],
-  },
-  {
-    test: 'HTTPRouteBackendRequestHeaderModifier',
-    rules: () => [
-      `${under('/set')}, backendRefs: [{name: v1, port: PORT, filters: [${requestHeaders('set: [{name: X-Header-Set, value: set-overwrites}]')}]}]`,
-      `${under('/add')}, backendRefs: [{name: v1, port: PORT, filters: [${requestHeaders('add: [{name: X-Header-Add, value: added}]')}]}]`,
-      `${under('/remove')}, backendRefs: [{name: v1, port: PORT, filters: [${requestHeaders('remove: [X-Header-Remove]')}]}]`,
-      `${under('/both')}, ${filters(requestHeaders('set: [{name: X-Rule, value: rule}, {name: X-Both, value: rule}]'))}, backendRefs: [{name: v2, port: PORT, filters: [${requestHeaders('set: [{name: X-Ref, value: ref}, {name: X-Both, value: ref}]')}]}]`,
-    ],
-    rows: () => [
-      [
-        { at: '/set', headers: { 'X-Header-Set': 'old' } },
-        { by: v1, request: { 'x-header-set': 'set-overwrites' } },
-      ],
-      [
-        { at: '/add', headers: { 'X-Header-Add': 'old' } },
-        { by: v1, request: { 'x-header-add': 'old,added' } },
-      ],
-      [
-        { at: '/remove', headers: { 'X-Header-Remove': 'old' } },
-        { by: v1, request: { 'x-header-remove': null } },
-      ],
-      [
-        { at: '/both', headers: { 'X-Both': 'client' } },
-        { by: v2, request: { 'x-rule': 'rule', 'x-ref': 'ref', 'x-both': 'ref' } },
-      ],
-    ],
-  },
-]
 
 for (const { test, rules, rows } of [...redirects, ...modifications]) {
   describe(test, () => {
     it('answers each request as the filters say', async () => {
-      const web = await openWeb(all => rules(all).map(rule => rule.replaceAll('PORT', String(all.bed.servicePort))))
+      const web = await openWeb(rules)
       await using bed = web.bed
       await bed.expect(web.port, rows(web.port))
     })
@@ -398,8 +121,8 @@ describe('HTTPRouteRedirectPortAndScheme', () => {
 
 describe('HTTPRouteRequestHeaderModifierBackendWeights', () => {
   it('each share of the traffic has the headers of its own backend', async () => {
-    const web = await openWeb(({ bed }) => [
-      `backendRefs: [{name: v1, port: ${bed.servicePort}, weight: 1, filters: [${requestHeaders('set: [{name: Backend, value: v1}]')}]}, {name: v2, port: ${bed.servicePort}, weight: 1, filters: [${requestHeaders('set: [{name: Backend, value: v2}]')}]}]`,
+    const web = await openWeb([
+      `backendRefs: [{name: v1, port: SERVICE_PORT, weight: 1, filters: [${requestHeaders('set: [{name: Backend, value: v1}]')}]}, {name: v2, port: SERVICE_PORT, weight: 1, filters: [${requestHeaders('set: [{name: Backend, value: v2}]')}]}]`,
     ])
     await using bed = web.bed
     const services = new Set<string>()
@@ -413,14 +136,14 @@ describe('HTTPRouteRequestHeaderModifierBackendWeights', () => {
   })
 })
 
-const mirror = (bed: GatewayBed, service: string, more = ''): string =>
-  `{type: RequestMirror, requestMirror: {backendRef: {name: ${service}, port: ${bed.servicePort}}${more}}}`
+const mirror = (service: string, more = ''): string =>
+  `{type: RequestMirror, requestMirror: {backendRef: {name: ${service}, port: SERVICE_PORT}${more}}}`
 
 describe('HTTPRouteRequestMirror', () => {
   it('the mirror sees the request with its edits, and its answer is ignored', async () => {
-    const web = await openWeb(({ bed, to }) => [
-      `${under('/mirror')}, ${filters(mirror(bed, 'v2'))}, ${to('v1')}`,
-      `${under('/mirror-and-modify')}, ${filters(requestHeaders(headerEdits), mirror(bed, 'v2'))}, ${to('v1')}`,
+    const web = await openWeb([
+      `${under('/mirror')}, ${filters(mirror('v2'))}, ${to('v1')}`,
+      `${under('/mirror-and-modify')}, ${filters(requestHeaders(headerEdits), mirror('v2'))}, ${to('v1')}`,
     ])
     await using bed = web.bed
     await bed.expect(web.port, [['/mirror?status=500&q=1', { by: v1, status: 500 }]])
@@ -449,9 +172,7 @@ describe('HTTPRouteRequestMirror', () => {
 
 describe('HTTPRouteRequestMultipleMirrors', () => {
   it('each mirror sees each request once', async () => {
-    const web = await openWeb(({ bed, to }) => [
-      `${under('/mirrors')}, ${filters(mirror(bed, 'v2'), mirror(bed, 'v1'))}, ${to('v1')}`,
-    ])
+    const web = await openWeb([`${under('/mirrors')}, ${filters(mirror('v2'), mirror('v1'))}, ${to('v1')}`])
     await using bed = web.bed
     for (let count = 1; count <= 5; count++) {
       await bed.expect(web.port, [[`/mirrors/${count}`, v1]])
@@ -475,7 +196,7 @@ describe('HTTPRouteRequestPercentageMirror', () => {
   ]
   for (const [share, expected] of cases) {
     it(`mirrors the share of ${share}`, async () => {
-      const web = await openWeb(({ bed, to }) => [`${filters(mirror(bed, 'v2', `, ${share}`))}, ${to('v1')}`])
+      const web = await openWeb([`${filters(mirror('v2', `, ${share}`))}, ${to('v1')}`])
       await using bed = web.bed
       const count = 500
       // Three standard deviations, as the suite allows; they miss once in 370 times, five times in a row never.
@@ -485,15 +206,12 @@ describe('HTTPRouteRequestPercentageMirror', () => {
         const before = bed.echo(v2).seen.length
         await bed.shares(web.port, '/', count)
         // Copies leave after their request; a last one that must be mirrored shows that all have arrived.
-        await bed.put(
-          'route',
-          route('infra/r', { parents: 'web', rules: [`${filters(mirror(bed, 'v2'))}, ${web.to('v1')}`] }),
-        )
+        await bed.put('route', route('infra/r', { parents: 'web', rules: [`${filters(mirror('v2'))}, ${to('v1')}`] }))
         await bed.expect(web.port, [['/last', v1]])
         await bed.echo(v2).until(list => list.some((one, at) => at >= before && one.path === '/last'))
         await bed.put(
           'route',
-          route('infra/r', { parents: 'web', rules: [`${filters(mirror(bed, 'v2', `, ${share}`))}, ${web.to('v1')}`] }),
+          route('infra/r', { parents: 'web', rules: [`${filters(mirror('v2', `, ${share}`))}, ${to('v1')}`] }),
         )
         const got = (bed.echo(v2).seen.length - before - 1) / count
         seen.push(got)
@@ -515,7 +233,7 @@ describe('HTTPRouteCORS', () => {
     },
   })
   const from = (at: string, origin: string): Ask => ({ at, headers: { origin } })
-  const rules = ({ to }: Web): readonly string[] => [
+  const rules: readonly string[] = [
     `${under('/lists')}, ${filters(
       cors(
         "allowOrigins: ['https://www.foo.com', 'https://*.bar.com', 'http://plain.com:8080'], allowMethods: [GET, OPTIONS], allowHeaders: [x-header-1, x-header-2], exposeHeaders: [x-header-3, x-header-4], allowCredentials: true, maxAge: 3600",

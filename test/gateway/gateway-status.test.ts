@@ -42,7 +42,7 @@ describe('GatewayListenerUnsupportedProtocol', () => {
         `{name: http, port: ${port}, protocol: HTTP}`,
         '{name: odd, port: 8080, protocol: example.com/odd}',
       ]),
-      route('infra/all', { parents: 'mixed', rules: [`backendRefs: [{name: v1, port: ${bed.servicePort}}]`] }),
+      route('infra/all', { parents: 'mixed', rules: ['backendRefs: [{name: v1, port: SERVICE_PORT}]'] }),
     )
     assert.equal(
       bed.conditions('Gateway infra/mixed'),
@@ -67,7 +67,7 @@ describe('GatewayInvalidParametersRef', () => {
         [`{name: http, port: ${port}, protocol: HTTP}`],
         'infrastructure: {parametersRef: {group: example.com, kind: Parameters, name: none}}',
       ),
-      route('infra/all', { parents: 'web', rules: [`backendRefs: [{name: v1, port: ${bed.servicePort}}]`] }),
+      route('infra/all', { parents: 'web', rules: ['backendRefs: [{name: v1, port: SERVICE_PORT}]'] }),
     )
     assert.equal(
       bed.conditions('Gateway infra/web'),
@@ -106,7 +106,7 @@ describe('GatewayInvalidRouteKind', () => {
       gateway('infra/web', [
         `{name: http, port: ${port}, protocol: HTTP, allowedRoutes: {kinds: [{kind: InvalidRoute}, {kind: HTTPRoute}]}}`,
       ]),
-      route('infra/all', { parents: 'web', rules: [`backendRefs: [{name: v1, port: ${bed.servicePort}}]`] }),
+      route('infra/all', { parents: 'web', rules: ['backendRefs: [{name: v1, port: SERVICE_PORT}]'] }),
     )
     assert.deepEqual(bed.listeners('infra/web'), {
       http: `Accepted=True/Accepted Programmed=True/Programmed ${wrong} routes=1 kinds=HTTPRoute`,
@@ -263,7 +263,7 @@ describe('GatewayModifyListeners', () => {
   it('a listener that is added serves, one that is removed is gone from status and traffic', async () => {
     await using bed = await GatewayBed.open('infra/v1')
     const [one, two] = [await freePort(), await freePort()]
-    const rules = [`backendRefs: [{name: v1, port: ${bed.servicePort}}]`]
+    const rules = ['backendRefs: [{name: v1, port: SERVICE_PORT}]']
     await bed.put('gateway', gateway('infra/web', [listener('one', one, 'one.example.com')]))
     await bed.put('route', route('infra/all', { parents: 'web', rules }))
     const healthy = `${wellListener} routes=1 kinds=HTTPRoute`
@@ -352,7 +352,7 @@ describe('GatewayStaticAddresses', () => {
     const listeners = [`{name: http, port: ${port}, protocol: HTTP}`]
     await bed.put(
       'route',
-      route('infra/all', { parents: 'web', rules: [`backendRefs: [{name: v1, port: ${bed.servicePort}}]`] }),
+      route('infra/all', { parents: 'web', rules: ['backendRefs: [{name: v1, port: SERVICE_PORT}]'] }),
     )
     const steps: readonly (readonly [string, string, readonly string[]])[] = [
       [
@@ -384,7 +384,7 @@ describe('GatewayOptionalAddressValue', () => {
     await bed.put(
       'gateway',
       gateway('infra/web', [`{name: http, port: ${port}, protocol: HTTP}`], 'addresses: [{type: IPAddress}]'),
-      route('infra/all', { parents: 'web', rules: [`backendRefs: [{name: v1, port: ${bed.servicePort}}]`] }),
+      route('infra/all', { parents: 'web', rules: ['backendRefs: [{name: v1, port: SERVICE_PORT}]'] }),
     )
     assert.equal(bed.conditions('Gateway infra/web'), wellGateway)
     assert.deepEqual(bed.status('Gateway infra/web').addresses, [bed.address])
@@ -396,7 +396,7 @@ describe('GatewayWithAttachedRoutes', () => {
   it('counts the routes that each listener accepts', async () => {
     await using bed = await GatewayBed.open('infra/v1')
     const port = await freePort()
-    const rules = [`backendRefs: [{name: v1, port: ${bed.servicePort}}]`]
+    const rules = ['backendRefs: [{name: v1, port: SERVICE_PORT}]']
     await bed.put('namespaces', namespace('infra', 'team: infra'), namespace('guest', 'team: guest'))
     await bed.put(
       'gateway',
@@ -436,7 +436,7 @@ describe('GatewayWithAttachedRoutes', () => {
       gateway('infra/web', [
         '{name: https, port: 8443, protocol: HTTPS, tls: {certificateRefs: [{name: nowhere}]}, allowedRoutes: {kinds: [{kind: HTTPRoute}]}}',
       ]),
-      route('infra/all', { parents: 'web', rules: [`backendRefs: [{name: v1, port: ${bed.servicePort}}]`] }),
+      route('infra/all', { parents: 'web', rules: ['backendRefs: [{name: v1, port: SERVICE_PORT}]'] }),
     )
     assert.deepEqual(bed.listeners('infra/web'), {
       https:
@@ -465,11 +465,11 @@ describe('GatewayWithAttachedRoutesWithPort8080', () => {
       gateway('infra/web', ['{name: http, port: 8080, protocol: HTTP}'], `addresses: [{value: ${bed.network}3}]`),
       route('infra/all', {
         parents: '{name: web, port: 8080}',
-        rules: [`backendRefs: [{name: v1, port: ${bed.servicePort}}]`],
+        rules: ['backendRefs: [{name: v1, port: SERVICE_PORT}]'],
       }),
       route('infra/none', {
         parents: '{name: web, port: 8090}',
-        rules: [`backendRefs: [{name: v1, port: ${bed.servicePort}}]`],
+        rules: ['backendRefs: [{name: v1, port: SERVICE_PORT}]'],
       }),
     )
     assert.match(bed.listeners('infra/web')['http'] ?? '', /routes=1 kinds=HTTPRoute$/)

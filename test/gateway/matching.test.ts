@@ -1,260 +1,28 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { gateway, GatewayBed, namespace, route, wellGateway, wellListener, wellParent } from '../support/gateway.ts'
-import type { Ask, Expected, RouteSketch } from '../support/gateway.ts'
+import type { Ask, Expected } from '../support/gateway.ts'
 import { freePort } from '../support/proxy.ts'
+import { matchingCases, prefix, to } from './cases.ts'
 
 // Tests of the Gateway API's conformance suite, v1.6, by their names there: what a request matches.
 
 /** A Gateway `infra/web` with one listener `http` and three Services. */
-async function openWeb(): Promise<{ bed: GatewayBed; port: number; to: (service: string) => string }> {
+async function openWeb(): Promise<{ bed: GatewayBed; port: number }> {
   const bed = await GatewayBed.open('infra/v1', 'infra/v2', 'infra/v3')
   const port = await freePort()
   await bed.put('gateway', gateway('infra/web', [`{name: http, port: ${port}, protocol: HTTP}`]))
-  return { bed, port, to: service => `backendRefs: [{name: ${service}, port: ${bed.servicePort}}]` }
+  return { bed, port }
 }
 
-type To = (service: string) => string
-
-interface MatchingCase {
-  readonly test: string
-  readonly routes: (to: To) => Readonly<Record<string, Omit<RouteSketch, 'parents'>>>
-  readonly rows: readonly (readonly [Ask, Expected])[]
-}
-
-const exact = (value: string): string => `path: {type: Exact, value: ${value}}`
-const prefix = (value: string): string => `path: {type: PathPrefix, value: ${value}}`
-const header = (name: string, value: string): string => `{name: ${name}, value: ${value}}`
-const at = (where: string, headers: Record<string, string>): Ask => ({ at: where, headers })
 const [v1, v2, v3] = ['infra/v1', 'infra/v2', 'infra/v3'] as const
 
-const cases: readonly MatchingCase[] = [
-  {
-    test: 'HTTPRouteSimpleSameNamespace',
-    routes: to => ({ simple: { rules: [to('v1')] } }),
-    rows: [
-      ['/', { by: v1, path: '/', host: 'example.net', method: 'GET' }],
-      ['POST any.example/a/b?c=d', { by: v1, path: '/a/b?c=d', host: 'any.example', method: 'POST' }],
-    ],
-  },
-  {
-    test: 'HTTPRouteExactPathMatching',
-    routes: to => ({
-      exact: {
-        rules: [`matches: [{${exact('/one')}}], ${to('v1')}`, `matches: [{${exact('/two')}}], ${to('v2')}`],
-      },
-    }),
-    rows: [
-      ['/one', v1],
-      ['/one?two', v1],
-      ['/two', v2],
-      ['/', 404],
-      ['/one/', 404],
-      ['/one/example', 404],
-      ['/two/', 404],
-      ['/Two', 404],
-      ['/oneone', 404],
-    ],
-  },
-  {
-    test: 'HTTPRouteHeaderMatching',
-    routes: to => ({
-      headers: {
-        rules: [
-          `matches: [{headers: [${header('version', 'one')}]}, {headers: [${header('Color', 'orange')}]}], ${to('v1')}`,
-          `matches: [{headers: [${header('version', 'two')}]}, {headers: [${header('Version', 'two')}, ${header('color', 'blue')}]}, {headers: [${header('color', 'blue')}]}], ${to('v1')}`,
-          `matches: [{headers: [${header('color', 'red')}, ${header('version', 'three')}]}, {headers: [${header('color', 'green')}]}], ${to('v2')}`,
-          `matches: [{headers: [{type: RegularExpression, name: color, value: 'pu[a-z]+e'}]}], ${to('v3')}`,
-        ],
-      },
-    }),
-    rows: [
-      [at('/', { version: 'one' }), v1],
-      [at('/', { VERSION: 'one' }), v1],
-      [at('/', { color: 'orange' }), v1],
-      [at('/', { version: 'two' }), v1],
-      [at('/', { version: 'two', color: 'orange' }), v1],
-      [at('/', { color: 'blue' }), v1],
-      [at('/', { color: 'red', version: 'three' }), v2],
-      [at('/', { color: 'green' }), v2],
-      [at('/', { color: 'purple' }), v3],
-      [at('/', { color: 'red' }), 404],
-      [at('/', { version: 'orange' }), 404],
-      [at('/', { version: 'ONE' }), 404],
-      [at('/', { color: 'purplest' }), 404],
-      [at('/', { color: '' }), 404],
-      ['/', 404],
-    ],
-  },
-  {
-    test: 'HTTPRouteMethodMatching',
-    routes: to => ({
-      methods: {
-        rules: [
-          `matches: [{method: POST}], ${to('v1')}`,
-          `matches: [{method: GET}], ${to('v2')}`,
-          `matches: [{${prefix('/path1')}, method: GET}], ${to('v1')}`,
-          `matches: [{headers: [${header('version', 'one')}], method: PUT}], ${to('v2')}`,
-          `matches: [{${prefix('/path2')}, headers: [${header('version', 'two')}], method: POST}], ${to('v3')}`,
-          `matches: [{${prefix('/path3')}, method: PATCH}, {${prefix('/path4')}, headers: [${header('version', 'three')}], method: DELETE}], ${to('v1')}`,
-          `matches: [{${prefix('/path5')}}], ${to('v1')}`,
-          `matches: [{method: PATCH}], ${to('v2')}`,
-          `matches: [{headers: [${header('version', 'four')}]}], ${to('v3')}`,
-        ],
-      },
-    }),
-    rows: [
-      ['POST /', v1],
-      ['GET /', v2],
-      ['HEAD /', 404],
-      ['GET /path1', v1],
-      [at('PUT /', { version: 'one' }), v2],
-      [at('POST /path2', { version: 'two' }), v3],
-      ['PATCH /path3', v1],
-      [at('DELETE /path4', { version: 'three' }), v1],
-      // Precedence: the longer path, then the method, then headers.
-      ['PATCH /path5', v1],
-      [at('PATCH /', { version: 'four' }), v2],
-      [at('OPTIONS /', { version: 'four' }), v3],
-      ['PUT /', 404],
-      ['DELETE /path4', 404],
-    ],
-  },
-  {
-    test: 'HTTPRouteQueryParamMatching',
-    routes: to => ({
-      queries: {
-        rules: [
-          `matches: [{queryParams: [${header('animal', 'whale')}]}], ${to('v1')}`,
-          `matches: [{queryParams: [${header('animal', 'dolphin')}]}], ${to('v2')}`,
-          `matches: [{queryParams: [${header('animal', 'dolphin')}, ${header('color', 'blue')}]}, {queryParams: [${header('ANIMAL', 'Whale')}]}], ${to('v3')}`,
-          `matches: [{${prefix('/path1')}, queryParams: [${header('animal', 'whale')}]}], ${to('v1')}`,
-          `matches: [{headers: [${header('version', 'one')}], queryParams: [${header('animal', 'whale')}]}], ${to('v2')}`,
-          `matches: [{${prefix('/path3')}, queryParams: [${header('animal', 'shark')}]}, {${prefix('/path4')}, headers: [${header('version', 'three')}], queryParams: [${header('animal', 'kraken')}]}], ${to('v1')}`,
-          `matches: [{${prefix('/path5')}}], ${to('v1')}`,
-          `matches: [{queryParams: [${header('animal', 'hydra')}]}], ${to('v3')}`,
-        ],
-      },
-    }),
-    rows: [
-      ['/?animal=whale', v1],
-      ['/?animal=dolphin', v2],
-      ['/?animal=whale&otherparam=irrelevant', v1],
-      ['/?animal=dolphin&color=yellow', v2],
-      ['/?animal=dolphin&color=blue', v3],
-      ['/?color=blue&animal=dolphin', v3],
-      ['/?ANIMAL=Whale', v3],
-      ['/?Animal=whale', 404],
-      ['/?animal=Whale', 404],
-      ['/?animal=whale&animal=dolphin', v1],
-      ['/?animal=dolphin&animal=whale', v2],
-      ['/?color=blue', 404],
-      ['/?animal=dog', 404],
-      ['/?animal=whaledolphin', 404],
-      ['/', 404],
-      ['/path1?animal=whale', v1],
-      [at('/?animal=whale', { version: 'one' }), v2],
-      ['/path3?animal=shark', v1],
-      [at('/path4?animal=kraken', { version: 'three' }), v1],
-      ['/?animal=shark', 404],
-      ['/path4?animal=kraken', 404],
-      ['/path5?animal=hydra', v1],
-      ['/?animal=hydra', v3],
-    ],
-  },
-  {
-    test: 'HTTPRouteMatching',
-    routes: to => ({
-      matching: {
-        rules: [
-          `matches: [{${prefix('/')}}, {headers: [${header('version', 'one')}]}], ${to('v1')}`,
-          `matches: [{${prefix('/v2')}}, {headers: [${header('version', 'two')}]}], ${to('v2')}`,
-          `matches: [{${prefix('/v2/')}, headers: [${header('version', 'both')}]}], ${to('v3')}`,
-        ],
-      },
-    }),
-    rows: [
-      ['/', v1],
-      ['/example', v1],
-      [at('/', { version: 'one' }), v1],
-      ['/v2', v2],
-      ['/v2/example', v2],
-      ['/v2/', v2],
-      [at('/', { version: 'two' }), v2],
-      [at('/v2', { version: 'one' }), v2],
-      [at('/v2', { version: 'both' }), v3],
-      ['/v2example', v1],
-      ['/foo/v2/example', v1],
-      ['/V2', v1],
-    ],
-  },
-  {
-    test: 'HTTPRoutePathMatchOrder',
-    routes: to => ({
-      // Written the wrong way round on purpose.
-      order: {
-        rules: [
-          `matches: [{${prefix('/match')}}], ${to('v2')}`,
-          `matches: [{${prefix('/match/prefix')}}], ${to('v1')}`,
-          `matches: [{${prefix('/match/prefix/one')}}], ${to('v2')}`,
-          `matches: [{${prefix('/match/prefix/one/any')}}], ${to('v3')}`,
-          `matches: [{${exact('/match/exact')}}], ${to('v1')}`,
-          `matches: [{${exact('/match/exact/one')}}], ${to('v3')}`,
-          `matches: [{${exact('/match/prefix/one/any/time')}}], ${to('v2')}`,
-          `matches: [{${exact('/match')}}], ${to('v3')}`,
-        ],
-      },
-    }),
-    rows: [
-      ['/match/exact/one', v3],
-      ['/match/exact', v1],
-      ['/match', v3],
-      ['/match/', v2],
-      ['/match/prefix/one/any', v3],
-      ['/match/prefix/one/any/time', v2],
-      ['/match/prefix/one/any/time/else', v3],
-      ['/match/prefix/any', v1],
-      ['/match/any', v2],
-      ['/matching', 404],
-    ],
-  },
-  {
-    test: 'HTTPRouteMatchingAcrossRoutes',
-    routes: to => ({
-      'part-one': {
-        hostnames: ['example.com', 'example.net'],
-        rules: [`matches: [{${prefix('/')}}, {headers: [${header('version', 'one')}]}], ${to('v1')}`],
-      },
-      'part-two': {
-        hostnames: ['example.com'],
-        rules: [`matches: [{${prefix('/v2')}}, {headers: [${header('version', 'two')}]}], ${to('v2')}`],
-      },
-    }),
-    rows: [
-      ['example.com/', v1],
-      ['example.com/example', v1],
-      ['example.net/example', v1],
-      [at('example.com/example', { version: 'one' }), v1],
-      ['example.com/v2', v2],
-      ['example.com/v2/', v2],
-      ['example.com/v2/example', v2],
-      [at('example.com/', { version: 'two' }), v2],
-      // Only the first route has this host.
-      ['example.net/v2', v1],
-      [at('example.net/', { version: 'two' }), v1],
-      ['example.com/v2example', v1],
-      ['example.com/foo/v2/example', v1],
-      ['example.org/', 404],
-    ],
-  },
-]
-
-for (const { test, routes, rows } of cases) {
+for (const { test, routes, rows } of matchingCases) {
   describe(test, () => {
     it('answers each request from the right endpoint', async () => {
-      const { bed, port, to } = await openWeb()
+      const { bed, port } = await openWeb()
       await using _ = bed
-      const sketches = Object.entries(routes(to))
+      const sketches = Object.entries(routes)
       await bed.put(
         'routes',
         ...sketches.map(([name, sketch]) => route(`infra/${name}`, { parents: 'web', ...sketch })),
@@ -271,7 +39,7 @@ for (const { test, routes, rows } of cases) {
 
 describe('HTTPRouteMatchingAcrossRoutes', () => {
   it('of equal matches the older route wins, then the name, then the first rule', async () => {
-    const { bed, port, to } = await openWeb()
+    const { bed, port } = await openWeb()
     await using _ = bed
     const equal = (service: string): string => `matches: [{${prefix('/same')}}], ${to(service)}`
     await bed.put(
@@ -292,7 +60,6 @@ describe('HTTPRouteMultipleGateways', () => {
   it('one route serves all its Gateways and has a status for each', async () => {
     await using bed = await GatewayBed.open('infra/v1', 'infra/v2')
     const [one, two] = [await freePort(), await freePort()]
-    const to = (service: string): string => `backendRefs: [{name: ${service}, port: ${bed.servicePort}}]`
     await bed.put(
       'gateways',
       gateway('infra/one', [`{name: http, port: ${one}, protocol: HTTP}`]),
@@ -326,7 +93,6 @@ describe('HTTPRouteHostnameIntersection', () => {
   it('a route has the hosts that it shares with the listener, and no others', async () => {
     await using bed = await GatewayBed.open('infra/v1', 'infra/v2', 'infra/v3')
     const port = await freePort()
-    const to = (service: string): string => `backendRefs: [{name: ${service}, port: ${bed.servicePort}}]`
     const on = (section: string): string => `{name: web, sectionName: ${section}}`
     await bed.put(
       'gateway',
@@ -414,7 +180,6 @@ describe('HTTPRouteListenerHostnameMatching', () => {
   it('each listener of a port answers for its own hosts', async () => {
     await using bed = await GatewayBed.open('infra/v1', 'infra/v2', 'infra/v3')
     const port = await freePort()
-    const to = (service: string): string => `backendRefs: [{name: ${service}, port: ${bed.servicePort}}]`
     await bed.put(
       'gateway',
       gateway('infra/web', [
@@ -454,7 +219,7 @@ describe('GatewayHTTPListenerIsolation', () => {
     it(`only routes of the best listener count, ${intersects ? 'whatever hostnames routes have' : 'routes without hostnames'}`, async () => {
       await using bed = await GatewayBed.open('infra/v1')
       const port = await freePort()
-      const to = `backendRefs: [{name: v1, port: ${bed.servicePort}}]`
+      const to = `backendRefs: [{name: v1, port: SERVICE_PORT}]`
       const own = { any: ['bar.com', '*.example.com', '*.foo.example.com', 'abc.foo.example.com'] }
       await bed.put(
         'gateway',
@@ -549,7 +314,7 @@ describe('HTTPRouteCrossNamespace', () => {
   it('a Gateway that admits them serves routes of other namespaces', async () => {
     await using bed = await GatewayBed.open('guest/v1', 'stranger/v1', 'infra/v1')
     const [selected, all] = [await freePort(), await freePort()]
-    const rules = [`backendRefs: [{name: v1, port: ${bed.servicePort}}]`]
+    const rules = [`backendRefs: [{name: v1, port: SERVICE_PORT}]`]
     await bed.put('namespaces', namespace('guest', 'access: granted'), namespace('stranger', 'access: denied'))
     await bed.put(
       'gateway',
@@ -618,7 +383,7 @@ for (const [test, where, parentOf, reason] of refusals) {
         'route',
         route(`${where}/r`, {
           parents: parentOf(port),
-          rules: [`backendRefs: [{name: v1, port: ${bed.servicePort}}]`],
+          rules: [`backendRefs: [{name: v1, port: SERVICE_PORT}]`],
         }),
       )
       assert.deepEqual(Object.values(bed.parents(`${where}/r`)), [
@@ -635,7 +400,7 @@ describe('HTTPRouteInvalidCrossNamespaceParentRef', () => {
     await using bed = await GatewayBed.open('infra/v1')
     await bed.put(
       'route',
-      route('infra/r', { parents: '{name: nowhere}', rules: [`backendRefs: [{name: v1, port: ${bed.servicePort}}]`] }),
+      route('infra/r', { parents: '{name: nowhere}', rules: [`backendRefs: [{name: v1, port: SERVICE_PORT}]`] }),
     )
     assert.deepEqual(bed.parents('infra/r'), {})
   })
@@ -643,7 +408,7 @@ describe('HTTPRouteInvalidCrossNamespaceParentRef', () => {
 
 describe('HTTPRouteObservedGenerationBump', () => {
   it('every condition is of the new generation after a change', async () => {
-    const { bed, port, to } = await openWeb()
+    const { bed, port } = await openWeb()
     await using _ = bed
     await bed.put('route', route('infra/r', { parents: 'web', rules: [to('v1')] }))
     assert.equal(bed.status('HTTPRoute infra/r').generation, 1)
@@ -658,7 +423,7 @@ describe('HTTPRouteObservedGenerationBump', () => {
 
 describe('HTTPRouteNamedRule', () => {
   it('a rule with a name serves like one without, and the name is in the log', async () => {
-    const { bed, port, to } = await openWeb()
+    const { bed, port } = await openWeb()
     await using _ = bed
     await bed.put(
       'route',

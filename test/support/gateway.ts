@@ -65,9 +65,12 @@ export class GatewayBed implements AsyncDisposable {
     return bed
   }
 
-  /** Puts documents in force, for the source and then for the proxy, under a name that replaces and removes them. */
+  /**
+   * Puts documents in force, for the source and then for the proxy, under a
+   * name that replaces and removes them. SERVICE_PORT in them is the port.
+   */
   async put(name: string, ...documents: string[]): Promise<void> {
-    this.source.put(name, documents.join('\n---\n'))
+    this.source.put(name, documents.join('\n---\n').replaceAll('SERVICE_PORT', String(this.servicePort)))
     await this.#apply()
   }
 
