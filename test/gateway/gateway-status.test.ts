@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { otherPair, shopPair } from '../../src/sources/reconcile/test-pairs.ts'
+import { otherPair, shopPair, weakPair } from '../../src/sources/reconcile/test-pairs.ts'
 import {
   gateway,
   GatewayBed,
@@ -123,6 +123,7 @@ describe('GatewayInvalidTLSConfiguration', () => {
     ['a reference of an unknown kind', '{kind: ConfigMap, name: good}'],
     ['a Secret whose certificate is malformed', '{name: malformed}'],
     ['a Secret whose key belongs to another certificate', '{name: mismatch}'],
+    ['a Secret whose key is too short for TLS', '{name: weak}'],
   ]
   for (const [title, ref] of cases) {
     it(`is not programmed with ${title}`, async () => {
@@ -132,6 +133,7 @@ describe('GatewayInvalidTLSConfiguration', () => {
         'secrets',
         tlsSecret('infra/good', shopPair),
         tlsSecret('infra/malformed', malformed),
+        tlsSecret('infra/weak', weakPair),
         tlsSecret('infra/mismatch', { chain: shopPair.chain, key: otherPair.key }),
       )
       await bed.put(

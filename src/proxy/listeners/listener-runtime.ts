@@ -6,7 +6,7 @@ import { Downstream } from '../pipeline/downstream.ts'
 import type { DownstreamOwner } from '../pipeline/downstream.ts'
 import type { ExchangePool } from '../pipeline/exchange-pool.ts'
 import type { ProxyRuntime } from '../runtime.ts'
-import { createTlsServer } from './tls-server.ts'
+import { TlsServer } from './tls-server.ts'
 
 /** One listening socket of one worker, with the connections it accepted. */
 export class ListenerRuntime implements DownstreamOwner {
@@ -25,6 +25,7 @@ export class ListenerRuntime implements DownstreamOwner {
   readonly #accepted: Counter
   #listener: Listener
   #server: net.Server | undefined = undefined
+  #tls: TlsServer | undefined = undefined
 
   constructor(runtime: ProxyRuntime, exchanges: ExchangePool, listener: Listener) {
     const labels = { listener: listener.id }
@@ -53,13 +54,12 @@ export class ListenerRuntime implements DownstreamOwner {
 
   /** Listens with SO_REUSEPORT, since every worker does. @throws the system's error */
   async open(): Promise<void> {
-    const isTls = this.#listener.protocol === 'HTTPS'
-    const server = isTls
-      ? createTlsServer(
-          () => this.#listener,
-          socket => this.#accept(socket, true),
-        )
-      : net.createServer({ pauseOnConnect: true, noDelay: true }, socket => this.#accept(socket, false))
+    if (this.#listener.protocol === 'HTTPS') {
+      this.#tls = new TlsServer(this.#listener, socket => this.#accept(socket, true))
+    }
+    const server =
+      this.#tls?.server ??
+      net.createServer({ pauseOnConnect: true, noDelay: true }, socket => this.#accept(socket, false))
     const { address, port } = this.#listener
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject)
@@ -82,6 +82,12 @@ export class ListenerRuntime implements DownstreamOwner {
    */
   update(listener: Listener): boolean {
     if (listener.kind !== this.kind || listener.protocol !== this.#listener.protocol) return false
+    try {
+      this.#tls?.update(listener)
+    } catch {
+      // Opened anew, it tells whoever asked for it why it can't be.
+      return false
+    }
     this.#listener = listener
     return true
   }

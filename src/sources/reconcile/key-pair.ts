@@ -1,4 +1,5 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto'
+import tls from 'node:tls'
 import { messageOf } from '../../core/index.ts'
 
 /** A certificate chain and its key that have been seen to belong together. */
@@ -35,6 +36,12 @@ export function parseKeyPair(chain: string, key: string): KeyPair {
     }
   } catch (error) {
     return { kind: 'invalid', message: `tls.key holds no private key in PEM (${messageOf(error)})` }
+  }
+  try {
+    tls.createSecureContext({ cert: chain, key })
+  } catch (error) {
+    // Among them keys that are too short, and certificates further down the chain.
+    return { kind: 'invalid', message: `the certificate can't be used for TLS (${messageOf(error)})` }
   }
   return {
     kind: 'valid',
