@@ -28,8 +28,8 @@ export interface Echo extends AsyncDisposable {
 /**
  * Echo pods. Query parameters tell them to be otherwise: `delay=MS` answers
  * late, `status=N` answers with it, `fail=N&code=C&key=K` fails the first N
- * requests of a key with a status (`code=0`: with a reset), `set=NAME:VALUE`
- * sets a field of the answer. `/ws` echoes WebSocket messages.
+ * requests of a key with a status (`code=0`: with a reset), `slow=N&key=K`
+ * never answers the first N, `set=NAME:VALUE` sets a field of the answer. `/ws` echoes WebSocket messages.
  */
 export async function openEcho(namespace: string, service: string, pods: number): Promise<Echo> {
   const seen: Seen[] = []
@@ -119,6 +119,10 @@ async function answer({ identity, request, response, failures, onSeen }: Turn): 
       request.socket.resetAndDestroy()
       return
     }
+  }
+  if (failed < Number(searchParams.get('slow') ?? 0)) {
+    failures.set(key, failed + 1)
+    return
   }
   for (const field of searchParams.getAll('set')) {
     const colon = field.indexOf(':')
