@@ -20,6 +20,22 @@ const shortText = 12
  */
 const memoSize = 64
 
+/** Routes to endpoints whose part of a line is kept; a node has seldom more that are busy. */
+const keptNames = 256
+
+/** The names that configuration gives to a request; the same strings come with every request of a route to an endpoint. */
+export interface Names {
+  readonly virtualHost: string
+  readonly route: string
+  readonly rule: string
+  readonly backend: string
+  readonly endpoint: string
+}
+
+interface WrittenNames extends Names {
+  readonly bytes: Uint8Array
+}
+
 const quote = 0x22
 const backslash = 0x5c
 const space = 0x20
@@ -40,11 +56,13 @@ export class LineBytes {
   readonly #secondText = new Uint8Array(20)
   readonly #cleanWords: string[]
   readonly #cleanTexts: string[]
+  readonly #names: (WrittenNames | undefined)[]
 
   constructor(bytes: Buffer) {
     this.bytes = bytes
     this.#cleanWords = Array.from({ length: memoSize }, () => '')
     this.#cleanTexts = Array.from({ length: memoSize }, () => '')
+    this.#names = Array.from({ length: keptNames }, () => undefined)
   }
 
   byte(value: number): void {
@@ -144,6 +162,31 @@ export class LineBytes {
     this.at += count
   }
 
+  /** Writes what was written for the same names before. @returns false when that is not at hand */
+  repeatNames(names: Names): boolean {
+    const kept = this.#names[slotOf(names)]
+    if (
+      kept === undefined ||
+      kept.route !== names.route ||
+      kept.endpoint !== names.endpoint ||
+      kept.rule !== names.rule ||
+      kept.backend !== names.backend ||
+      kept.virtualHost !== names.virtualHost
+    ) {
+      return false
+    }
+    this.bytes.set(kept.bytes, this.at)
+    this.at += kept.bytes.length
+    return true
+  }
+
+  /** Keeps `bytes[start, at)` as what is written for these names. */
+  keepNames(names: Names, start: number): void {
+    const { virtualHost, route, rule, backend, endpoint } = names
+    const bytes = new Uint8Array(this.bytes.subarray(start, this.at))
+    this.#names[slotOf(names)] = { virtualHost, route, rule, backend, endpoint, bytes }
+  }
+
   /** Copies characters above `floor` and below DEL; the few others go through `escape`. */
   #escaped(text: string, limit: number, floor: number, clean: string[], escape: (code: number) => string): void {
     const slot = text.length & (memoSize - 1)
@@ -169,6 +212,18 @@ export class LineBytes {
     if (length < text.length) this.ascii('...')
     else if (at - start === length) clean[slot] = text
   }
+}
+
+/** Names that differ at their end, as those of a family do, fall into different slots. */
+function slotOf({ route, endpoint }: Names): number {
+  const end = route.length
+  const mixed =
+    route.charCodeAt(end - 1) +
+    route.charCodeAt(end - 2) * 7 +
+    route.charCodeAt(end - 3) * 31 +
+    end * 13 +
+    endpoint.charCodeAt(endpoint.length - 1) * 5
+  return mixed & (keptNames - 1)
 }
 
 function hexEscape(code: number): string {

@@ -236,3 +236,20 @@ test('time follows the record, also backwards, and a senseless one does not thro
     assert.equal(line.bytes.toString('latin1', 0, line.at), expected)
   }
 })
+
+test('text lines through one writer are those of a fresh one, whatever names came before', () => {
+  const line = new LineBytes(Buffer.alloc(maxLineBytes))
+  const names = ['HTTPRoute shop/cart', 'HTTPRoute shop/"cart"\n', '', 'x', 'HTTPRoute shop/tarc']
+  for (let round = 0; round < 200; round++) {
+    const record = sampleRecord({
+      route: names[round % names.length] ?? '',
+      rule: String(round % 3),
+      endpoint: `127.0.0.1:${9000 + (round % 7)}`,
+      backend: round % 2 === 0 ? 'shop/cart:8080' : 'shop/other:80',
+      virtualHost: round % 11 === 0 ? 'Gateway shop/b/http' : 'Gateway shop/web/http',
+    })
+    line.at = 0
+    writeTextLine(line, record)
+    assert.equal(line.bytes.toString('latin1', 0, line.at), render(writeTextLine, record))
+  }
+})

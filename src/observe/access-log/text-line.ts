@@ -31,14 +31,33 @@ export function writeTextLine(line: LineBytes, record: AccessRecord): void {
   writeMs(line, record.durationMs)
   line.ascii(' upstream=')
   writeMs(line, record.upstreamMs)
-  line.ascii(' retries=')
-  line.integer(record.retries)
-  line.ascii(' flags=')
-  line.word(record.flags)
-  line.ascii(' reason=')
-  line.word(record.reason ?? '')
-  line.ascii(' host=')
+  if (record.retries === 0 && record.flags === '-' && record.reason === undefined) {
+    line.ascii(' retries=0 flags=- reason=- host=')
+  } else {
+    line.ascii(' retries=')
+    line.integer(record.retries)
+    line.ascii(' flags=')
+    line.word(record.flags)
+    line.ascii(' reason=')
+    line.word(record.reason ?? '')
+    line.ascii(' host=')
+  }
   line.word(record.authority)
+  if (!line.repeatNames(record)) {
+    const start = line.at
+    writeNames(line, record)
+    line.keepNames(record, start)
+  }
+  line.ascii(' id=')
+  line.word(record.requestId)
+  line.ascii(' trace=')
+  line.word(record.traceId)
+  line.ascii(' agent=')
+  line.quoted(record.userAgent, userAgentLimit)
+  line.byte(0x0a)
+}
+
+function writeNames(line: LineBytes, record: AccessRecord): void {
   line.ascii(' listener=')
   line.quoted(record.virtualHost)
   line.ascii(' route=')
@@ -49,13 +68,6 @@ export function writeTextLine(line: LineBytes, record: AccessRecord): void {
   line.word(record.backend)
   line.ascii(' endpoint=')
   line.word(record.endpoint)
-  line.ascii(' id=')
-  line.word(record.requestId)
-  line.ascii(' trace=')
-  line.word(record.traceId)
-  line.ascii(' agent=')
-  line.quoted(record.userAgent, userAgentLimit)
-  line.byte(0x0a)
 }
 
 function writeMs(line: LineBytes, ms: number): void {

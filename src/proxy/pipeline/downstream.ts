@@ -7,6 +7,7 @@ import { bodyDone, bodyInvalid, BodyReader } from './body.ts'
 import type { ExchangeClient, ListenerFacts } from './exchange-client.ts'
 import type { ExchangePool } from './exchange-pool.ts'
 import type { Exchange } from './exchange.ts'
+import type { ForwardedFacts } from './request-head.ts'
 import type { Tunnel } from './tunnel.ts'
 
 /** A short rest of a request that was answered early is read and thrown away; for a longer one the connection closes. */
@@ -53,6 +54,7 @@ export class Downstream implements ConnectionHandler, ExchangeClient {
   #tunnel: Tunnel | undefined = undefined
   #client = ''
   #clientAddress = ''
+  #forwarded: ForwardedFacts | undefined = undefined
 
   constructor(
     runtime: ProxyRuntime,
@@ -87,6 +89,18 @@ export class Downstream implements ConnectionHandler, ExchangeClient {
       this.#clientAddress = address.startsWith('::ffff:') ? address.slice('::ffff:'.length) : address
     }
     return this.#clientAddress
+  }
+
+  get forwarded(): ForwardedFacts | undefined {
+    if (this.#forwarded === undefined && this.listener.kind === 'gateway') {
+      this.#forwarded = {
+        clientAddress: this.clientAddress,
+        scheme: this.listener.scheme,
+        rawHost: undefined,
+        lines: '',
+      }
+    }
+    return this.#forwarded
   }
 
   #resolveClient(): void {

@@ -3,6 +3,7 @@ import type { Listener } from '../../model/index.ts'
 import type { RouteTable } from '../routing/route-table.ts'
 import type { Connection } from '../transport/connection.ts'
 import type { CompiledRule, RouteSeries } from './compiled-rule.ts'
+import type { ForwardedFacts } from './request-head.ts'
 import type { Tunnel } from './tunnel.ts'
 
 /** The compiled routes of the snapshot in force; the table is replaced whole, and holds for every head that comes after. */
@@ -29,6 +30,8 @@ export interface ExchangeClient {
   /** `address:port`, for people. */
   readonly client: string
   readonly clientAddress: string
+  /** Undefined inside the mesh: there we pass on what the caller said. */
+  readonly forwarded: ForwardedFacts | undefined
   /** Whether the next answer must be the connection's last. */
   readonly mustClose: boolean
   /** Whether the rest of a request that was answered early is short enough to be skipped. */

@@ -250,7 +250,6 @@ export class Exchange implements TriesListener {
 
   #writeHead(head: HeadParser, bytes: Buffer, start: number, backend: CompiledBackend, matchedPrefix: string): void {
     const { view } = this.#runtime
-    const { listener, clientAddress } = this.#downstream
     writeRequestHead(
       {
         head,
@@ -261,7 +260,7 @@ export class Exchange implements TriesListener {
         search: head.queryStart < 0 ? '' : `?${view.query}`,
         isTargetPlain: this.#isPathPlain && head.targetForm !== targetForms.absolute,
         rawHost: this.#rawHost,
-        forwarded: listener.kind === 'gateway' ? { clientAddress, scheme: listener.scheme } : undefined,
+        forwarded: this.#downstream.forwarded,
         rewrite: backend.rewrite,
         matchedPrefix,
         edits: backend.requestEdits,

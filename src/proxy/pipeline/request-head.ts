@@ -10,6 +10,14 @@ import type { RequestIds } from './request-id.ts'
 /** Room for the request line's and our own additions beside the head as it came. */
 const additionsBytes = 1024
 
+/** What is told about the client; the lines for a request without such fields of its own are kept for the next one. */
+export interface ForwardedFacts {
+  readonly clientAddress: string
+  readonly scheme: string
+  rawHost: string | undefined
+  lines: string
+}
+
 export interface RequestHeadInput {
   readonly head: HeadParser
   readonly bytes: Buffer
@@ -24,7 +32,7 @@ export interface RequestHeadInput {
   /** `Host` as received, undefined in HTTP/1.0 requests without one. */
   readonly rawHost: string | undefined
   /** At the edge we tell who the client was; inside the mesh we pass on what the caller said. */
-  readonly forwarded: { readonly clientAddress: string; readonly scheme: string } | undefined
+  readonly forwarded: ForwardedFacts | undefined
   readonly rewrite: RewriteFilter | undefined
   readonly matchedPrefix: string
   readonly edits: EditPlan
@@ -77,21 +85,37 @@ function upgradeLines(head: HeadParser): string {
   return at < 0 ? '' : `connection: upgrade\r\nupgrade: ${head.value(at)}\r\n`
 }
 
-function forwardedLines(input: RequestHeadInput, forwarded: { clientAddress: string; scheme: string }): string {
-  const { head } = input
-  let clients = ''
-  if (head.find(fieldIds.xForwardedFor) >= 0) {
-    for (let at = 0; at < head.fieldCount; at++) {
-      if (head.fieldIds[at] !== fieldIds.xForwardedFor) continue
-      head.drop[at] = 1
-      clients += `${head.value(at)}, `
-    }
-  }
+function forwardedLines(input: RequestHeadInput, facts: ForwardedFacts): string {
+  const { head, rawHost } = input
   if (head.find(fieldIds.xForwardedProto) >= 0) dropAll(head, 'x-forwarded-proto')
   if (head.find(fieldIds.xForwardedHost) >= 0) dropAll(head, 'x-forwarded-host')
   if (head.find(fieldIds.xForwardedPort) >= 0) dropAll(head, 'x-forwarded-port')
-  const host = input.rawHost === undefined ? '' : `x-forwarded-host: ${input.rawHost}\r\n`
-  return `x-forwarded-for: ${clients}${forwarded.clientAddress}\r\nx-forwarded-proto: ${forwarded.scheme}\r\n${host}`
+  if (head.find(fieldIds.xForwardedFor) >= 0) return describeClient(facts, rawHost, takeForwardedFor(head))
+  if (facts.lines === '' || facts.rawHost !== rawHost) {
+    facts.rawHost = rawHost
+    facts.lines = describeClient(facts, rawHost, '')
+  }
+  return facts.lines
+}
+
+/** Clients that came with the request, each with what parts it from the next. */
+function takeForwardedFor(head: HeadParser): string {
+  let clients = ''
+  for (let at = 0; at < head.fieldCount; at++) {
+    if (head.fieldIds[at] !== fieldIds.xForwardedFor) continue
+    head.drop[at] = 1
+    clients += `${head.value(at)}, `
+  }
+  return clients
+}
+
+function describeClient(
+  { clientAddress, scheme }: ForwardedFacts,
+  rawHost: string | undefined,
+  clients: string,
+): string {
+  const host = rawHost === undefined ? '' : `x-forwarded-host: ${rawHost}\r\n`
+  return `x-forwarded-for: ${clients}${clientAddress}\r\nx-forwarded-proto: ${scheme}\r\n${host}`
 }
 
 /** Ids that came are kept, if they are of a sane length; others are made. */
