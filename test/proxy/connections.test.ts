@@ -230,4 +230,100 @@ describe('proxy and connections that end', { timeout: 20_000 }, () => {
     await proxy[Symbol.asyncDispose]()
     await Promise.all([ended, client.receiveAll()])
   })
+
+  it('closes mirrored requests under way when it is disposed', async () => {
+    await using server = await RawServer.open((socket, text) => {
+      if (text.endsWith('\r\n\r\n')) socket.write(ok)
+    })
+    await using silent = await RawServer.open(() => {})
+    const proxy = await startProxy({
+      rules: [
+        {
+          backends: ['a:80'],
+          filters: [{ kind: 'mirror', target: { kind: 'backend', key: 'b:80' }, fraction: 1 }],
+        },
+      ],
+      backends: { 'a:80': { ports: [server.port] }, 'b:80': { ports: [silent.port] } },
+    })
+    await using client = await RawClient.open(proxy.port)
+    client.write(get)
+    await client.receive(text => parseAnswer(text) !== undefined)
+    await until(() => silent.connections.length === 1)
+    const [mirrored] = silent.connections
+    assert.ok(mirrored !== undefined)
+    const closed = once(mirrored, 'close')
+    await proxy[Symbol.asyncDispose]()
+    await closed
+  })
+
+  it('tells the endpoint of a tunnel that its client had finished sending before', async () => {
+    let upgrade: (() => void) | undefined
+    let hasEnded = false
+    await using server = await RawServer.open(
+      (socket, text) => {
+        if (!text.endsWith('\r\n\r\n')) return
+        socket.on('end', () => {
+          hasEnded = true
+          socket.end('bye')
+        })
+        upgrade = () => socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n')
+      },
+      { allowHalfOpen: true },
+    )
+    await using proxy = await startProxy({
+      rules: [{ backends: ['a:80'] }],
+      backends: { 'a:80': { ports: [server.port] } },
+    })
+    await using client = await RawClient.open(proxy.port, { allowHalfOpen: true })
+    client.socket.end('GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n')
+    await until(() => upgrade !== undefined)
+    // The client's end is behind its request, which the endpoint has: some turns and it has arrived as well.
+    for (let turn = 0; turn < 20; turn++) await new Promise(resolve => setImmediate(resolve))
+    upgrade?.()
+    assert.ok((await client.receiveAll()).endsWith('\r\n\r\nbye'))
+    assert.equal(hasEnded, true)
+  })
+
+  it('answers a bad request behind a HEAD with a body', async () => {
+    await using server = await RawServer.open((socket, text) => {
+      if (text.endsWith('\r\n\r\n')) socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n')
+    })
+    await using proxy = await startProxy({
+      rules: [{ backends: ['a:80'] }],
+      backends: { 'a:80': { ports: [server.port] } },
+    })
+    await using client = await RawClient.open(proxy.port)
+    client.write('HEAD / HTTP/1.1\r\nHost: a\r\n\r\nnonsense\r\n\r\n')
+    const text = await client.receiveAll()
+    const bad = parseAnswer(text.slice(text.lastIndexOf('HTTP/1.1 ')))
+    assert.equal(bad?.status, 400)
+    assert.equal(bad.headers.get('content-length'), String(bad.body.length))
+  })
+
+  it('streams with a backlog limit below what node:net reports on', async () => {
+    // In small pieces, so that the first one that the kernel does not take is small as well.
+    const pieces = 2_000
+    const piece = Buffer.alloc(10_000, 'x')
+    const total = pieces * piece.length
+    let sent = 0
+    await using server = await RawServer.open((socket, text) => {
+      if (!text.endsWith('\r\n\r\n')) return
+      socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${total}\r\n\r\n`)
+      const next = (): void => {
+        socket.write(piece)
+        if (++sent < pieces) setImmediate(next)
+      }
+      next()
+    })
+    await using proxy = await startProxy(
+      { rules: [{ backends: ['a:80'] }], backends: { 'a:80': { ports: [server.port] } } },
+      { limits: { backlogBytes: 1 } },
+    )
+    await using client = await RawClient.open(proxy.port)
+    client.socket.pause()
+    client.write(get)
+    await until(() => sent === pieces)
+    client.socket.resume()
+    await client.receive(text => text.length > total)
+  })
 })
