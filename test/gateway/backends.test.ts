@@ -306,7 +306,7 @@ describe('HTTPRouteTimeoutRequest', () => {
       route('infra/r', {
         parents: 'web',
         rules: [
-          `${onePath('/limited')}, ${timeouts('request: 200ms')}, ${to}`,
+          `${onePath('/limited')}, ${timeouts('request: 500ms')}, ${to}`,
           `${onePath('/unlimited')}, ${timeouts('request: 0s')}, ${to}`,
         ],
       }),
@@ -315,7 +315,7 @@ describe('HTTPRouteTimeoutRequest', () => {
     await bed.expect(port, [
       ['/limited', v1],
       ['/limited?delay=20000', 504],
-      ['/unlimited?delay=300', v1],
+      ['/unlimited?delay=600', v1],
     ])
   })
 })
@@ -330,10 +330,10 @@ describe('HTTPRouteTimeoutBackendRequest', () => {
       route('infra/r', {
         parents: 'web',
         rules: [
-          `${onePath('/limited')}, ${timeouts('backendRequest: 200ms')}, ${to}`,
-          `${onePath('/both')}, ${timeouts('request: 20s, backendRequest: 200ms')}, ${to}`,
+          `${onePath('/limited')}, ${timeouts('backendRequest: 500ms')}, ${to}`,
+          `${onePath('/both')}, ${timeouts('request: 20s, backendRequest: 300ms')}, ${to}`,
           `${onePath('/unlimited')}, ${timeouts('backendRequest: 0s')}, ${to}`,
-          `${onePath('/retried')}, ${timeouts('request: 20s, backendRequest: 100ms')}, retry: {attempts: 2, codes: [504], backoff: 1ms}, ${to}`,
+          `${onePath('/retried')}, ${timeouts('request: 20s, backendRequest: 200ms')}, retry: {attempts: 2, codes: [504], backoff: 1ms}, ${to}`,
         ],
       }),
     )
@@ -342,10 +342,11 @@ describe('HTTPRouteTimeoutBackendRequest', () => {
       ['/limited', v1],
       ['/limited?delay=20000', 504],
       ['/both?delay=20000', 504],
-      ['/unlimited?delay=300', v1],
+      ['/unlimited?delay=600', v1],
     ])
     const before = bed.echo(v1).seen.length
     await bed.expect(port, [['/retried?delay=20000', 504]])
+    await bed.echo(v1).until(seen => seen.length >= before + 3)
     assert.equal(bed.echo(v1).seen.length - before, 3)
   })
 })

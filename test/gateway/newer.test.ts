@@ -67,7 +67,7 @@ describe('HTTPRouteBackendURLRewrite', () => {
 describe('HTTPRouteRetryWithTimeouts', () => {
   it('a try that takes too long is made again, as long as the whole has time', async () => {
     const { bed, port } = await openWeb([
-      `${under('/try')}, retry: {attempts: 2, backoff: 1ms}, timeouts: {backendRequest: 200ms}, ${to('v1')}`,
+      `${under('/try')}, retry: {attempts: 2, backoff: 1ms}, timeouts: {backendRequest: 400ms}, ${to('v1')}`,
       `${under('/whole')}, retry: {attempts: 5, codes: [500], backoff: 1ms}, timeouts: {request: 5s, backendRequest: 4s}, ${to('v1')}`,
       `${under('/short')}, retry: {attempts: 5, codes: [500], backoff: 1ms}, timeouts: {request: 300ms, backendRequest: 200ms}, ${to('v1')}`,
     ])
