@@ -62,7 +62,7 @@ const invalidRefs: readonly RefCase[] = [
     reason: 'RefNotPermitted',
   },
   {
-    test: 'HTTPRouteBackendProtocol',
+    test: 'HTTP/2 backends, not supported',
     title: 'a port that speaks HTTP/2 only',
     ref: () => '{name: odd, port: 8081}',
     reason: 'UnsupportedProtocol',

@@ -235,7 +235,7 @@ describe('HTTPRouteHTTPSListener: protocol', () => {
   })
 })
 
-describe('GatewayConflictedListeners', () => {
+describe('HTTP and HTTPS listeners of one Gateway', () => {
   it('HTTP and HTTPS on one port are both off, others go on', async () => {
     const { bed, port } = await openSecrets()
     await using _ = bed
