@@ -19,6 +19,7 @@ import type { SourceState } from '../sources/index.ts'
 import { openAdminServer, openAgentSocket } from './admin-server.ts'
 import type { AdminServer } from './admin-server.ts'
 import type { AdminView, ExplainRequest } from './admin-pages.ts'
+import { requirePaths } from './config-paths.ts'
 import { Explainer } from './explain.ts'
 import { listenProblems } from './listen-problems.ts'
 import { ListenerGate } from './listener-gate.ts'
@@ -141,7 +142,7 @@ export class Agent implements AdminView {
   /**
    * Resolves when the configuration is read and workers start; `ready` tells when they carry traffic.
    *
-   * @throws MeshError MESH_AGENT_RUNNING, MESH_AGENT_SOCKET, MESH_ADMIN_PORT, or what the configuration's paths give
+   * @throws MeshError MESH_AGENT_RUNNING, MESH_AGENT_SOCKET, MESH_ADMIN_PORT, MESH_CONFIG_PATH
    */
   static async start(options: AgentOptions): Promise<Agent> {
     const agent = new Agent(options)
@@ -273,6 +274,7 @@ export class Agent implements AdminView {
       serviceCidr: settings.serviceCidr,
       onChange: state => this.#take(state),
     })
+    requirePaths(paths, this.#source)
     this.#leases = new WorkloadLeases(this.#source)
     if (this.#state === undefined) this.#take(this.#source.current)
     this.#meter.histogram('heddle_config_apply_seconds', {}).record((this.#clock.nowMs() - startMs) / 1000)

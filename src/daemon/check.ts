@@ -1,5 +1,6 @@
 import type { Problem } from '../core/index.ts'
-import { readOnce } from '../sources/index.ts'
+import { FileSource } from '../sources/index.ts'
+import { emptyPathProblems } from './config-paths.ts'
 
 /** What `heddle check` found in a configuration that nobody runs. */
 export interface CheckReport {
@@ -16,9 +17,10 @@ export interface CheckReport {
 
 /** Reads and judges the files as the agent would, and starts nothing. */
 export async function checkFiles(paths: readonly string[]): Promise<CheckReport> {
-  const { problems, snapshot, workloads } = await readOnce(paths)
+  await using source = await FileSource.open({ paths })
+  const { problems, snapshot, workloads } = source.current
   return {
-    problems: problems.toSorted((a, b) => rank(a) - rank(b)),
+    problems: [...problems, ...emptyPathProblems(source)].toSorted((a, b) => rank(a) - rank(b)),
     counts: {
       listeners: [...snapshot.listeners.values()].filter(({ kind }) => kind === 'gateway').length,
       routes: [...snapshot.routes.keys()].filter(key => !key.startsWith('Service ')).length,

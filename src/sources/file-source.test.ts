@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { formatProblem } from '../core/index.ts'
 import { FileSource, readOnce, type SourceState } from './file-source.ts'
@@ -105,4 +105,12 @@ test('a FileSource sees an edited file', async t => {
   assert.equal(source.current.problems.length, 1)
   await writeFile(join(directory, 'shop.yaml'), shop.replace('carts', 'cart'))
   assert.deepEqual((await changed.promise).problems, [])
+})
+
+test('FileSource tells paths without any resource, though not those with a wrong one', async t => {
+  const directory = await directoryWith(t, { 'a.yaml': shop, 'b.yaml': '# later\n', 'c.yaml': 'kind: Servic\n' })
+  const empty = await directoryWith(t, { 'notes.txt': 'x' })
+  const paths = [directory, `${directory}/b.yaml`, `${directory}/../${basename(directory)}/c.yaml`, empty, `${empty}/`]
+  await using source = await FileSource.open({ paths })
+  assert.deepEqual(source.emptyPaths(), [`${directory}/b.yaml`, empty, `${empty}/`])
 })

@@ -1,3 +1,4 @@
+import { isAbsolute, relative } from 'node:path'
 import { silentLogger, systemClock, type Clock, type Logger, type Problem } from '../core/index.ts'
 import { ResourceStore } from './files/resource-store.ts'
 import type { ResourceUpdate } from './files/resource-table.ts'
@@ -24,6 +25,7 @@ export interface FileSourceOptions extends ReconcilerOptions {
  */
 export class FileSource implements AsyncDisposable {
   readonly #store: ResourceStore
+  readonly #paths: readonly string[]
   readonly #reconciler: Reconciler
   readonly #onChange: (state: SourceState) => void
   readonly #subscription: Disposable
@@ -34,6 +36,7 @@ export class FileSource implements AsyncDisposable {
 
   private constructor(store: ResourceStore, options: FileSourceOptions) {
     this.#store = store
+    this.#paths = options.paths
     this.#reconciler = new Reconciler(options)
     this.#onChange = options.onChange ?? (() => {})
     this.#current = this.#decide(store.current)
@@ -58,6 +61,14 @@ export class FileSource implements AsyncDisposable {
 
   get current(): SourceState {
     return this.#current
+  }
+
+  /** Those of the paths whose files hold no resource now, not even a wrong one, as they were given. */
+  emptyPaths(): readonly string[] {
+    const { resources, problems } = this.#store.current
+    const files = new Set([...resources.values()].map(({ origin }) => origin.file))
+    for (const { file } of problems) if (file !== undefined) files.add(file)
+    return this.#paths.filter(path => ![...files].some(file => isWithin(path, file)))
   }
 
   /** Adds documents that are no file, like the Workload of `heddle run`; they replace what the name held. */
@@ -101,6 +112,11 @@ export class FileSource implements AsyncDisposable {
 export async function readOnce(paths: readonly string[], options: ReconcilerOptions = {}): Promise<SourceState> {
   await using source = await FileSource.open({ ...options, paths })
   return source.current
+}
+
+function isWithin(path: string, file: string): boolean {
+  const below = relative(path, file)
+  return !isAbsolute(below) && below !== '..' && !below.startsWith('../')
 }
 
 function isSameList(a: readonly Problem[], b: readonly Problem[]): boolean {

@@ -10,7 +10,7 @@ export type FileContent =
   | { readonly kind: 'text'; readonly text: string }
   /** It is there and cannot be read: what it held stays in force. */
   | { readonly kind: 'unreadable'; readonly reason: string }
-  /** A path that was asked for is not there: what it held goes, and the user is told. */
+  /** A path that was asked for is not there and never was: the user is told. */
   | { readonly kind: 'missing'; readonly reason: string }
   | { readonly kind: 'gone' }
 

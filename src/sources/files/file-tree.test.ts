@@ -151,7 +151,7 @@ describe('watching', options, () => {
     await tree.write('conf/a.yaml', '2')
     await tree.becomes({ 'conf/a.yaml': '2' })
     await unlink(tree.path('conf/a.yaml'))
-    await tree.becomes({ 'conf/a.yaml': '(missing: does not exist)' })
+    await tree.becomes({ 'conf/a.yaml': '(unreadable: does not exist)' })
     await tree.write('conf/a.yaml', '3')
     await tree.becomes({ 'conf/a.yaml': '3' })
   })
@@ -169,11 +169,15 @@ describe('watching', options, () => {
     await tree.becomes({ 'new/er/b.yaml': '2', 'sub/deep/a.yaml': '4' })
   })
 
-  test('sees a root deleted and made again', async () => {
-    await using tree = await Fixture.make({ 'root/sub/a.yaml': '1' })
+  test('sees a root made again, and takes nothing for deleted in between', async () => {
+    await using tree = await Fixture.make({ 'root/sub/a.yaml': '1', 'root/b.yaml': '1' })
     await tree.open('root')
-    await rm(tree.path('root'), { recursive: true })
-    await tree.becomes({ root: '(missing: does not exist)' })
+    await rename(tree.path('root'), tree.path('other'))
+    await tree.becomes({
+      root: '(unreadable: does not exist; what was below it stays in force)',
+      'root/b.yaml': '1',
+      'root/sub/a.yaml': '1',
+    })
     await tree.write('root/sub/a.yaml', '2')
     await tree.becomes({ 'root/sub/a.yaml': '2' })
     await tree.write('root/sub/a.yaml', '3')

@@ -3,11 +3,12 @@ import type { FSWatcher } from 'node:fs'
 import { join, relative, resolve } from 'node:path'
 import { messageOf, silentLogger } from '../../core/index.ts'
 import type { Clock, Logger, Timer } from '../../core/index.ts'
+import type { FileContent } from './file-resources.ts'
 import { inBatches, readConfigFile } from './read-file.ts'
 import type { Signature } from './read-file.ts'
 import type { FileChange } from './resource-table.ts'
 import { Scanner } from './scanner.ts'
-import type { Scan } from './scanner.ts'
+import type { Scan, ScanFailure } from './scanner.ts'
 
 export interface FileTreeOptions {
   /** Files and directories; relative ones start at the working directory. Files are reported as `path/below/it.yaml`. */
@@ -171,20 +172,30 @@ export class FileTree implements AsyncDisposable {
     for (const change of await inBatches(different, ([file, signature]) => this.#read(file, signature))) {
       if (change !== undefined) changes.push(change)
     }
-    for (const [file, { kind, reason }] of scan.failures) {
-      if (this.#failures.get(file) === reason) continue
-      this.#failures.set(file, reason)
-      changes.push({ file: this.#nameOf(file), content: { kind, reason } })
+    for (const [path, { kind, reason }] of scan.failures) {
+      if (this.#failures.get(path) === reason) continue
+      this.#failures.set(path, reason)
+      changes.push({ file: this.#nameOf(path), content: this.#failureOf(path, kind, reason) })
     }
     return changes
   }
 
-  /** Below a directory that cannot be read nothing is known to be gone. */
+  /**
+   * Below a directory that cannot be read nothing is known to be gone. Nor is it
+   * below a root that has vanished: whoever takes away all of a mesh's
+   * configuration (an unmounted volume, a checkout of another branch) does not
+   * mean to end its traffic.
+   */
   #isHidden(file: string, scan: Scan): boolean {
-    for (const [path, { kind }] of scan.failures) {
-      if (kind === 'unreadable' && (file === path || file.startsWith(`${path}/`))) return true
-    }
+    for (const path of scan.failures.keys()) if (isAtOrBelow(file, path)) return true
     return false
+  }
+
+  /** A root that is missing from the start holds nothing; one that vanished is as good as unreadable. */
+  #failureOf(path: string, kind: ScanFailure['kind'], reason: string): FileContent {
+    if (this.#signatures.has(path)) return { kind: 'unreadable', reason }
+    const hides = [...this.#signatures.keys()].some(file => isAtOrBelow(file, path))
+    return hides ? { kind: 'unreadable', reason: `${reason}; what was below it stays in force` } : { kind, reason }
   }
 
   #isDoubtful(file: string, signature: Signature): boolean {
@@ -221,4 +232,8 @@ export class FileTree implements AsyncDisposable {
     }
     return path
   }
+}
+
+function isAtOrBelow(file: string, path: string): boolean {
+  return file === path || file.startsWith(`${path}/`)
 }

@@ -231,14 +231,16 @@ describe('last good version', () => {
     assert.doesNotMatch(told(update)[0] ?? '', /in force/)
   })
 
-  test('stays when the file cannot be read, and goes when a root is missing', () => {
+  test('stays when the file cannot be read; there is none of a root that was never there', () => {
     const files = new Fixture()
     files.text('a.yaml', service('x', 80))
     const unreadable = files.table.update([{ file: 'a.yaml', content: { kind: 'unreadable', reason: 'is too large' } }])
     assert.deepEqual(ids(unreadable), ['Service shop/x'])
     assert.deepEqual(told(unreadable), ['a.yaml: is too large; the last good version stays in force'])
-    const missing = files.table.update([{ file: 'a.yaml', content: { kind: 'missing', reason: 'does not exist' } }])
-    assert.deepEqual([ids(missing), told(missing)], [[], ['a.yaml: does not exist']])
+    const missing = new Fixture().table.update([
+      { file: 'b.yaml', content: { kind: 'missing', reason: 'does not exist' } },
+    ])
+    assert.deepEqual([ids(missing), told(missing)], [[], ['b.yaml: does not exist']])
   })
 })
 
