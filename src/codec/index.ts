@@ -1,9 +1,9 @@
 /**
- * Bytes to values and back: HTTP/1.1 message heads and chunked bodies, after RFC 9110 and RFC 9112.
- * It does no I/O, knows no sockets, routes or policies, and keeps no bytes: results are offsets into the caller's buffer.
- * The proxy calls it on every worker thread, one parser per connection and direction; tests and fuzzers call it alike.
- * Bad bytes are an expected result, a stable `Http1Problem`, never an exception.
- * Read `http1/codes.ts` and `http1/head-parser.ts` first, then `http1/chunked-scanner.ts`; what is refused is in `http1/problems.ts`.
+ * Bytes to values and back: HTTP/1.1 message heads and chunked bodies (RFC 9110, RFC 9112), HTTP/2 connections (RFC 9113, RFC 7541).
+ * It does no I/O, knows no sockets, routes or policies; it keeps no bytes but an HTTP/2 frame that is not complete.
+ * The proxy calls it on every worker thread, one parser or session per connection; tests and fuzzers call it alike.
+ * Bad bytes are an expected result, a stable `Http1Problem` or `Http2Problem`, never an exception.
+ * Read `http1/codes.ts` and `http1/head-parser.ts` first, then `http2/session.ts` and `http2/handler.ts`; what is refused is in `problems.ts` of both.
  */
 export {
   complete,
@@ -23,3 +23,18 @@ export { http1Problems } from './http1/problems.ts'
 export type { Http1Problem } from './http1/problems.ts'
 export { HeadParser } from './http1/head-parser.ts'
 export { ChunkedScanner } from './http1/chunked-scanner.ts'
+export { errorCodes, errorNames } from './http2/codes.ts'
+export { fieldKinds, indexings, pseudoIds } from './http2/field-kinds.ts'
+export type { Http2Handler } from './http2/handler.ts'
+export { createEntry, HeaderEntry } from './http2/header-entry.ts'
+export type { CreateEntryOptions } from './http2/header-entry.ts'
+export { HeaderList } from './http2/header-list.ts'
+export { defaultHttp2Limits, defaultHttp2Settings } from './http2/limits.ts'
+export type { Http2Limits, Http2Settings } from './http2/limits.ts'
+export { OutputBuffer } from './http2/output.ts'
+export { endsConnection, errorCodeOf, http2Problems } from './http2/problems.ts'
+export type { Http2Problem } from './http2/problems.ts'
+export { Http2Session } from './http2/session.ts'
+export type { Http2SessionOptions } from './http2/session.ts'
+export type { Http2Stream } from './http2/stream.ts'
+export { staticTable } from './http2/static-table.ts'

@@ -1,0 +1,235 @@
+import { defaultTableBytes } from './codes.ts'
+import { indexings } from './field-kinds.ts'
+import { entryOverhead, readName, receivedEntry, type FieldName, type HeaderEntry } from './header-entry.ts'
+import type { HeaderList } from './header-list.ts'
+import { decodeHuffman, maxDecodedBytes } from './huffman.ts'
+import { readLatin1 } from './latin1.ts'
+import type { Http2Problem } from './problems.ts'
+import { staticCount } from './static-fields.ts'
+import { staticTable } from './static-table.ts'
+
+const noBytes: Buffer = Buffer.alloc(0)
+/** Nothing that HPACK counts is larger: lengths are bounded by the block, sizes by 2^24. */
+const maxInteger = 0x0fff_ffff
+/** Most literals fit; a longer one gets a buffer of its own, which is not kept. */
+const scratchBytes = 512
+
+/**
+ * Reads field blocks of one direction of a connection (RFC 7541).
+ *
+ * The tables hold entries, so an indexed field is an array read and makes
+ * nothing. The work is bounded by the bytes of the block, the memory by the
+ * table and the limits of the list.
+ */
+export class HpackDecoder {
+  /** Ring of the dynamic table: the entry with the dynamic index 1 was inserted last. */
+  #ring: (HeaderEntry | undefined)[] = Array.from({ length: 64 })
+  #inserted: number = 0
+  #count: number = 0
+  #size: number = 0
+  /** What the encoder uses, at most `#allowed`. */
+  #max: number = defaultTableBytes
+  #allowed: number = defaultTableBytes
+  /** The next block must begin with a size update, RFC 9113 section 4.3.1. */
+  #needsUpdate: boolean = false
+  #position: number = 0
+  #end: number = 0
+  #problem: Http2Problem | undefined = undefined
+  /** Where the bytes of the string that was read last are. */
+  #textBytes: Buffer = noBytes
+  #textFrom: number = 0
+  readonly #scratch: Buffer = Buffer.allocUnsafeSlow(scratchBytes)
+
+  /** Bytes of the dynamic table as RFC 7541 section 4.1 counts them. */
+  get tableSize(): number {
+    return this.#size
+  }
+
+  get tableCount(): number {
+    return this.#count
+  }
+
+  /**
+   * The table that we allow with SETTINGS_HEADER_TABLE_SIZE. A larger one may
+   * be allowed when it is announced, a smaller one only when that is acknowledged.
+   */
+  allowTable(bytes: number): void {
+    this.#allowed = bytes
+    this.#needsUpdate = this.#max > bytes
+  }
+
+  /**
+   * Reads a whole field block into `list`, which is cleared first.
+   *
+   * Decodes to the end even when the list is full, because the table must stay
+   * in step. After a problem the decoder is of no more use.
+   */
+  decode(bytes: Buffer, from: number, to: number, list: HeaderList): Http2Problem | undefined {
+    list.clear()
+    this.#position = from
+    this.#end = to
+    this.#problem = undefined
+    let mayUpdate = true
+    while (this.#position < to) {
+      const byte = bytes[this.#position++] as number
+      if (byte >= 0x80) {
+        const index = byte === 0xff ? this.#integer(bytes, 0x7f) : byte & 0x7f
+        const entry = this.#entry(index)
+        if (entry === undefined) return this.#problem ?? 'hpack-invalid-index'
+        list.add(entry)
+      } else if (byte >= 0x20 && byte < 0x40) {
+        if (!mayUpdate) return 'hpack-late-size-update'
+        if (!this.#update(bytes, byte)) return this.#problem
+        continue
+      } else {
+        const entry = this.#literal(bytes, byte)
+        if (entry === undefined) return this.#problem
+        if (byte >= 0x40) this.#insert(entry)
+        list.add(entry)
+      }
+      if (mayUpdate) {
+        if (this.#needsUpdate) return 'hpack-missing-size-update'
+        mayUpdate = false
+      }
+    }
+    return undefined
+  }
+
+  #entry(index: number): HeaderEntry | undefined {
+    if (index <= staticCount) return index <= 0 ? undefined : staticTable[index]
+    const dynamic = index - staticCount
+    if (dynamic > this.#count) return undefined
+    return this.#ring[(this.#inserted - dynamic) & (this.#ring.length - 1)]
+  }
+
+  /** The rest of an integer whose prefix is full (RFC 7541 section 5.1), or -1 after a problem. */
+  #integer(bytes: Buffer, prefix: number): number {
+    let value = prefix
+    for (let factor = 1; this.#position < this.#end; factor *= 128) {
+      const byte = bytes[this.#position++] as number
+      value += (byte & 0x7f) * factor
+      if (value > maxInteger || factor > maxInteger) return this.#fail('hpack-integer-overflow')
+      if (byte < 0x80) return value
+    }
+    return this.#fail('hpack-truncated')
+  }
+
+  #fail(problem: Http2Problem): -1 {
+    this.#problem = problem
+    return -1
+  }
+
+  /** Dynamic table size update, RFC 7541 section 6.3. */
+  #update(bytes: Buffer, byte: number): boolean {
+    const size = (byte & 0x1f) === 0x1f ? this.#integer(bytes, 0x1f) : byte & 0x1f
+    if (size === -1) return false
+    if (size > this.#allowed) {
+      this.#problem = 'hpack-table-too-large'
+      return false
+    }
+    this.#max = size
+    this.#needsUpdate = false
+    this.#evict(size)
+    return true
+  }
+
+  #literal(bytes: Buffer, byte: number): HeaderEntry | undefined {
+    const isIndexed = byte >= 0x40
+    const prefix = isIndexed ? 0x3f : 0x0f
+    let index = byte & prefix
+    if (index === prefix) index = this.#integer(bytes, prefix)
+    let name: FieldName | undefined
+    if (index === 0) name = this.#name(bytes)
+    else {
+      name = this.#entry(index)
+      if (name === undefined) this.#problem ??= 'hpack-invalid-index'
+    }
+    if (name === undefined) return undefined
+    const value = this.#string(bytes)
+    if (value === undefined) return undefined
+    return receivedEntry(
+      name,
+      value,
+      isIndexed ? indexings.allowed : byte >= 0x10 ? indexings.never : indexings.without,
+    )
+  }
+
+  #name(bytes: Buffer): FieldName | undefined {
+    const name = this.#string(bytes)
+    if (name === undefined) return undefined
+    const known = readName(name, this.#textBytes, this.#textFrom, this.#textFrom + name.length)
+    this.#textBytes = noBytes
+    return known
+  }
+
+  /** A string literal, RFC 7541 section 5.2; undefined after a problem. */
+  #string(bytes: Buffer): string | undefined {
+    if (this.#position === this.#end) {
+      this.#problem = 'hpack-truncated'
+      return undefined
+    }
+    const byte = bytes[this.#position++] as number
+    let length = byte & 0x7f
+    if (length === 0x7f) {
+      length = this.#integer(bytes, 0x7f)
+      if (length === -1) return undefined
+    }
+    const from = this.#position
+    const to = from + length
+    if (to > this.#end) {
+      this.#problem = 'hpack-truncated'
+      return undefined
+    }
+    this.#position = to
+    if (byte < 0x80) {
+      this.#textBytes = bytes
+      this.#textFrom = from
+      return readLatin1(bytes, from, to)
+    }
+    const room = maxDecodedBytes(length)
+    const into = room <= scratchBytes ? this.#scratch : Buffer.allocUnsafeSlow(room)
+    const decoded = decodeHuffman(bytes, from, to, into)
+    if (decoded === -1) {
+      this.#problem = 'hpack-invalid-huffman'
+      return undefined
+    }
+    this.#textBytes = into
+    this.#textFrom = 0
+    return readLatin1(into, 0, decoded)
+  }
+
+  /** RFC 7541 section 4.4: an entry larger than the table empties it, which is no error. */
+  #insert(entry: HeaderEntry): void {
+    this.#evict(this.#max - entry.size)
+    if (entry.size > this.#max) return
+    if (this.#count === this.#ring.length) this.#grow()
+    this.#ring[this.#inserted & (this.#ring.length - 1)] = entry
+    this.#inserted++
+    this.#count++
+    this.#size += entry.size
+  }
+
+  #evict(room: number): void {
+    const mask = this.#ring.length - 1
+    while (this.#count > 0 && this.#size > room) {
+      const slot = (this.#inserted - this.#count) & mask
+      this.#size -= (this.#ring[slot] as HeaderEntry).size
+      this.#ring[slot] = undefined
+      this.#count--
+    }
+  }
+
+  #grow(): void {
+    const ring: (HeaderEntry | undefined)[] = Array.from({ length: this.#ring.length * 2 })
+    for (let back = 1; back <= this.#count; back++) {
+      const place = this.#inserted - back
+      ring[place & (ring.length - 1)] = this.#ring[place & (this.#ring.length - 1)]
+    }
+    this.#ring = ring
+  }
+}
+
+/** The most entries that a table of so many bytes can hold. */
+export function maxTableEntries(bytes: number): number {
+  return Math.floor(bytes / entryOverhead)
+}

@@ -1,0 +1,31 @@
+/**
+ * Where all frames of a turn go, so that one write sends them. It grows; it
+ * never loses or moves what is written before it is cleared.
+ */
+export class OutputBuffer {
+  /** The first `length` bytes are written. Replaced when it grows. */
+  bytes: Buffer
+  length: number = 0
+
+  constructor(initialBytes: number = 16_384) {
+    this.bytes = Buffer.allocUnsafeSlow(initialBytes)
+  }
+
+  /** Makes sure that so many bytes may be written at `length`. */
+  ensure(extra: number): void {
+    const needed = this.length + extra
+    if (needed <= this.bytes.length) return
+    const bytes = Buffer.allocUnsafeSlow(Math.max(needed, this.bytes.length * 2))
+    this.bytes.copy(bytes, 0, 0, this.length)
+    this.bytes = bytes
+  }
+
+  /** What is written, as a view that is good until the next write after `clear`. */
+  view(): Buffer {
+    return this.bytes.subarray(0, this.length)
+  }
+
+  clear(): void {
+    this.length = 0
+  }
+}
