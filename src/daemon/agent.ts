@@ -21,6 +21,7 @@ import type { AdminServer } from './admin-server.ts'
 import type { AdminView, ExplainRequest } from './admin-pages.ts'
 import { requirePaths } from './config-paths.ts'
 import { Explainer } from './explain.ts'
+import { useLinearRegex } from './linear-regex.ts'
 import { listenProblems } from './listen-problems.ts'
 import { ListenerGate } from './listener-gate.ts'
 import { LogFeed } from './log-feed.ts'
@@ -145,6 +146,7 @@ export class Agent implements AdminView {
    * @throws MeshError MESH_AGENT_RUNNING, MESH_AGENT_SOCKET, MESH_ADMIN_PORT, MESH_CONFIG_PATH
    */
   static async start(options: AgentOptions): Promise<Agent> {
+    useLinearRegex()
     const agent = new Agent(options)
     try {
       await agent.#start()

@@ -122,8 +122,12 @@ export class TestMesh {
   }
 
   /** Sends a request through the Gateway. */
-  get(target: string, agent: HttpAgent | false = false): Promise<Answer> {
-    return fetchText({ host: '127.0.0.1', port: this.gatewayPort, path: target, agent })
+  get(
+    target: string,
+    agent: HttpAgent | false = false,
+    headers: Readonly<Record<string, string>> = {},
+  ): Promise<Answer> {
+    return fetchText({ host: '127.0.0.1', port: this.gatewayPort, path: target, agent, headers })
   }
 }
 
@@ -139,6 +143,7 @@ export function fetchText(options: {
   readonly socketPath?: string
   readonly path: string
   readonly agent: HttpAgent | false
+  readonly headers?: Readonly<Record<string, string>>
 }): Promise<Answer> {
   const { promise, resolve, reject } = Promise.withResolvers<Answer>()
   const request = httpRequest(options, response => {
