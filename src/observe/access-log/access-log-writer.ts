@@ -4,9 +4,9 @@ import { AppendQueue, chunkStart } from './append-queue.ts'
 import type { Chunk } from './append-queue.ts'
 import { DescriptorTarget, FileTarget } from './append-target.ts'
 import type { AppendTarget } from './append-target.ts'
-import { writeJsonLine } from './json-line.ts'
-import { LineBytes, maxLineBytes } from './line-bytes.ts'
-import { writeTextLine } from './text-line.ts'
+import { JsonLine } from './json-line.ts'
+import { maxLineBytes } from './line-parts.ts'
+import { TextLine } from './text-line.ts'
 
 /** A chunk is handed to the system when it holds this much… */
 const flushBytes = 64 * 1024
@@ -61,8 +61,10 @@ export class AccessLogWriter implements AccessLog, AsyncDisposable {
   readonly #clock: Clock
   readonly #dropped: Counter
   readonly #logger: Logger
-  readonly #writeLine: (line: LineBytes, record: AccessRecord) => void
-  readonly #line: LineBytes
+  readonly #format: TextLine | JsonLine
+  #bytes: Buffer
+  /** Where the next line goes in `#bytes`. */
+  #at = chunkStart
   readonly #free: Buffer[] = []
   #timer: Timer | undefined
   #isDue = false
@@ -74,9 +76,8 @@ export class AccessLogWriter implements AccessLog, AsyncDisposable {
     this.#clock = options.clock
     this.#logger = options.logger
     this.#dropped = options.meter.counter('heddle_access_log_dropped_total', {})
-    this.#writeLine = options.format === 'json' ? writeJsonLine : writeTextLine
-    this.#line = new LineBytes(Buffer.allocUnsafeSlow(chunkBytes))
-    this.#startChunk(this.#line.bytes)
+    this.#format = options.format === 'json' ? new JsonLine() : new TextLine()
+    this.#bytes = newChunk(target === undefined ? 0 : chunkBytes)
     if (target !== undefined) {
       const ports = { clock: options.clock, logger: options.logger, dropped: this.#dropped }
       this.#queue = new AppendQueue(target, ports, chunk => this.#recycle(chunk))
@@ -86,18 +87,18 @@ export class AccessLogWriter implements AccessLog, AsyncDisposable {
   write(record: AccessRecord): void {
     const queue = this.#queue
     if (queue === undefined) {
-      if (this.onLine === undefined) return
-      this.#line.at = chunkStart
-    } else if (this.#isClosed || (this.#line.at >= chunkStart + flushBytes && !this.#rotate(queue))) {
+      if (this.onLine !== undefined) this.#tap(this.#format.format(record))
+      return
+    }
+    if (this.#isClosed || (this.#at >= chunkStart + flushBytes && !this.#rotate(queue))) {
       this.#dropped.value++
       return
     }
-    const line = this.#line
-    const start = line.at
-    this.#writeLine(line, record)
-    if (this.onLine !== undefined) this.#tap(start)
-    if (queue === undefined) return
-    if (line.at >= chunkStart + flushBytes) this.#rotate(queue)
+    const line = this.#format.format(record)
+    const start = this.#at
+    this.#at += this.#bytes.write(line, start, 'latin1')
+    if (this.onLine !== undefined) this.#tap(line)
+    if (this.#at >= chunkStart + flushBytes) this.#rotate(queue)
     else if (start === chunkStart) this.#arm()
   }
 
@@ -115,7 +116,7 @@ export class AccessLogWriter implements AccessLog, AsyncDisposable {
     const queue = this.#queue
     if (queue === undefined) return
     // With a full backlog the chunk in hand waits for room; each round makes some.
-    while (this.#line.at > chunkStart && !this.#rotate(queue)) await queue.settled()
+    while (this.#at > chunkStart && !this.#rotate(queue)) await queue.settled()
     await queue.settled()
   }
 
@@ -130,11 +131,9 @@ export class AccessLogWriter implements AccessLog, AsyncDisposable {
     this.#target?.close()
   }
 
-  #tap(start: number): void {
-    const { bytes, at } = this.#line
-    const text = bytes.toString('latin1', start, at - 1)
+  #tap(line: string): void {
     try {
-      this.onLine?.(text)
+      this.onLine?.(line.slice(0, -1))
     } catch (error) {
       this.onLine = undefined
       this.#logger.error('a follower of the access log failed', { error: String(error) })
@@ -144,17 +143,12 @@ export class AccessLogWriter implements AccessLog, AsyncDisposable {
   /** Hands the chunk in hand to the queue and takes a fresh one; false when too many wait already. */
   #rotate(queue: AppendQueue): boolean {
     if (queue.backlog >= backlogLimit) return false
-    const chunk: Chunk = { bytes: this.#line.bytes, end: this.#line.at }
-    this.#startChunk(this.#free.pop() ?? Buffer.allocUnsafeSlow(chunkBytes))
+    const chunk: Chunk = { bytes: this.#bytes, end: this.#at }
+    this.#bytes = this.#free.pop() ?? newChunk(chunkBytes)
+    this.#at = chunkStart
     this.#disarm()
     queue.add(chunk)
     return true
-  }
-
-  #startChunk(bytes: Buffer): void {
-    bytes[0] = 0x0a
-    this.#line.bytes = bytes
-    this.#line.at = chunkStart
   }
 
   #recycle(chunk: Chunk): void {
@@ -175,7 +169,7 @@ export class AccessLogWriter implements AccessLog, AsyncDisposable {
   /** While a write is under way the chunk in hand goes on filling: few large writes rather than many small ones. */
   #flushDue(): void {
     const queue = this.#queue
-    if (queue !== undefined && queue.backlog === 0 && this.#line.at > chunkStart) this.#rotate(queue)
+    if (queue !== undefined && queue.backlog === 0 && this.#at > chunkStart) this.#rotate(queue)
   }
 
   #disarm(): void {
@@ -183,4 +177,10 @@ export class AccessLogWriter implements AccessLog, AsyncDisposable {
     this.#timer = undefined
     this.#isDue = false
   }
+}
+
+function newChunk(length: number): Buffer {
+  const bytes = Buffer.allocUnsafeSlow(length)
+  bytes[0] = 0x0a
+  return bytes
 }

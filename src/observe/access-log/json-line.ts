@@ -1,6 +1,6 @@
 import type { AccessRecord } from '../../model/index.ts'
-import { targetLimit, userAgentLimit } from './line-bytes.ts'
-import type { LineBytes } from './line-bytes.ts'
+import { count, jsonText, NameTexts, seconds, targetLimit, Timestamps, userAgentLimit } from './line-parts.ts'
+import type { Names } from './line-parts.ts'
 
 /**
  * The keys of a JSON line, in their order, with what they mean: OpenTelemetry's
@@ -34,57 +34,47 @@ export const accessLogKeys = {
 } as const
 
 /** One JSON object and a line feed. */
-export function writeJsonLine(line: LineBytes, record: AccessRecord): void {
-  line.ascii('{"time":"')
-  line.time(record.startMs)
-  line.byte(0x22)
-  writeClient(line, record.client)
-  writeText(line, ',"http.request.method":', record.method)
-  writeText(line, ',"http.request.target":', record.target, targetLimit)
-  writeText(line, ',"http.request.authority":', record.authority)
-  line.ascii(record.version === 11 ? ',"network.protocol.version":"1.1"' : ',"network.protocol.version":"1.0"')
-  writeCount(line, ',"http.response.status_code":', record.status)
-  writeCount(line, ',"http.request.body.size":', record.requestBytes)
-  writeCount(line, ',"http.response.body.size":', record.responseBytes)
-  writeSpan(line, ',"http.server.request.duration":', record.durationMs)
-  writeSpan(line, ',"heddle.upstream.duration":', record.upstreamMs)
-  writeCount(line, ',"heddle.retries":', record.retries)
-  writeText(line, ',"heddle.flags":', record.flags === '-' ? '' : record.flags)
-  writeText(line, ',"heddle.reason":', record.reason ?? '')
-  writeText(line, ',"heddle.virtual_host":', record.virtualHost)
-  writeText(line, ',"heddle.route":', record.route)
-  writeText(line, ',"heddle.rule":', record.rule)
-  writeText(line, ',"heddle.backend":', record.backend)
-  writeText(line, ',"heddle.endpoint":', record.endpoint)
-  writeText(line, ',"heddle.request_id":', record.requestId)
-  writeText(line, ',"trace_id":', record.traceId)
-  writeText(line, ',"user_agent.original":', record.userAgent, userAgentLimit)
-  line.ascii('}\n')
+export class JsonLine {
+  readonly #timestamps = new Timestamps()
+  readonly #names = new NameTexts(writeNames)
+
+  /** @returns printable ASCII that ends with a line feed */
+  format(record: AccessRecord): string {
+    const version = record.version === 11 ? '1.1' : '1.0'
+    const flags = record.flags === '-' ? '' : record.flags
+    return (
+      `{"time":"${this.#timestamps.at(record.startMs)}"${client(record.client)},` +
+      `"http.request.method":${jsonText(record.method)},"http.request.target":${jsonText(record.target, targetLimit)},` +
+      `"http.request.authority":${jsonText(record.authority)},"network.protocol.version":"${version}",` +
+      `"http.response.status_code":${count(record.status, 'null')},` +
+      `"http.request.body.size":${count(record.requestBytes, 'null')},` +
+      `"http.response.body.size":${count(record.responseBytes, 'null')},` +
+      `"http.server.request.duration":${span(record.durationMs)},"heddle.upstream.duration":${span(record.upstreamMs)},` +
+      `"heddle.retries":${count(record.retries, 'null')},"heddle.flags":${jsonText(flags)},` +
+      `"heddle.reason":${jsonText(record.reason ?? '')},${this.#names.of(record)},` +
+      `"heddle.request_id":${jsonText(record.requestId)},"trace_id":${jsonText(record.traceId)},` +
+      `"user_agent.original":${jsonText(record.userAgent, userAgentLimit)}}\n`
+    )
+  }
 }
 
-function writeText(line: LineBytes, key: string, text: string, limit?: number): void {
-  line.ascii(key)
-  if (text === '') line.ascii('null')
-  else line.json(text, limit)
+function writeNames(names: Names): string {
+  return (
+    `"heddle.virtual_host":${jsonText(names.virtualHost)},"heddle.route":${jsonText(names.route)},` +
+    `"heddle.rule":${jsonText(names.rule)},"heddle.backend":${jsonText(names.backend)},` +
+    `"heddle.endpoint":${jsonText(names.endpoint)}`
+  )
 }
 
-function writeCount(line: LineBytes, key: string, value: number): void {
-  line.ascii(key)
-  if (value >= 0) line.integer(value)
-  else line.ascii('null')
-}
-
-function writeSpan(line: LineBytes, key: string, ms: number): void {
-  line.ascii(key)
-  if (ms >= 0) line.seconds(ms)
-  else line.ascii('null')
+function span(ms: number): string {
+  return ms >= 0 ? seconds(ms) : 'null'
 }
 
 /** `127.0.0.1:51034` or `[::1]:51034`, as address and port. */
-function writeClient(line: LineBytes, client: string): void {
-  const colon = client.lastIndexOf(':')
-  const isBracketed = client.charCodeAt(0) === 0x5b
-  const address = isBracketed ? client.slice(1, colon - 1) : client.slice(0, colon === -1 ? undefined : colon)
-  writeText(line, ',"client.address":', address)
-  writeCount(line, ',"client.port":', colon === -1 ? Number.NaN : Number(client.slice(colon + 1)))
+function client(text: string): string {
+  const colon = text.lastIndexOf(':')
+  const isBracketed = text.charCodeAt(0) === 0x5b
+  const address = isBracketed ? text.slice(1, colon - 1) : text.slice(0, colon === -1 ? undefined : colon)
+  const port = colon === -1 ? Number.NaN : Number(text.slice(colon + 1))
+  return `,"client.address":${jsonText(address)},"client.port":${count(port, 'null')}`
 }

@@ -1,20 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { AccessRecord } from '../../model/index.ts'
-import { accessLogKeys, writeJsonLine } from './json-line.ts'
-import { LineBytes, maxLineBytes } from './line-bytes.ts'
+import { accessLogKeys, JsonLine } from './json-line.ts'
+import { jsonText, maxLineBytes, quotable, Timestamps, word } from './line-parts.ts'
 import { sampleRecord } from './sample-record.ts'
-import { writeTextLine } from './text-line.ts'
+import { TextLine } from './text-line.ts'
 
-function render(write: (line: LineBytes, record: AccessRecord) => void, record: AccessRecord): string {
-  const line = new LineBytes(Buffer.alloc(maxLineBytes))
-  write(line, record)
-  return line.bytes.toString('latin1', 0, line.at)
-}
-
-const text = (changes: Partial<AccessRecord> = {}): string => render(writeTextLine, sampleRecord(changes))
+const text = (changes: Partial<AccessRecord> = {}): string => new TextLine().format(sampleRecord(changes))
 const json = (changes: Partial<AccessRecord> = {}): Record<string, unknown> =>
-  JSON.parse(render(writeJsonLine, sampleRecord(changes))) as Record<string, unknown>
+  JSON.parse(new JsonLine().format(sampleRecord(changes))) as Record<string, unknown>
 
 const localReply: Partial<AccessRecord> = {
   upstreamMs: -1,
@@ -137,37 +131,17 @@ test('JSON line gives back every character of every text', () => {
     assert.equal(line[key], hostile, key)
   }
   for (const key of ['heddle.request_id', 'trace_id', 'user_agent.original']) assert.equal(line[key], hostile, key)
-  assert.match(render(writeJsonLine, sampleRecord({ target: hostile })), /^[\x20-\x7e]+\n$/)
+  assert.match(new JsonLine().format(sampleRecord({ target: hostile })), /^[\x20-\x7e]+\n$/)
 })
 
-test('a text that was clean once is written the same again, as a word and in quotes', () => {
-  const line = new LineBytes(Buffer.alloc(maxLineBytes))
-  const spaced = 'sixteen letters.'
-  const hostile = 'sixteen "letters'
-  for (let round = 0; round < 2; round++) {
-    line.at = 0
-    for (const value of [spaced, hostile]) {
-      line.quoted(value)
-      line.word(value)
-      line.json(value)
-    }
-    assert.equal(
-      line.bytes.toString('latin1', 0, line.at),
-      '"sixteen letters."sixteen\\x20letters."sixteen letters."' +
-        '"sixteen \\"letters"sixteen\\x20\\"letters"sixteen \\"letters"',
-    )
-  }
-  // A text that is too long to be written whole is cut every time.
-  for (let round = 0; round < 2; round++) {
-    line.at = 0
-    line.quoted('x'.repeat(300))
-    assert.equal(line.at, 2 + 256 + 3)
-  }
-  // A longer limit has seen the text whole, a shorter one still cuts it.
-  line.quoted('y'.repeat(300), 512)
-  line.at = 0
-  line.quoted('y'.repeat(300))
-  assert.equal(line.at, 2 + 256 + 3)
+test('texts are safe as a word, in quotes and in JSON, and cut at their limit', () => {
+  assert.equal(word('sixteen letters.'), 'sixteen\\x20letters.')
+  assert.equal(quotable('sixteen "letters'), 'sixteen \\"letters')
+  assert.equal(jsonText('sixteen "letters'), '"sixteen \\"letters"')
+  assert.deepEqual([word(''), quotable(''), jsonText('')], ['-', '-', 'null'])
+  assert.equal(quotable('x'.repeat(300)), `${'x'.repeat(256)}...`)
+  assert.equal(quotable('y'.repeat(300), 512), 'y'.repeat(300))
+  assert.equal(quotable('"'.repeat(256)), '\\"'.repeat(256))
 })
 
 test('long fields are cut, and the longest line there can be fits', () => {
@@ -177,8 +151,8 @@ test('long fields are cut, and the longest line there can be fits', () => {
     if (typeof record[key] === 'string') Object.assign(record, { [key]: endless })
   }
   record.reason = endless as never
-  for (const write of [writeTextLine, writeJsonLine]) {
-    const line = render(write, record)
+  for (const format of [new TextLine(), new JsonLine()]) {
+    const line = format.format(record)
     assert.ok(line.length <= maxLineBytes && line.endsWith('\n') && line.indexOf('\n') === line.length - 1)
   }
   assert.equal(json({ target: 'x'.repeat(3000) })['http.request.target'], `${'x'.repeat(2048)}...`)
@@ -221,7 +195,7 @@ test('numbers are written whatever they are', () => {
 })
 
 test('time follows the record, also backwards, and a senseless one does not throw', () => {
-  const line = new LineBytes(Buffer.alloc(maxLineBytes))
+  const timestamps = new Timestamps()
   const cases: readonly [number, string][] = [
     [0, '1970-01-01T00:00:00.000Z'],
     [1_789_207_872_999.7, '2026-09-12T10:11:12.999Z'],
@@ -230,15 +204,11 @@ test('time follows the record, also backwards, and a senseless one does not thro
     [Number.NaN, '1970-01-01T00:00:00.000Z'],
     [1e300, '1970-01-01T00:00:00.000Z'],
   ]
-  for (const [ms, expected] of cases) {
-    line.at = 0
-    line.time(ms)
-    assert.equal(line.bytes.toString('latin1', 0, line.at), expected)
-  }
+  for (const [ms, expected] of cases) assert.equal(timestamps.at(ms), expected)
 })
 
-test('text lines through one writer are those of a fresh one, whatever names came before', () => {
-  const line = new LineBytes(Buffer.alloc(maxLineBytes))
+test('lines through one writer are those of a fresh one, whatever names came before', () => {
+  const [textLine, jsonLine] = [new TextLine(), new JsonLine()]
   const names = ['HTTPRoute shop/cart', 'HTTPRoute shop/"cart"\n', '', 'x', 'HTTPRoute shop/tarc']
   for (let round = 0; round < 200; round++) {
     const record = sampleRecord({
@@ -248,8 +218,7 @@ test('text lines through one writer are those of a fresh one, whatever names cam
       backend: round % 2 === 0 ? 'shop/cart:8080' : 'shop/other:80',
       virtualHost: round % 11 === 0 ? 'Gateway shop/b/http' : 'Gateway shop/web/http',
     })
-    line.at = 0
-    writeTextLine(line, record)
-    assert.equal(line.bytes.toString('latin1', 0, line.at), render(writeTextLine, record))
+    assert.equal(textLine.format(record), new TextLine().format(record))
+    assert.equal(jsonLine.format(record), new JsonLine().format(record))
   }
 })

@@ -1,6 +1,15 @@
 import type { AccessRecord } from '../../model/index.ts'
-import { targetLimit, userAgentLimit } from './line-bytes.ts'
-import type { LineBytes } from './line-bytes.ts'
+import {
+  count,
+  milliseconds,
+  NameTexts,
+  quotable,
+  targetLimit,
+  Timestamps,
+  userAgentLimit,
+  word,
+} from './line-parts.ts'
+import type { Names } from './line-parts.ts'
 
 /**
  * One line for people, with the same columns in every line:
@@ -13,65 +22,35 @@ import type { LineBytes } from './line-bytes.ts'
  * other than printable ASCII are written as `\xHH` or `\uHHHH`, quotes and
  * backslashes with a backslash before them.
  */
-export function writeTextLine(line: LineBytes, record: AccessRecord): void {
-  line.time(record.startMs)
-  line.byte(0x20)
-  line.word(record.client)
-  line.ascii(' "')
-  line.inQuotes(record.method)
-  line.byte(0x20)
-  line.inQuotes(record.target, targetLimit)
-  line.ascii(record.version === 11 ? ' HTTP/1.1" ' : ' HTTP/1.0" ')
-  line.integer(record.status)
-  line.byte(0x20)
-  line.integer(record.requestBytes)
-  line.byte(0x20)
-  line.integer(record.responseBytes)
-  line.byte(0x20)
-  writeMs(line, record.durationMs)
-  line.ascii(' upstream=')
-  writeMs(line, record.upstreamMs)
-  if (record.retries === 0 && record.flags === '-' && record.reason === undefined) {
-    line.ascii(' retries=0 flags=- reason=- host=')
-  } else {
-    line.ascii(' retries=')
-    line.integer(record.retries)
-    line.ascii(' flags=')
-    line.word(record.flags)
-    line.ascii(' reason=')
-    line.word(record.reason ?? '')
-    line.ascii(' host=')
+export class TextLine {
+  readonly #timestamps = new Timestamps()
+  readonly #names = new NameTexts(writeNames)
+
+  /** @returns printable ASCII that ends with a line feed */
+  format(record: AccessRecord): string {
+    const version = record.version === 11 ? ' HTTP/1.1" ' : ' HTTP/1.0" '
+    return (
+      `${this.#timestamps.at(record.startMs)} ${word(record.client)} "${quotable(record.method)} ` +
+      `${quotable(record.target, targetLimit)}${version}${count(record.status, '-')} ` +
+      `${count(record.requestBytes, '-')} ${count(record.responseBytes, '-')} ${span(record.durationMs)} ` +
+      `upstream=${span(record.upstreamMs)}${outcome(record)} host=${word(record.authority)}${this.#names.of(record)} ` +
+      `id=${word(record.requestId)} trace=${word(record.traceId)} agent="${quotable(record.userAgent, userAgentLimit)}"\n`
+    )
   }
-  line.word(record.authority)
-  if (!line.repeatNames(record)) {
-    const start = line.at
-    writeNames(line, record)
-    line.keepNames(record, start)
-  }
-  line.ascii(' id=')
-  line.word(record.requestId)
-  line.ascii(' trace=')
-  line.word(record.traceId)
-  line.ascii(' agent=')
-  line.quoted(record.userAgent, userAgentLimit)
-  line.byte(0x0a)
 }
 
-function writeNames(line: LineBytes, record: AccessRecord): void {
-  line.ascii(' listener=')
-  line.quoted(record.virtualHost)
-  line.ascii(' route=')
-  line.quoted(record.route)
-  line.ascii(' rule=')
-  line.word(record.rule)
-  line.ascii(' backend=')
-  line.word(record.backend)
-  line.ascii(' endpoint=')
-  line.word(record.endpoint)
+function outcome(record: AccessRecord): string {
+  if (record.retries === 0 && record.flags === '-' && record.reason === undefined) return ' retries=0 flags=- reason=-'
+  return ` retries=${count(record.retries, '-')} flags=${word(record.flags)} reason=${word(record.reason ?? '')}`
 }
 
-function writeMs(line: LineBytes, ms: number): void {
-  if (!(ms >= 0)) return line.byte(0x2d)
-  line.milliseconds(ms)
-  line.ascii('ms')
+function writeNames(names: Names): string {
+  return (
+    ` listener="${quotable(names.virtualHost)}" route="${quotable(names.route)}" rule=${word(names.rule)} ` +
+    `backend=${word(names.backend)} endpoint=${word(names.endpoint)}`
+  )
+}
+
+function span(ms: number): string {
+  return ms >= 0 ? `${milliseconds(ms)}ms` : '-'
 }
