@@ -154,7 +154,7 @@ export class HpackEncoder {
     const length = text.length
     if (this.#huffman) {
       const coded = encodedHuffmanBytes(text)
-      if (coded < length) return encodeHuffman(text, into, writeInteger(into, at, 0x80, 0x7f, coded))
+      if (coded <= length) return encodeHuffman(text, into, writeInteger(into, at, 0x80, 0x7f, coded))
     }
     let position = at
     if (length < 0x7f) into[position++] = length
