@@ -155,7 +155,8 @@ export class Proxy implements AsyncDisposable {
   }
 
   #sweep(): void {
-    const nowMs = this.#runtime.clock.nowMs()
+    this.#runtime.tick()
+    const nowMs = this.#runtime.turnMs
     for (const listener of this.#listeners.values()) listener.sweep(nowMs)
     for (const listener of this.#closing) {
       listener.sweep(nowMs)

@@ -96,7 +96,7 @@ function range(count: number): number[] {
   return Array.from({ length: count }, (_, i) => i)
 }
 
-test('lines are written 100 ms after the first one, or when 64 KiB are full', () => {
+test('lines are written 100 ms after the first one, or when 256 KiB are full', () => {
   const { log, target, clock } = slowLog()
   numbered(log, 0, 3)
   clock.advance(99)
@@ -104,10 +104,10 @@ test('lines are written 100 ms after the first one, or when 64 KiB are full', ()
   clock.advance(1)
   target.accept()
   assert.deepEqual(numbersIn(target.written), range(3))
-  numbered(log, 3, 400)
+  numbered(log, 3, 1600)
   assert.equal(target.isBusy, true)
   target.accept()
-  assert.ok(Number(target.writes.at(-1)) >= 64 * 1024)
+  assert.ok(Number(target.writes.at(-1)) >= 256 * 1024)
 })
 
 test('no timer is set while there is nothing to write', () => {
@@ -309,20 +309,20 @@ test('reopen() goes on in a new file after a rotation, also during a write', asy
   const directory = temporaryDirectory(t)
   const path = join(directory, 'access.log')
   const log = fileLog(path)
-  numbered(log, 0, 400)
+  numbered(log, 0, 1600)
   renameSync(path, `${path}.1`)
   log.reopen()
-  numbered(log, 400, 1)
+  numbered(log, 1600, 1)
   await log.flush()
   renameSync(path, `${path}.2`)
   log.reopen()
   log.reopen()
-  numbered(log, 401, 1)
+  numbered(log, 1601, 1)
   await log[Symbol.asyncDispose]()
   const parts = [`${path}.1`, `${path}.2`, path].map(name => numbersIn(readFileSync(name, 'latin1')))
-  assert.deepEqual(parts.flat(), range(402))
+  assert.deepEqual(parts.flat(), range(1602))
   assert.ok((parts[0]?.length ?? 0) > 0)
-  assert.deepEqual(parts[2], [401])
+  assert.deepEqual(parts[2], [1601])
 })
 
 test('reopen() keeps the old file when the new one cannot be opened', async t => {

@@ -8,8 +8,8 @@ import { JsonLine } from './json-line.ts'
 import { maxLineBytes } from './line-parts.ts'
 import { TextLine } from './text-line.ts'
 
-/** A chunk is handed to the system when it holds this much… */
-const flushBytes = 64 * 1024
+/** A chunk is handed to the system when it holds this much: each costs a thread to be woken… */
+const flushBytes = 256 * 1024
 /** …or this long after its first line, so that whoever follows the log sees it at once. */
 const flushMs = 100
 const chunkBytes = chunkStart + flushBytes + maxLineBytes
@@ -19,7 +19,7 @@ const chunkBytes = chunkStart + flushBytes + maxLineBytes
  * half a second at 20,000 requests per second. Without a limit a full disk or a
  * stopped reader of standard output takes all memory.
  */
-const backlogLimit = 64
+const backlogLimit = 16
 
 export interface AccessLogOptions {
   /** `off`, `stdout` or the path of a file. */

@@ -28,13 +28,36 @@ export class TextLine {
 
   /** @returns printable ASCII that ends with a line feed */
   format(record: AccessRecord): string {
-    const version = record.version === 11 ? ' HTTP/1.1" ' : ' HTTP/1.0" '
+    // Joined by `+`, since a template would first make sure of each part that it is a string.
     return (
-      `${this.#timestamps.at(record.startMs)} ${word(record.client)} "${quotable(record.method)} ` +
-      `${quotable(record.target, targetLimit)}${version}${count(record.status, '-')} ` +
-      `${count(record.requestBytes, '-')} ${count(record.responseBytes, '-')} ${span(record.durationMs)} ` +
-      `upstream=${span(record.upstreamMs)}${outcome(record)} host=${word(record.authority)}${this.#names.of(record)} ` +
-      `id=${word(record.requestId)} trace=${word(record.traceId)} agent="${quotable(record.userAgent, userAgentLimit)}"\n`
+      this.#timestamps.at(record.startMs) +
+      ' ' +
+      word(record.client) +
+      ' "' +
+      quotable(record.method) +
+      ' ' +
+      quotable(record.target, targetLimit) +
+      (record.version === 11 ? ' HTTP/1.1" ' : ' HTTP/1.0" ') +
+      count(record.status, '-') +
+      ' ' +
+      count(record.requestBytes, '-') +
+      ' ' +
+      count(record.responseBytes, '-') +
+      ' ' +
+      span(record.durationMs) +
+      ' upstream=' +
+      span(record.upstreamMs) +
+      outcome(record) +
+      ' host=' +
+      word(record.authority) +
+      this.#names.of(record) +
+      ' id=' +
+      word(record.requestId) +
+      ' trace=' +
+      word(record.traceId) +
+      ' agent="' +
+      quotable(record.userAgent, userAgentLimit) +
+      '"\n'
     )
   }
 }
@@ -52,5 +75,5 @@ function writeNames(names: Names): string {
 }
 
 function span(ms: number): string {
-  return ms >= 0 ? `${milliseconds(ms)}ms` : '-'
+  return ms >= 0 ? milliseconds(ms) + 'ms' : '-'
 }

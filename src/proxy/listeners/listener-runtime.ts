@@ -97,6 +97,7 @@ export class ListenerRuntime implements DownstreamOwner {
       socket.destroy()
       return
     }
+    this.#runtime.tick()
     this.#accepted.value++
     this.#open.value++
     this.#connections.add(new Downstream(this.#runtime, this, this.#exchanges, socket, isTls))
@@ -112,6 +113,7 @@ export class ListenerRuntime implements DownstreamOwner {
 
   /** Accepts nothing more; what is under way goes on and ends with `Connection: close`. */
   close(): void {
+    this.#runtime.tick()
     this.isClosing = true
     this.#server?.close()
     for (const connection of this.#connections) connection.closeSoon()

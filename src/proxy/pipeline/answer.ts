@@ -3,6 +3,7 @@ import type { HeadParser } from '../../codec/index.ts'
 import type { ProxyRuntime } from '../runtime.ts'
 import type { Connection } from '../transport/connection.ts'
 import type { EditPlan } from './header-edits.ts'
+import { writeShort } from './latin1.ts'
 import { copyKeptFields, copyStatusLine } from './head-writer.ts'
 
 /** Room for a status line beside the fields that came and our own. */
@@ -66,7 +67,7 @@ export class Answer {
     out.reserve(this.#to(), head.length + lines.length + statusLineBytes)
     let at = copyStatusLine(out.bytes, out.used, head, bytes, start)
     at = copyKeptFields(out.bytes, at, head, bytes, start)
-    out.used = at + out.bytes.write(`${lines}\r\n`, at, 'latin1')
+    out.used = lines === '' ? writeShort(out.bytes, at, '\r\n') : at + out.bytes.write(`${lines}\r\n`, at, 'latin1')
   }
 
   /** Decides how the client finds the end of the body (RFC 9112 section 6.3) and returns the line that says so. */

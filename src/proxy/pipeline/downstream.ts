@@ -67,7 +67,7 @@ export class Downstream implements ConnectionHandler, ExchangeClient {
     this.listener = listener
     this.#exchanges = exchanges
     this.#body = new BodyReader(runtime.chunkLimits)
-    this.#deadlineMs = runtime.clock.nowMs() + runtime.limits.idleTimeoutMs
+    this.#deadlineMs = runtime.turnMs + runtime.limits.idleTimeoutMs
     this.connection = isTls
       ? runtime.transport.adoptTls(accepted as tls.TLSSocket, this)
       : runtime.transport.adopt(accepted, this)
@@ -119,6 +119,7 @@ export class Downstream implements ConnectionHandler, ExchangeClient {
   }
 
   onBytes(bytes: Buffer, length: number): void {
+    this.#runtime.tick()
     this.#turn(bytes, 0, length)
   }
 
@@ -207,7 +208,7 @@ export class Downstream implements ConnectionHandler, ExchangeClient {
     const own = new HeadParser('request', this.#runtime.headLimits)
     own.parse(this.#partial, 0, this.#partial.length)
     this.#partialParser = own
-    this.#deadlineMs = this.#runtime.clock.nowMs() + this.#runtime.limits.headTimeoutMs
+    this.#deadlineMs = this.#runtime.turnMs + this.#runtime.limits.headTimeoutMs
   }
 
   #readBody(bytes: Buffer, start: number, end: number): number {
@@ -287,7 +288,7 @@ export class Downstream implements ConnectionHandler, ExchangeClient {
     this.#pending = undefined
     this.#lingered = 0
     this.#lastMoveMs = 0
-    this.#deadlineMs = this.#runtime.clock.nowMs() + this.#runtime.limits.lingerMs
+    this.#deadlineMs = this.#runtime.turnMs + this.#runtime.limits.lingerMs
     this.connection.end()
     if (this.#hasEnded) return
     this.connection.resume()
@@ -299,6 +300,7 @@ export class Downstream implements ConnectionHandler, ExchangeClient {
   }
 
   onEnd(): void {
+    this.#runtime.tick()
     this.#hasEnded = true
     switch (this.#state) {
       case readingHead:
@@ -319,11 +321,13 @@ export class Downstream implements ConnectionHandler, ExchangeClient {
   }
 
   onWritable(): void {
+    this.#runtime.tick()
     this.#exchange?.onClientWritable()
     if (this.#state === readingHead) this.#readOn()
   }
 
   onClose(): void {
+    this.#runtime.tick()
     this.#exchange?.abort('DC')
     this.listener.remove(this)
   }
@@ -332,7 +336,7 @@ export class Downstream implements ConnectionHandler, ExchangeClient {
   startTunnel(tunnel: Tunnel): void {
     this.#state = tunnelling
     this.#tunnel = tunnel
-    this.#lastMoveMs = this.#runtime.clock.nowMs()
+    this.#lastMoveMs = this.#runtime.turnMs
     const pending = this.#pending
     this.#pending = undefined
     if (pending !== undefined) tunnel.feed(pending, 0, pending.length)
@@ -351,8 +355,8 @@ export class Downstream implements ConnectionHandler, ExchangeClient {
    */
   closeSoon(): void {
     if (this.#state !== readingHead || this.#partial !== undefined) return
-    const { clock, limits } = this.#runtime
-    this.#deadlineMs = Math.min(this.#deadlineMs, clock.nowMs() + limits.closeGraceMs)
+    const { turnMs, limits } = this.#runtime
+    this.#deadlineMs = Math.min(this.#deadlineMs, turnMs + limits.closeGraceMs)
   }
 
   /** Closes at once, whatever is under way. */

@@ -17,6 +17,7 @@ import { Mirrors } from './mirror.ts'
 import { writeRequestHead } from './request-head.ts'
 import type { RequestHeadOutput } from './request-head.ts'
 import { normalizeHost } from './request-view.ts'
+import { equalsLatin1 } from './latin1.ts'
 import { localReplyText } from './local-reply-text.ts'
 import { Tries } from './tries.ts'
 import type { TriesListener } from './tries.ts'
@@ -142,7 +143,7 @@ export class Exchange implements TriesListener {
   #clear(): void {
     this.#isEnded = false
     this.#isAnswered = false
-    this.#startMs = this.#runtime.clock.nowMs()
+    this.#startMs = this.#runtime.turnMs
     this.#requestBytes = 0
     this.#rule = undefined
     this.#backend = undefined
@@ -162,11 +163,36 @@ export class Exchange implements TriesListener {
       head.method > 0 ? (methodNames[head.method] as string) : bytes.toString('latin1', start, start + head.methodEnd)
     this.#target = bytes.toString('latin1', start + head.targetStart, start + head.targetEnd)
     this.#minorVersion = head.minorVersion
-    const agent = head.find(fieldIds.userAgent)
-    this.#userAgent = agent < 0 ? '' : head.value(agent)
+    this.#readUserAgent(head, bytes, start)
     this.#isRequestDone = !hasBody
     this.#asksUpgrade = head.upgrade
     this.#answer.reset(head.minorVersion, !head.keepAlive)
+  }
+
+  /** The same client comes again and again: its text is made once. */
+  #readUserAgent(head: HeadParser, bytes: Buffer, start: number): void {
+    const at = head.find(fieldIds.userAgent)
+    if (at < 0) {
+      this.#userAgent = ''
+      return
+    }
+    const from = start + (head.fields[at * 4 + 2] as number)
+    const to = start + (head.fields[at * 4 + 3] as number)
+    if (!equalsLatin1(bytes, from, to, this.#userAgent)) this.#userAgent = bytes.toString('latin1', from, to)
+  }
+
+  #readHost(head: HeadParser, bytes: Buffer, start: number): void {
+    const isAbsolute = head.targetForm === targetForms.absolute
+    if (!isAbsolute && head.find(fieldIds.host) < 0) {
+      this.#rawHost = undefined
+      this.#host = ''
+      return
+    }
+    const from = start + (isAbsolute ? head.authorityStart : head.hostStart)
+    const to = start + (isAbsolute ? head.authorityEnd : head.hostEnd)
+    if (this.#rawHost !== undefined && equalsLatin1(bytes, from, to, this.#rawHost)) return
+    this.#rawHost = bytes.toString('latin1', from, to)
+    this.#host = normalizeHost(this.#rawHost)
   }
 
   /** Makes the request readable for routing. @returns why it must be refused, if so */
@@ -174,22 +200,12 @@ export class Exchange implements TriesListener {
     const { view } = this.#runtime
     view.bind(head)
     view.method = this.#methodName
-    const rawHost =
-      head.targetForm === targetForms.absolute
-        ? bytes.toString('latin1', start + head.authorityStart, start + head.authorityEnd)
-        : head.find(fieldIds.host) < 0
-          ? undefined
-          : bytes.toString('latin1', start + head.hostStart, start + head.hostEnd)
-    if (rawHost !== this.#rawHost || rawHost === undefined) {
-      this.#rawHost = rawHost
-      this.#host = rawHost === undefined ? '' : normalizeHost(rawHost)
-    }
+    this.#readHost(head, bytes, start)
     view.host = this.#host
     if (head.method === methodCodes.CONNECT) return 'method-not-supported'
-    const { queryStart } = head
-    view.query = queryStart < 0 ? '' : bytes.toString('latin1', start + queryStart, start + head.targetEnd)
-    const rawPath =
-      head.pathEnd > head.pathStart ? bytes.toString('latin1', start + head.pathStart, start + head.pathEnd) : '/'
+    const { targetStart, pathStart, pathEnd, queryStart } = head
+    view.query = queryStart < 0 ? '' : this.#target.slice(queryStart - targetStart)
+    const rawPath = pathEnd > pathStart ? this.#target.slice(pathStart - targetStart, pathEnd - targetStart) : '/'
     const normal = normalizePath(rawPath)
     if (normal.kind === 'refuse') return 'bad-request'
     view.path = normal.path
@@ -322,6 +338,7 @@ export class Exchange implements TriesListener {
   }
 
   #onRequestTimeout(): void {
+    this.#runtime.tick()
     if (this.#isEnded) return
     this.#tries.cancel()
     if (this.#isAnswered) {
@@ -350,7 +367,7 @@ export class Exchange implements TriesListener {
     // A client that is still sending its request can't be kept: its bytes would be taken for the next request.
     if (!this.#isRequestDone || this.#downstream.mustClose) this.#answer.closeAfter = true
     if (this.#rule?.rule.session !== undefined) {
-      const nowMs = this.#runtime.clock.nowMs() + this.#runtime.wallOffsetMs
+      const nowMs = this.#runtime.turnMs + this.#runtime.wallOffsetMs
       const secure = this.#downstream.listener.scheme === 'https'
       this.#answerLines += this.#affinity.answerLines(this.#tries.endpoint, { secure, nowMs })
     }
@@ -442,7 +459,7 @@ export class Exchange implements TriesListener {
     this.#mirrors = undefined
     this.#downstream.listener.active.value--
     runtime.out.flush()
-    const durationMs = runtime.clock.nowMs() - this.#startMs
+    const durationMs = runtime.turnMs - this.#startMs
     const series = this.#backend?.series ?? this.#rule?.series ?? this.#downstream.listener.series
     series.record(this.#answer.status, durationMs / 1000, this.#requestBytes, this.#answer.bodyBytes)
     this.#log(durationMs)

@@ -1,4 +1,5 @@
 import type { HeadParser } from '../../codec/index.ts'
+import { writeShort } from './latin1.ts'
 
 /**
  * Copies the fields of a parsed head that are not marked as dropped, as they
@@ -24,6 +25,6 @@ export function copyKeptFields(to: Buffer, at: number, head: HeadParser, bytes: 
 /** Writes the status line of a response head with our own version. */
 export function copyStatusLine(to: Buffer, at: number, head: HeadParser, bytes: Buffer, start: number): number {
   const lineEnd = head.fieldCount > 0 ? (head.fields[0] as number) : head.length - 2
-  const written = at + to.write('HTTP/1.1', at, 'latin1')
+  const written = writeShort(to, at, 'HTTP/1.1')
   return written + bytes.copy(to, written, start + 'HTTP/1.1'.length, start + lineEnd)
 }

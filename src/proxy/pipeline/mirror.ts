@@ -84,7 +84,7 @@ class MirroredRequest implements UpstreamOwner {
   }
 
   start(): void {
-    const nowMs = this.#runtime.clock.nowMs()
+    const nowMs = this.#runtime.turnMs
     const endpoint = this.#target.pick({ nowMs, hash: -1, random: Math.random, tried: undefined })
     if (endpoint === undefined || this.#target.breaker?.tryAcquire('request') !== true) return
     const acquired = this.#target.acquire(this, endpoint, nowMs, true)

@@ -5,6 +5,7 @@ import { rewritePath } from '../routing/rewrite-path.ts'
 import { dropAll } from './header-edits.ts'
 import type { EditPlan } from './header-edits.ts'
 import { copyKeptFields } from './head-writer.ts'
+import { writeShort } from './latin1.ts'
 import type { RequestIds } from './request-id.ts'
 
 /** Room for the request line's and our own additions beside the head as it came. */
@@ -67,7 +68,7 @@ export function writeRequestHead(input: RequestHeadInput, into: RequestHeadOutpu
   let at: number
   if (target === undefined) at = bytes.copy(to, 0, start, start + head.targetEnd)
   else at = to.write(`${input.method} ${target}`, 0, 'latin1')
-  at += to.write(' HTTP/1.1\r\n', at, 'latin1')
+  at = writeShort(to, at, ' HTTP/1.1\r\n')
   at = copyKeptFields(to, at, head, bytes, start)
   into.length = at + to.write(`${lines}\r\n`, at, 'latin1')
 }

@@ -80,8 +80,12 @@ export class Tries implements UpstreamOwner {
     this.#body = new ReplayBuffer(runtime.limits.replayBytes)
     this.#pick = { nowMs: 0, hash: -1, random: Math.random, tried: undefined }
     this.#tryTimer = new WheelTimer(() => this.#onTryTimeout())
-    this.#connectTimer = new WheelTimer(() => this.upstream?.connectTimedOut())
+    this.#connectTimer = new WheelTimer(() => {
+      this.#runtime.tick()
+      this.upstream?.connectTimedOut()
+    })
     this.#pauseTimer = new WheelTimer(() => {
+      this.#runtime.tick()
       this.#try()
       this.#runtime.out.flush()
     })
@@ -156,7 +160,7 @@ export class Tries implements UpstreamOwner {
   #try(): void {
     const plan = this.#plan
     if (plan === undefined || !this.#isActive) return
-    const nowMs = this.#runtime.clock.nowMs()
+    const nowMs = this.#runtime.turnMs
     const endpoint = this.#pickEndpoint(plan, nowMs)
     if (endpoint === undefined) {
       this.#fail('no-endpoint', '')
@@ -239,6 +243,7 @@ export class Tries implements UpstreamOwner {
   }
 
   #onTryTimeout(): void {
+    this.#runtime.tick()
     if (!this.#isActive || this.#isAnswering) return
     const wasConnecting = this.#isQueued || this.upstream?.isConnecting === true
     if (this.#isQueued) this.#plan?.backend.cancel(this)
@@ -268,7 +273,7 @@ export class Tries implements UpstreamOwner {
       bodyReplayable: this.#body.isWhole,
       responseStarted: this.#isAnswering,
       retryBudgetLeft: this.#holdsRetry || breaker.hasRoom('retry'),
-      remainingMs: plan.deadlineMs - this.#runtime.clock.nowMs(),
+      remainingMs: plan.deadlineMs - this.#runtime.turnMs,
       random: Math.random,
     })
     if (decision.kind === 'stop' && decision.reason === 'budget-used-up') plan.backend.metrics.retriesRefused.value++
@@ -314,14 +319,14 @@ export class Tries implements UpstreamOwner {
         return
       }
     }
-    plan?.backend.balancer?.onResult(upstream.endpoint, outcome, this.firstByteMs, this.#runtime.clock.nowMs())
+    plan?.backend.balancer?.onResult(upstream.endpoint, outcome, this.firstByteMs, this.#runtime.turnMs)
     this.#isAnswering = true
     this.#runtime.timers.cancel(this.#tryTimer)
     this.#listener.onAnswerHead(head, bytes, start)
   }
 
   #noteFirstByte(upstream: Upstream, status: number): void {
-    this.firstByteMs = this.#runtime.clock.nowMs() - this.#sentMs
+    this.firstByteMs = this.#runtime.turnMs - this.#sentMs
     const metrics = this.#plan?.backend.metrics
     if (metrics === undefined) return
     metrics.firstByte.record(this.firstByteMs / 1000)
@@ -360,7 +365,7 @@ export class Tries implements UpstreamOwner {
     this.#runtime.timers.cancel(this.#connectTimer)
     if (endpoint === undefined) return
     endpoint.activeRequests--
-    const nowMs = this.#runtime.clock.nowMs()
+    const nowMs = this.#runtime.turnMs
     this.#plan?.backend.balancer?.onResult(endpoint, outcome, nowMs - this.#sentMs, nowMs)
     if (this.#tried === undefined) this.#tried = [endpoint]
     else this.#tried.push(endpoint)

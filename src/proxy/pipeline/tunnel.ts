@@ -79,6 +79,7 @@ export class Tunnel {
       onEnd: () => to.end(),
       onWritable: () => to.resume(),
       onClose: error => {
+        this.#runtime.tick()
         closeNote?.onClose(error)
         if (!to.isClosed) {
           if (error === undefined) to.end()

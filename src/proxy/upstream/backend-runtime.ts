@@ -146,7 +146,7 @@ export class BackendRuntime implements UpstreamKeeper {
       this.#runtime.out.flush()
       return
     }
-    upstream.idleSinceMs = this.#runtime.clock.nowMs()
+    upstream.idleSinceMs = this.#runtime.turnMs
     upstream.idleUntilMs = upstream.idleSinceMs + idleMs
     if (waiter !== undefined || idleMs <= 0 || !poolOf(upstream.endpoint).put(upstream)) upstream.abandon()
   }

@@ -124,6 +124,7 @@ export class Upstream implements ConnectionHandler {
   }
 
   #onConnect(): void {
+    this.runtime.tick()
     if (this.#state !== connecting) return
     this.keeper.onConnected(this)
     const owner = this.owner
@@ -137,6 +138,7 @@ export class Upstream implements ConnectionHandler {
   }
 
   onBytes(bytes: Buffer, length: number): void {
+    this.runtime.tick()
     switch (this.#state) {
       case awaitingHead:
         this.#readHead(bytes, length)
@@ -269,6 +271,7 @@ export class Upstream implements ConnectionHandler {
   }
 
   onEnd(): void {
+    this.runtime.tick()
     if (this.#state === inBody && this.body.framing === framings.untilClose) {
       this.#finish(true)
       return
@@ -283,6 +286,7 @@ export class Upstream implements ConnectionHandler {
   }
 
   onClose(error: Error | undefined): void {
+    this.runtime.tick()
     const state = this.#state
     this.keeper.onClosed(this, state === idle)
     const failure = state === connecting ? 'connect-failed' : this.#closedFailure()
