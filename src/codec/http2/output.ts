@@ -3,11 +3,16 @@
  * never loses or moves what is written before it is cleared.
  */
 export class OutputBuffer {
-  /** The first `length` bytes are written. Replaced when it grows. */
+  /** The first `length` bytes are written. Replaced when it grows; the owner may replace it when it is empty. */
   bytes: Buffer
   length: number = 0
+  readonly #initialBytes: number
+  readonly #keptBytes: number
 
-  constructor(initialBytes: number = 16_384) {
+  /** @param keptBytes a buffer that grew beyond it is given up by `clear` */
+  constructor(initialBytes: number = 4_096, keptBytes: number = 262_144) {
+    this.#initialBytes = initialBytes
+    this.#keptBytes = keptBytes
     this.bytes = Buffer.allocUnsafeSlow(initialBytes)
   }
 
@@ -27,5 +32,6 @@ export class OutputBuffer {
 
   clear(): void {
     this.length = 0
+    if (this.bytes.length > this.#keptBytes) this.bytes = Buffer.allocUnsafeSlow(this.#initialBytes)
   }
 }

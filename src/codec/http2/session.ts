@@ -17,7 +17,7 @@ export interface Http2SessionOptions {
   readonly settings?: Partial<Http2Settings>
   /** @default the product's */
   readonly limits?: Partial<Http2Limits>
-  /** Where frames go; several sessions may share one if their owner flushes between them. @default its own */
+  /** Where frames go. @default a new one */
   readonly output?: OutputBuffer
 }
 

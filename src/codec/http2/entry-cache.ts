@@ -1,0 +1,73 @@
+import { indexings, ownIndexingOf } from './field-kinds.ts'
+import { HeaderEntry, nameOf } from './header-entry.ts'
+import { readLatin1 } from './latin1.ts'
+import { staticIndexOf } from './static-fields.ts'
+
+/** A longer value rarely comes twice, and would make the cache's memory worth attacking. */
+const longestCached = 256
+
+/**
+ * Entries for fields that do not come from HPACK, above all from HTTP/1.1: the
+ * same bytes give the same entry, so that encoders find it by identity. A
+ * field that falls into the place of another simply takes it.
+ *
+ * Entries are immutable, so all connections of a worker may share one cache.
+ * Fields that are never indexed are not kept.
+ */
+export class EntryCache {
+  readonly #slots: (HeaderEntry | undefined)[]
+
+  /** @param slots a power of two; each holds at most some 300 bytes */
+  constructor(slots: number = 512) {
+    this.#slots = Array.from({ length: slots })
+  }
+
+  /**
+   * The field with the name bytes[nameFrom,nameTo), a token in any case, and
+   * the value bytes[valueFrom,valueTo), as a parser of HTTP/1.1 has found them.
+   *
+   * The caller leaves out fields that end at the hop; `problem` of the entry is
+   * set when the field may not stand in HTTP/2.
+   */
+  entry(bytes: Buffer, nameFrom: number, nameTo: number, valueFrom: number, valueTo: number): HeaderEntry {
+    const slot = slotOf(bytes, nameFrom, nameTo, valueFrom, valueTo) & (this.#slots.length - 1)
+    const kept = this.#slots[slot]
+    if (
+      kept !== undefined &&
+      isText(kept.name, bytes, nameFrom, nameTo, 0x20) &&
+      isText(kept.value, bytes, valueFrom, valueTo, 0)
+    ) {
+      return kept
+    }
+    const name = nameOf(readLatin1(bytes, nameFrom, nameTo).toLowerCase())
+    const value = readLatin1(bytes, valueFrom, valueTo)
+    const indexing = ownIndexingOf(name.nameId, value.length)
+    const entry = new HeaderEntry(name, value, indexing, staticIndexOf(name.name, value))
+    if (indexing !== indexings.never && value.length <= longestCached) this.#slots[slot] = entry
+    return entry
+  }
+}
+
+/** Looks at lengths and a few bytes: a bad mixture costs a miss, never a wrong answer. */
+function slotOf(bytes: Buffer, nameFrom: number, nameTo: number, valueFrom: number, valueTo: number): number {
+  let hash = (nameTo - nameFrom) * 31 + (valueTo - valueFrom)
+  hash = hash * 31 + ((bytes[nameFrom] as number) | 0x20)
+  hash = hash * 31 + ((bytes[nameTo - 1] as number) | 0x20)
+  if (valueTo > valueFrom) {
+    hash = hash * 31 + (bytes[valueFrom] as number)
+    hash = hash * 31 + (bytes[(valueFrom + valueTo) >>> 1] as number)
+    hash = hash * 31 + (bytes[valueTo - 1] as number)
+  }
+  return hash ^ (hash >>> 9)
+}
+
+/** @param fold 0x20 reads capitals as small letters, which is honest for tokens */
+function isText(text: string, bytes: Buffer, from: number, to: number, fold: number): boolean {
+  if (text.length !== to - from) return false
+  for (let index = 0; index < text.length; index++) {
+    const byte = bytes[from + index] as number
+    const code = text.charCodeAt(index)
+    if (byte !== code && (fold === 0 || byte < 0x41 || byte > 0x5a || (byte | fold) !== code)) return false
+  }
+  return true
+}
