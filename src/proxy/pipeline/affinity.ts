@@ -23,7 +23,7 @@ export class Affinity {
     policy: SessionPersistence | undefined,
     backend: BackendRuntime,
     view: RequestView,
-    client: () => string,
+    client: { readonly clientAddress: string },
     nowWallMs: number,
   ): string {
     this.hash = -1
@@ -46,7 +46,7 @@ export class Affinity {
     if (this.preferred !== undefined) this.#session = session
   }
 
-  #readHash(source: HashSource, view: RequestView, client: () => string): string {
+  #readHash(source: HashSource, view: RequestView, client: { readonly clientAddress: string }): string {
     switch (source.kind) {
       case 'header':
         this.#setHash(view.header(source.name))
@@ -55,7 +55,7 @@ export class Affinity {
         this.#setHash(queryValue(view.query, source.name))
         return ''
       case 'source':
-        this.#setHash(client())
+        this.#setHash(client.clientAddress)
         return ''
       case 'cookie': {
         const value = view.cookie(source.name)

@@ -240,13 +240,8 @@ export class Exchange implements TriesListener {
       return
     }
     this.#writeHead(head, bytes, start, backend, decision.matchedPrefix)
-    this.#answerLines += this.#affinity.begin(
-      rule.rule.session,
-      backend.target,
-      view,
-      () => this.#downstream.clientAddress,
-      this.#startMs + this.#runtime.wallOffsetMs,
-    )
+    const nowWallMs = this.#startMs + this.#runtime.wallOffsetMs
+    this.#answerLines += this.#affinity.begin(rule.rule.session, backend.target, view, this.#downstream, nowWallMs)
     this.#mirrors = Mirrors.sample(this.#runtime, rule, backend, this.#head, head.method)
     const { requestTimeoutMs, backendRequestTimeoutMs, retry } = rule.rule
     if (requestTimeoutMs > 0) this.#runtime.timers.add(this.#requestTimer, requestTimeoutMs)

@@ -1,5 +1,8 @@
 import type { Connection } from './connection.ts'
 
+/** Views of at most this many lengths are kept. */
+const keptViews = 2048
+
 /**
  * The one buffer in which a worker gathers what goes out, so that a head and
  * the first piece of its body leave in one system call. It holds bytes for one
@@ -12,6 +15,8 @@ export class Output {
   used = 0
   #target: Connection | undefined = undefined
   readonly #size: number
+  /** `bytes[0, length)` by length: small messages of the same length come again and again, and a view costs more to make than to look up. */
+  #views: (Buffer | undefined)[] = []
 
   constructor(size: number) {
     this.#size = size
@@ -38,8 +43,20 @@ export class Output {
       connection.write(Buffer.from(this.bytes.subarray(0, used)))
       return
     }
-    connection.write(this.bytes.subarray(0, used))
-    if (connection.backlog > 0) this.bytes = Buffer.allocUnsafeSlow(this.#size)
+    connection.write(used < keptViews ? this.#view(used) : this.bytes.subarray(0, used))
+    if (connection.backlog > 0) {
+      this.bytes = Buffer.allocUnsafeSlow(this.#size)
+      this.#views = []
+    }
+  }
+
+  #view(length: number): Buffer {
+    let view = this.#views[length]
+    if (view === undefined) {
+      view = this.bytes.subarray(0, length)
+      this.#views[length] = view
+    }
+    return view
   }
 
   /** Appends `source[start, end)`, flushing as often as it takes. */
