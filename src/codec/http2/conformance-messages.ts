@@ -92,6 +92,7 @@ const malformedRequests: readonly Malformed[] = [
   ],
   ['8.5 CONNECT with scheme and path', [connect, scheme, path, connectTo], 'invalid-connect'],
   ['8.5 CONNECT without authority', [connect], 'invalid-connect'],
+  ['8.5 CONNECT with another Host', [connect, connectTo, ['host', 'b.example:443']], 'host-conflict'],
   ['8.5 CONNECT without port', [connect, authority], 'invalid-connect'],
   [
     'RFC 8441 4 protocol without CONNECT',
@@ -269,6 +270,11 @@ const exchanges: readonly ConformanceCase[] = [
     name: '8.5 CONNECT with host and port: fine',
     steps: [headers(1, [connect, connectTo]), data(1, 'abc')],
     expected: { kind: 'fine', events: ['head 1 :method=CONNECT :authority=a.example:443', 'data 1 abc'] },
+  },
+  {
+    name: '8.5 Content-Length of a CONNECT says nothing of the tunnel: fine',
+    steps: [headers(1, [connect, connectTo, ['content-length', '1']]), data(1, 'abc')],
+    expected: fine,
   },
   {
     name: '8.5 HEADERS of a client on a connected stream: stream error PROTOCOL_ERROR',

@@ -188,9 +188,10 @@ export class HpackEncoder {
       this.#ring[insertion & mask] = undefined
       this.#size -= entry.size
       this.#count--
+      // A text is never in the table twice, so what is found is this entry.
       const slot = this.#names.get(entry.name)
       if (slot === undefined) continue
-      if (slot.values.get(entry.value) === insertion) slot.values.delete(entry.value)
+      slot.values.delete(entry.value)
       if (slot.values.size === 0) this.#names.delete(entry.name)
     }
   }

@@ -176,6 +176,13 @@ suite('HpackEncoder', () => {
     }
   })
 
+  test('finds a name by its newest entry when the older ones are gone', () => {
+    const encoder = new HpackEncoder({ tableBytes: 100 })
+    for (const value of ['a', 'b', 'c']) encode(encoder, [createEntry('x-name', value)])
+    assert.equal(encoder.tableCount, 2)
+    assert.equal(encode(encoder, [createEntry('x-name', 'd')]).toString('hex'), '7e0164')
+  })
+
   test('tells the smallest and the last table size before the next block', () => {
     const encoder = new HpackEncoder()
     const entry = createEntry('x', 'y')

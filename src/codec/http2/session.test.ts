@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
-import { errorCodes, frameTypes, settingIds } from './codes.ts'
+import { errorCodes, frameFlags, frameTypes, settingIds } from './codes.ts'
 import {
   data,
+  frame,
   get,
   goAway,
   headers,
@@ -244,7 +245,96 @@ suite('receiving', () => {
   })
 })
 
+/** What a client may do again and again; each sends a kilobyte or more that the owner never sees, or not whole. */
+const discarded: readonly (readonly [name: string, attack: (id: number) => Buffer])[] = [
+  [
+    'DATA above Content-Length',
+    id => Buffer.concat([headers(id, [...post, ['content-length', '1']]), data(id, kilobyte)]),
+  ],
+  [
+    'DATA after END_STREAM',
+    id => Buffer.concat([headers(id, get, { endStream: true }), data(id, kilobyte), data(id, kilobyte)]),
+  ],
+  [
+    'padding',
+    id =>
+      Buffer.concat([
+        headers(id, post),
+        ...Array.from({ length: 5 }, () =>
+          frame(frameTypes.data, frameFlags.padded, id, Buffer.alloc(256).fill(255, 0, 1)),
+        ),
+        reset(id, errorCodes.CANCEL),
+      ]),
+  ],
+  [
+    'DATA after a stream error',
+    id => Buffer.concat([headers(id, post), windowUpdate(id, 0), data(id, kilobyte), data(id, kilobyte)]),
+  ],
+]
+
+suite('the connection window is given back after', () => {
+  const options = {
+    settings: { connectionWindowBytes: 65_535 },
+    limits: { resetBurst: 1e6, controlBurst: 1e6 },
+  }
+  for (const [name, attack] of discarded) {
+    test(name, () => {
+      const { session, feed } = rig('server', options)
+      for (let round = 0; round < 150; round++) {
+        const bytes = attack(round * 2 + 1)
+        for (const part of [bytes.subarray(0, 700), bytes.subarray(700)])
+          assert.equal(feed(part), true, `round ${round}`)
+        assert.ok(session.receiveWindow > 32_767 - 3_000, `round ${round}`)
+      }
+    })
+  }
+
+  test('DATA in whose middle the owner resets', () => {
+    const onData = (stream: Http2Stream): void => session.reset(stream, errorCodes.CANCEL)
+    const session = new Http2Session('server', Object.assign(new Recorder(), { onData }), options)
+    const start = handshake('server')
+    session.receive(start, 0, start.length, 0)
+    for (let round = 0; round < 150; round++) {
+      const bytes = Buffer.concat([headers(round * 2 + 1, post), data(round * 2 + 1, kilobyte)])
+      assert.equal(session.receive(bytes, 0, bytes.length - 1_000, 0), true)
+      assert.equal(session.receive(bytes, bytes.length - 1_000, bytes.length, 0), true, `round ${round}`)
+    }
+  })
+})
+
+test('no WINDOW_UPDATE is sent for a stream that the peer has ended', () => {
+  const { session, feed, sent, stream } = rig('server', { settings: { streamWindowBytes: 1_000 } }, false)
+  feed(headers(1, post), data(1, kilobyte.subarray(0, 900), true))
+  session.consume(stream(1), 900)
+  assert.deepEqual(sent(), [])
+  assert.equal(stream(1).unconsumed, 0)
+})
+
+test('SETTINGS_HEADER_TABLE_SIZE of the peer is told in the next field block', () => {
+  const { session, feed, stream } = rig('server')
+  feed(settings([settingIds.headerTableSize, 0]), headers(1, get, { endStream: true }))
+  session.output.clear()
+  session.sendHeaders(stream(1), answer, true)
+  assert.deepEqual(parseFrames(session.output.view())[0]?.payload, hex('20 88'))
+})
+
+test('late frames on streams that we reset are never the peer’s fault, however many there were since', () => {
+  const { session, feed, stream } = rig('server', { limits: { resetBurst: 1e6 } })
+  for (let id = 1; id < 801; id += 2) {
+    feed(headers(id, post))
+    session.reset(stream(id), errorCodes.CANCEL)
+  }
+  assert.equal(feed(data(1, 'late'), headers(3, [['x', 'y']], { endStream: true }), data(601, 'late')), true)
+  feed(data(803, 'idle'))
+  assert.equal(session.problem, 'idle-stream')
+})
+
 suite('requests of a client', () => {
+  test('are without limit when the server announces none', () => {
+    const { session } = rig('client')
+    for (let count = 0; count < 1_000; count++) assert.ok(session.request(request, true) !== undefined)
+  })
+
   test('wait for the limit of the server', () => {
     const { session, feed } = rig('client')
     feed(settings([settingIds.maxConcurrentStreams, 1]))
