@@ -3,6 +3,8 @@ import { suite, test } from 'node:test'
 import { EntryCache } from './entry-cache.ts'
 import { indexings } from './field-kinds.ts'
 import type { HeaderEntry } from './header-entry.ts'
+import { HeaderList } from './header-list.ts'
+import { HpackDecoder } from './hpack-decoder.ts'
 
 function take(cache: EntryCache, name: string, value: string, margin: string = ''): HeaderEntry {
   const bytes = Buffer.from(`${margin}${name}: ${value}\r\n`, 'latin1')
@@ -55,5 +57,25 @@ suite('EntryCache', () => {
     assert.equal(take(cache, 'Accept-Encoding', 'gzip, deflate').staticIndex, 16)
     assert.equal(take(cache, 'Connection', 'close').problem, 'connection-specific-field')
     assert.equal(take(cache, 'TE', 'gzip').problem, 'invalid-te')
+  })
+
+  test('gives the same entry for a literal without indexing, and one of a secret never', () => {
+    const cache = new EntryCache()
+    const read = (block: string): HeaderEntry | undefined => {
+      const list = new HeaderList()
+      const bytes = Buffer.from(block, 'hex')
+      assert.equal(new HpackDecoder(cache).decode(bytes, 0, bytes.length, list), undefined)
+      return list.entries[0]
+    }
+    const path = read('04022f78')
+    assert.equal(path?.indexing, indexings.without)
+    assert.equal(path?.value, '/x')
+    assert.equal(read('04022f78'), path)
+    assert.notEqual(read('04022f79'), path)
+    assert.equal(read('44022f78')?.indexing, indexings.allowed)
+    assert.equal(read('14022f78')?.indexing, indexings.never)
+    assert.notEqual(read('0f0803616263'), read('0f0803616263'))
+    assert.equal(read('0001780179')?.name, 'x')
+    assert.equal(read('00017a0179')?.name, 'z')
   })
 })

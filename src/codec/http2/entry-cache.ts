@@ -1,5 +1,5 @@
 import { indexings, ownIndexingOf } from './field-kinds.ts'
-import { HeaderEntry, nameOf } from './header-entry.ts'
+import { HeaderEntry, nameOf, receivedEntry, type FieldName } from './header-entry.ts'
 import { readLatin1 } from './latin1.ts'
 import { staticIndexOf } from './static-fields.ts'
 
@@ -16,10 +16,22 @@ const longestCached = 256
  */
 export class EntryCache {
   readonly #slots: (HeaderEntry | undefined)[]
+  readonly #literals: (HeaderEntry | undefined)[]
 
-  /** @param slots a power of two; each holds at most some 300 bytes */
+  /** @param slots a power of two, for each of both kinds; one holds at most some 400 bytes */
   constructor(slots: number = 512) {
     this.#slots = Array.from({ length: slots })
+    this.#literals = Array.from({ length: slots })
+  }
+
+  /** A field that a peer sent as a literal without indexing, with the value bytes[from,to): it stays out of tables. */
+  literal(name: FieldName, bytes: Buffer, from: number, to: number): HeaderEntry {
+    const slot = valueHash(name.nameId * 31 + name.name.length, bytes, from, to) & (this.#literals.length - 1)
+    const kept = this.#literals[slot]
+    if (kept !== undefined && kept.name === name.name && isText(kept.value, bytes, from, to, 0)) return kept
+    const entry = receivedEntry(name, readLatin1(bytes, from, to), indexings.without)
+    if (entry.indexing !== indexings.never && to - from <= longestCached) this.#literals[slot] = entry
+    return entry
   }
 
   /**
@@ -50,13 +62,17 @@ export class EntryCache {
 
 /** Looks at lengths and a few bytes: a bad mixture costs a miss, never a wrong answer. */
 function slotOf(bytes: Buffer, nameFrom: number, nameTo: number, valueFrom: number, valueTo: number): number {
-  let hash = (nameTo - nameFrom) * 31 + (valueTo - valueFrom)
-  hash = hash * 31 + ((bytes[nameFrom] as number) | 0x20)
-  hash = hash * 31 + ((bytes[nameTo - 1] as number) | 0x20)
-  if (valueTo > valueFrom) {
-    hash = hash * 31 + (bytes[valueFrom] as number)
-    hash = hash * 31 + (bytes[(valueFrom + valueTo) >>> 1] as number)
-    hash = hash * 31 + (bytes[valueTo - 1] as number)
+  const first = (bytes[nameFrom] as number) | 0x20
+  const last = (bytes[nameTo - 1] as number) | 0x20
+  return valueHash(((nameTo - nameFrom) * 31 + first) * 31 + last, bytes, valueFrom, valueTo)
+}
+
+function valueHash(seed: number, bytes: Buffer, from: number, to: number): number {
+  let hash = seed * 31 + (to - from)
+  if (to > from) {
+    hash = (hash * 31 + (bytes[from] as number)) | 0
+    hash = (hash * 31 + (bytes[(from + to) >>> 1] as number)) | 0
+    hash = (hash * 31 + (bytes[to - 1] as number)) | 0
   }
   return hash ^ (hash >>> 9)
 }

@@ -1,4 +1,5 @@
 import { defaultTableBytes } from './codes.ts'
+import type { EntryCache } from './entry-cache.ts'
 import { indexings } from './field-kinds.ts'
 import { entryOverhead, readName, receivedEntry, type FieldName, type HeaderEntry } from './header-entry.ts'
 import type { HeaderList } from './header-list.ts'
@@ -32,13 +33,20 @@ export class HpackDecoder {
   #allowed: number = defaultTableBytes
   /** The next block must begin with a size update, RFC 9113 section 4.3.1. */
   #needsUpdate: boolean = false
+  readonly #values: EntryCache | undefined
   #position: number = 0
   #end: number = 0
   #problem: Http2Problem | undefined = undefined
   /** Where the bytes of the string that was read last are. */
   #textBytes: Buffer = noBytes
   #textFrom: number = 0
+  #textTo: number = 0
   readonly #scratch: Buffer = Buffer.allocUnsafeSlow(scratchBytes)
+
+  /** @param values finds literals without indexing that were read before, on any connection */
+  constructor(values?: EntryCache) {
+    this.#values = values
+  }
 
   /** Bytes of the dynamic table as RFC 7541 section 4.1 counts them. */
   get tableSize(): number {
@@ -69,6 +77,13 @@ export class HpackDecoder {
     this.#position = from
     this.#end = to
     this.#problem = undefined
+    const problem = this.#fields(bytes, to, list)
+    // The caller's buffer must not be kept alive from here.
+    this.#textBytes = noBytes
+    return problem
+  }
+
+  #fields(bytes: Buffer, to: number, list: HeaderList): Http2Problem | undefined {
     let mayUpdate = true
     while (this.#position < to) {
       const byte = bytes[this.#position++] as number
@@ -145,8 +160,12 @@ export class HpackDecoder {
       if (name === undefined) this.#problem ??= 'hpack-invalid-index'
     }
     if (name === undefined) return undefined
-    const value = this.#string(bytes)
-    if (value === undefined) return undefined
+    if (!this.#text(bytes)) return undefined
+    const values = this.#values
+    if (byte < 0x10 && values !== undefined) {
+      return values.literal(name, this.#textBytes, this.#textFrom, this.#textTo)
+    }
+    const value = readLatin1(this.#textBytes, this.#textFrom, this.#textTo)
     return receivedEntry(
       name,
       value,
@@ -155,47 +174,47 @@ export class HpackDecoder {
   }
 
   #name(bytes: Buffer): FieldName | undefined {
-    const name = this.#string(bytes)
-    if (name === undefined) return undefined
-    const known = readName(name, this.#textBytes, this.#textFrom, this.#textFrom + name.length)
-    this.#textBytes = noBytes
-    return known
+    if (!this.#text(bytes)) return undefined
+    const name = readLatin1(this.#textBytes, this.#textFrom, this.#textTo)
+    return readName(name, this.#textBytes, this.#textFrom, this.#textTo)
   }
 
-  /** A string literal, RFC 7541 section 5.2; undefined after a problem. */
-  #string(bytes: Buffer): string | undefined {
+  /** Finds the bytes of a string literal, RFC 7541 section 5.2; false after a problem. */
+  #text(bytes: Buffer): boolean {
     if (this.#position === this.#end) {
       this.#problem = 'hpack-truncated'
-      return undefined
+      return false
     }
     const byte = bytes[this.#position++] as number
     let length = byte & 0x7f
     if (length === 0x7f) {
       length = this.#integer(bytes, 0x7f)
-      if (length === -1) return undefined
+      if (length === -1) return false
     }
     const from = this.#position
     const to = from + length
     if (to > this.#end) {
       this.#problem = 'hpack-truncated'
-      return undefined
+      return false
     }
     this.#position = to
     if (byte < 0x80) {
       this.#textBytes = bytes
       this.#textFrom = from
-      return readLatin1(bytes, from, to)
+      this.#textTo = to
+      return true
     }
     const room = maxDecodedBytes(length)
     const into = room <= scratchBytes ? this.#scratch : Buffer.allocUnsafeSlow(room)
     const decoded = decodeHuffman(bytes, from, to, into)
     if (decoded === -1) {
       this.#problem = 'hpack-invalid-huffman'
-      return undefined
+      return false
     }
     this.#textBytes = into
     this.#textFrom = 0
-    return readLatin1(into, 0, decoded)
+    this.#textTo = decoded
+    return true
   }
 
   /** RFC 7541 section 4.4: an entry larger than the table empties it, which is no error. */

@@ -15,6 +15,10 @@ test('OutputBuffer keeps what is written when it grows, and gives up what is too
   output.clear()
   assert.equal(output.bytes, grown, '32 bytes are kept')
   output.ensure(1_000)
+  output.length = 250
+  output.clear()
+  assert.equal(output.bytes.length, 1_000, 'a busy connection keeps it')
+  output.length = 249
   output.clear()
   assert.equal(output.bytes.length, 16)
 })

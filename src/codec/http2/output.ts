@@ -9,7 +9,7 @@ export class OutputBuffer {
   readonly #initialBytes: number
   readonly #keptBytes: number
 
-  /** @param keptBytes a buffer that grew beyond it is given up by `clear` */
+  /** @param keptBytes a buffer that grew beyond it is given up when a turn needs less than a quarter of it */
   constructor(initialBytes: number = 4_096, keptBytes: number = 262_144) {
     this.#initialBytes = initialBytes
     this.#keptBytes = keptBytes
@@ -31,7 +31,9 @@ export class OutputBuffer {
   }
 
   clear(): void {
+    const size = this.bytes.length
+    const isOversized = size > this.#keptBytes && this.length * 4 < size
     this.length = 0
-    if (this.bytes.length > this.#keptBytes) this.bytes = Buffer.allocUnsafeSlow(this.#initialBytes)
+    if (isOversized) this.bytes = Buffer.allocUnsafeSlow(this.#initialBytes)
   }
 }

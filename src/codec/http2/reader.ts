@@ -1,4 +1,5 @@
 import { clientPreface, frameFlags, frameHeaderBytes, frameTypes } from './codes.ts'
+import type { EntryCache } from './entry-cache.ts'
 import { HeaderList } from './header-list.ts'
 import { HpackDecoder } from './hpack-decoder.ts'
 import type { Http2Limits } from './limits.ts'
@@ -54,7 +55,7 @@ const noBytes: Buffer = Buffer.alloc(0)
  * but for where `onData` divides.
  */
 export class Http2Reader {
-  readonly decoder: HpackDecoder = new HpackDecoder()
+  readonly decoder: HpackDecoder
   readonly #list: HeaderList
   readonly #handler: FrameHandler
   readonly #limits: Http2Limits
@@ -85,8 +86,16 @@ export class Http2Reader {
   /**
    * @param side ours: a server expects the client's preface first
    * @param frameBytes the SETTINGS_MAX_FRAME_SIZE that we announce
+   * @param values see `HpackDecoder`
    */
-  constructor(side: 'client' | 'server', frameBytes: number, limits: Http2Limits, handler: FrameHandler) {
+  constructor(
+    side: 'client' | 'server',
+    frameBytes: number,
+    limits: Http2Limits,
+    handler: FrameHandler,
+    values?: EntryCache,
+  ) {
+    this.decoder = new HpackDecoder(values)
     this.#phase = side === 'server' ? inPreface : inHeader
     this.#maxFrame = frameBytes
     this.#limits = limits

@@ -1,6 +1,7 @@
 import { methodCodes } from '../http1/codes.ts'
 import { closures } from './closed-streams.ts'
 import { defaultTableBytes, maxWindowBytes } from './codes.ts'
+import type { EntryCache } from './entry-cache.ts'
 import type { Http2Handler } from './handler.ts'
 import type { HeaderList } from './header-list.ts'
 import { defaultHttp2Limits, defaultHttp2Settings, type Http2Limits, type Http2Settings } from './limits.ts'
@@ -17,6 +18,8 @@ export interface Http2SessionOptions {
   readonly settings?: Partial<Http2Settings>
   /** @default the product's */
   readonly limits?: Partial<Http2Limits>
+  /** Shared by all connections of a worker: finds values that come again and again without being indexed. @default none */
+  readonly values?: EntryCache
   /** Where frames go. @default a new one */
   readonly output?: OutputBuffer
 }
@@ -50,7 +53,7 @@ export class Http2Session<User = unknown> extends SessionBase<User> {
     super(side, settings, limits, options.output ?? new OutputBuffer())
     this.limits = limits
     this.#handler = handler
-    this.reader = new Http2Reader(side, settings.frameBytes, limits, this.#frames())
+    this.reader = new Http2Reader(side, settings.frameBytes, limits, this.#frames(), options.values)
     if (settings.headerTableBytes > defaultTableBytes) this.reader.decoder.allowTable(settings.headerTableBytes)
     this.start(limits.fieldSectionBytes)
   }
