@@ -6,6 +6,7 @@ import {
   conformanceOfFrames,
   conformanceOfHpack,
   conformanceOfMessages,
+  conformanceOfStreams,
   handshake,
   Recorder,
   runCase,
@@ -162,7 +163,7 @@ test(`two sessions agree on every exchange (seed ${seed})`, t => {
   assert.ok(complete > 20)
 })
 
-const cases = [...conformanceOfFrames, ...conformanceOfMessages, ...conformanceOfHpack].filter(
+const cases = [...conformanceOfStreams, ...conformanceOfFrames, ...conformanceOfMessages, ...conformanceOfHpack].filter(
   each => each.isBare !== true && each.side !== 'client',
 )
 

@@ -1,4 +1,4 @@
-import { connectionError, fine } from './conformance-frames.ts'
+import { connectionError, fine } from './expectations.ts'
 import { block, get, hex, rawHeaders } from './frames-for-tests.ts'
 import type { Http2Problem } from './problems.ts'
 import type { ConformanceCase } from './run-case.ts'

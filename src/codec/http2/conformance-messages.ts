@@ -1,4 +1,4 @@
-import { fine, streamError } from './conformance-frames.ts'
+import { fine, streamError } from './expectations.ts'
 import { data, get, headers, ok, post, type RawField } from './frames-for-tests.ts'
 import type { Http2Problem } from './problems.ts'
 import type { ConformanceCase } from './run-case.ts'

@@ -3,10 +3,11 @@ import { suite, test } from 'node:test'
 import { conformanceOfFrames } from './conformance-frames.ts'
 import { conformanceOfHpack } from './conformance-hpack.ts'
 import { conformanceOfMessages } from './conformance-messages.ts'
+import { conformanceOfStreams } from './conformance-streams.ts'
 import { http2Problems } from './problems.ts'
 import { probe, runCase, type ConformanceCase, type Outcome } from './run-case.ts'
 
-const cases = [...conformanceOfFrames, ...conformanceOfMessages, ...conformanceOfHpack]
+const cases = [...conformanceOfStreams, ...conformanceOfFrames, ...conformanceOfMessages, ...conformanceOfHpack]
 
 function check(each: ConformanceCase, outcome: Outcome): void {
   const expected = each.expected

@@ -119,7 +119,7 @@ export abstract class SessionBase<User> {
   }
 
   /** Writes what a connection begins with: the preface of a client, SETTINGS, and a larger connection window. */
-  start(fieldSectionBytes: number): void {
+  protected start(fieldSectionBytes: number): void {
     const { side, settings, output } = this
     const pairs: [id: number, value: number][] = []
     if (settings.headerTableBytes !== defaultTableBytes) {
