@@ -2,16 +2,7 @@ import { MeshError, messageOf, systemClock } from '../core/index.ts'
 import type { Clock, LogFields, Logger, Problem, Timer } from '../core/index.ts'
 import { emptySnapshot, diffSnapshots } from '../model/index.ts'
 import type { MeshSnapshot } from '../model/index.ts'
-import {
-  consoleHeaders,
-  MetricRegistry,
-  MetricsAggregator,
-  ProcessMetrics,
-  prometheusContentType,
-  RateWindow,
-  renderConsole,
-  renderPrometheus,
-} from '../observe/index.ts'
+import { consoleHeaders, prometheusContentType, renderConsole } from '../observe/index.ts'
 import type { AgentStatus, MetricsState, StatusDocument } from '../observe/index.ts'
 import { HealthChecker } from '../proxy/index.ts'
 import { FileSource } from '../sources/index.ts'
@@ -19,6 +10,7 @@ import type { SourceState } from '../sources/index.ts'
 import { openAdminServer, openAgentSocket } from './admin-server.ts'
 import type { AdminServer } from './admin-server.ts'
 import type { AdminView, ExplainRequest } from './admin-pages.ts'
+import { AgentMetrics } from './agent-metrics.ts'
 import { requirePaths } from './config-paths.ts'
 import { Explainer } from './explain.ts'
 import { useLinearRegex } from './linear-regex.ts'
@@ -34,7 +26,6 @@ import { serviceEnvironment } from './service-environment.ts'
 import { formatAddress, settingDefinitions, settingKeys } from './settings.ts'
 import type { SettingDefinition, Settings } from './settings.ts'
 import type { Origins } from './settings-sources.ts'
-import { keepSeriesAfter } from './stale-series.ts'
 import { Supervisor } from './supervisor.ts'
 import { agentVersion } from './version.ts'
 import { problemsOf, WorkloadLeases } from './workload-leases.ts'
@@ -58,14 +49,14 @@ export const tier: AgentStatus['tier'] = {
   reason: 'kernel tier is not built in this version',
 }
 
-/** Metrics of workers are read this often, and at every scrape. */
+/** Counters of workers are read this often, for rates, and at every scrape. */
 const collectMs = 1_000
+/** A program that leaves the mesh finishes what it was sent before; after that it is told to end. */
+const leavingGraceMs = 1_000
 /** Listeners that could not be opened, since somebody else had the port, are tried again this often. */
 const retryListenersMs = 5_000
 /** Many endpoints may change their health together. */
 const healthBatchMs = 10
-/** The main thread's own series, beside those of workers, whose ids start at 1. */
-const ownMetrics = 0
 
 /**
  * The node's agent: reads configuration, keeps the workers fed, starts
@@ -83,10 +74,7 @@ export class Agent implements AdminView {
   readonly #clock: Clock
   readonly #logger: Logger
   readonly #readiness = new Readiness()
-  readonly #meter = new MetricRegistry()
-  readonly #processMetrics = new ProcessMetrics(this.#meter)
-  readonly #aggregator = new MetricsAggregator()
-  readonly #rates = new RateWindow()
+  readonly #metrics = new AgentMetrics()
   readonly #explainer = new Explainer()
   readonly #feed = new LogFeed(isFollowed => this.#pool?.tap(isFollowed))
   readonly #checker: HealthChecker
@@ -105,6 +93,8 @@ export class Agent implements AdminView {
   #source: FileSource | undefined
   #leases: WorkloadLeases | undefined
   #state: SourceState | undefined
+  /** When the change was read that was taken last. */
+  #changedMs = -1
   #pool: WorkerPool | undefined
   /** What the workers were last told, with health in it and a version of our own count. */
   #published: MeshSnapshot = emptySnapshot
@@ -136,7 +126,8 @@ export class Agent implements AdminView {
       env: options.env,
       onOutput: (source, stream, text) => this.#feed.push({ timeMs: this.#clock.wallMs(), source, stream, text }),
       onEnd: workload => this.#health.suspect(workload),
-      onRestart: workload => void this.#meter.counter('heddle_workload_restarts_total', { workload }).value++,
+      released: () => this.#trafficMoved(),
+      onRestart: workload => this.#metrics.workloadRestarted(workload),
     })
   }
 
@@ -177,8 +168,9 @@ export class Agent implements AdminView {
   }
 
   async metrics(): Promise<{ contentType: string; body: string }> {
-    const state = await this.#collect()
-    return { contentType: prometheusContentType, body: renderPrometheus(state) }
+    await this.#pool?.collect({ wantsEndpoints: true })
+    const body = this.#metrics.render(this.#published.backends, this.#pool?.endpoints() ?? [])
+    return { contentType: prometheusContentType, body }
   }
 
   config(): unknown {
@@ -199,7 +191,7 @@ export class Agent implements AdminView {
   }
 
   async status(): Promise<StatusDocument> {
-    await this.#pool?.collect()
+    await this.#pool?.collect({ wantsEndpoints: true })
     const agent: AgentStatus = {
       version: this.version,
       pid: this.pid,
@@ -217,7 +209,7 @@ export class Agent implements AdminView {
       problems: this.#problems(),
       addresses: this.#state?.serviceAddresses ?? [],
       activity: this.#pool?.endpoints() ?? [],
-      rates: this.#rates,
+      rates: this.#metrics.rates,
     })
   }
 
@@ -267,7 +259,6 @@ export class Agent implements AdminView {
     this.#servers.push(await openAgentSocket(this, control, settings.socketPath))
     this.#servers.push(await openAdminServer(this, settings.adminAddress))
     this.#checked = this.#readiness.await('health checks')
-    const startMs = this.#clock.nowMs()
     this.#source = await FileSource.open({
       paths,
       clock: this.#clock,
@@ -279,7 +270,6 @@ export class Agent implements AdminView {
     requirePaths(paths, this.#source)
     this.#leases = new WorkloadLeases(this.#source)
     if (this.#state === undefined) this.#take(this.#source.current)
-    this.#meter.histogram('heddle_config_apply_seconds', {}).record((this.#clock.nowMs() - startMs) / 1000)
     configured()
     this.#healthChanged()
     // So that the workers start with every listener they may have.
@@ -307,9 +297,9 @@ export class Agent implements AdminView {
       count: workers,
       worker: { zone, accessLog, accessLogFormat, logLevel },
       observer: {
-        collected: (worker, metrics) => this.#aggregator.set(worker, metrics as MetricsState),
-        retired: worker => this.#aggregator.retire(worker),
-        restarted: () => void this.#meter.counter('heddle_worker_restarts_total', {}).value++,
+        collected: (worker, metrics) => this.#metrics.collected(worker, metrics as MetricsState),
+        retired: worker => this.#metrics.retired(worker),
+        restarted: () => this.#metrics.workerRestarted(),
         lines: lines => {
           const timeMs = this.#clock.wallMs()
           for (const text of lines) this.#feed.push({ timeMs, source: 'access', stream: 'access', text })
@@ -329,10 +319,17 @@ export class Agent implements AdminView {
     this.#health.update(state.snapshot, state.workloads)
     this.#publish(false)
     this.#supervisor.update(state.workloads, state.serviceAddresses)
-    for (const severity of ['error', 'warning'] as const) {
-      const count = state.problems.filter(problem => problem.severity === severity).length
-      this.#meter.gauge('heddle_config_problems', { severity }).value = count
-    }
+    this.#metrics.problems(state.problems)
+    const changedMs = this.#source?.changedMs ?? this.#startedMs
+    if (changedMs === this.#changedMs) return
+    this.#changedMs = changedMs
+    this.#metrics.configApplied((this.#clock.nowMs() - changedMs) / 1000)
+  }
+
+  /** Every worker has the configuration of this moment, and what was under way before has had its time. */
+  async #trafficMoved(): Promise<void> {
+    await this.#pool?.applied(this.#published.version)
+    await new Promise<void>(resolve => this.#clock.after(leavingGraceMs, resolve))
   }
 
   /** Hands the workers what changed, if anything did. */
@@ -347,10 +344,8 @@ export class Agent implements AdminView {
     const isSame = changes.every(({ set, removed }) => set.length === 0 && removed.length === 0)
     if (isSame && !evenUnchanged && before.version > 0) return
     this.#published = after
-    this.#meter.gauge('heddle_config_version', {}).value = after.version
     this.#pool?.apply(after)
-    const keep = keepSeriesAfter(before, delta)
-    if (keep !== undefined) this.#aggregator.retain(keep)
+    this.#metrics.published(before, delta)
   }
 
   #healthChanged(): void {
@@ -394,17 +389,11 @@ export class Agent implements AdminView {
 
   async #tick(): Promise<void> {
     try {
-      this.#rates.add(await this.#collect(), this.#clock.nowMs())
+      await this.#pool?.collect()
+      this.#metrics.sample(this.#clock.nowMs())
     } catch (error) {
       this.#logger.error('metrics could not be collected', { error: messageOf(error) })
     }
-  }
-
-  async #collect(): Promise<MetricsState> {
-    await this.#pool?.collect()
-    this.#processMetrics.sample()
-    this.#aggregator.set(ownMetrics, this.#meter.export())
-    return this.#aggregator.total()
   }
 
   #register(request: RunRequest): { lease: Disposable; answer: unknown } {

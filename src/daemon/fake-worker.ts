@@ -30,9 +30,12 @@ port.on('message', (message: ToWorker) => {
       applied()
       break
     case 'collect': {
-      const endpoints = [{ backend: 'a', endpoint: 'b', activeRequests: 1, ejected: false }]
+      const active = [{ backend: 'a', endpoint: 'b', activeRequests: 1, ejected: false }]
+      const endpoints = message.wantsEndpoints ? active : undefined
+      const names = [...snapshot.listeners.keys()]
+      const metrics = names.includes('idle') ? undefined : { listeners: names }
       if (!snapshot.listeners.has('silent')) {
-        send({ kind: 'collected', metrics: { listeners: [...snapshot.listeners.keys()] }, endpoints })
+        send({ kind: 'collected', metrics, endpoints })
       }
       break
     }

@@ -43,7 +43,8 @@ export interface RateView {
   endpoint(backend: string, endpoint: string): Rates
 }
 
-const idle: LiveRates = { requestsPerSecond: 0, errorRatio: 0, p50: null, p90: null, p99: null, recent: [] }
+const idleEndpoint: Rates = { requestsPerSecond: 0, errorRatio: 0, p50: null, p90: null, p99: null }
+const idle: LiveRates = { ...idleEndpoint, recent: [] }
 
 /** The mesh at this moment, for the status page and every command that shows it. */
 export function buildStatus(input: StatusInput): StatusDocument {
@@ -66,7 +67,8 @@ export function buildStatus(input: StatusInput): StatusDocument {
       protocol: backend.protocol,
       address: addressOf.get(backend.key) ?? null,
       policy: describePolicy(backend),
-      endpoints: endpointsOf(backend, activity, rates),
+      // A backend that nobody asked has no rates to look up for each of its endpoints.
+      endpoints: endpointsOf(backend, activity, byBackend.has(backend.key) ? rates : undefined),
       rates: byBackend.get(backend.key) ?? idle,
     })),
     problems: input.problems,
@@ -156,7 +158,7 @@ function targetName(target: BackendTarget): string {
 function endpointsOf(
   backend: Backend,
   activity: ReadonlyMap<string, EndpointActivity>,
-  rates: RateView,
+  rates: RateView | undefined,
 ): EndpointStatus[] {
   return backend.endpoints.map(({ id, workload, zone, healthy, draining, weight }) => {
     const active = activity.get(`${backend.key} ${id}`)
@@ -169,7 +171,7 @@ function endpointsOf(
       draining,
       weight,
       activeRequests: active?.activeRequests ?? 0,
-      rates: rates.endpoint(backend.key, id),
+      rates: rates?.endpoint(backend.key, id) ?? idleEndpoint,
     }
   })
 }

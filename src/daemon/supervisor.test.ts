@@ -36,7 +36,7 @@ const addresses: readonly ServiceAddress[] = [
   { namespace: 'other', service: 'db', address: '127.77.0.2', port: 5432, portName: '' },
 ]
 
-function open(t: TestContext) {
+function open(t: TestContext, options: { released?: () => Promise<void> } = {}) {
   const clock = new ManualClock()
   const lines: string[] = []
   const restarts: string[] = []
@@ -52,6 +52,7 @@ function open(t: TestContext) {
     },
     onEnd: workload => ends.push(workload),
     onRestart: workload => restarts.push(workload),
+    ...options,
   })
   t.after(async () => {
     supervisor.kill()
@@ -236,4 +237,26 @@ test('LineSplitter holds at most one bounded line and joins split letters', () =
     [1, 16_384, 16_384, 7232],
   )
   assert.equal(lines[0], 'ö')
+})
+
+test('Supervisor ends a program that was removed only when no request goes there any more', async t => {
+  const moved = Promise.withResolvers<void>()
+  const { supervisor, lines, until } = open(t, { released: () => moved.promise })
+  supervisor.update([workloadOf('echo $$; exec sleep 100')], [])
+  await until(() => lines.length === 1)
+  const pid = Number(lines[0]?.split(' ')[2])
+  supervisor.update([], [])
+  await new Promise(resolve => setImmediate(resolve))
+  assert.equal(isAlive(pid), true)
+  moved.resolve()
+  await untilDead(t, pid)
+})
+
+test('Supervisor does not wait for traffic when everything stops', async t => {
+  const { supervisor, lines, until } = open(t, { released: () => new Promise(() => {}) })
+  supervisor.update([workloadOf('echo $$; exec sleep 100')], [])
+  await until(() => lines.length === 1)
+  supervisor.update([], [])
+  await supervisor.stop()
+  assert.equal(isAlive(Number(lines[0]?.split(' ')[2])), false)
 })

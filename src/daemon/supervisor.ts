@@ -16,6 +16,8 @@ export interface SupervisorOptions {
   /** Called when a program ended by itself. */
   readonly onEnd: (workload: string) => void
   readonly onRestart: (workload: string) => void
+  /** Resolves when no new request goes to the programs that have just left the configuration. @default at once */
+  readonly released?: () => Promise<void>
   /** Between SIGTERM and SIGKILL. @default 10_000 */
   readonly stopMs?: number
 }
@@ -45,6 +47,8 @@ export class Supervisor {
   /** Programs on their way out, with their end. */
   readonly #leaving = new Map<Program, Promise<void>>()
   #isStopped = false
+  /** Ends every wait for traffic: nothing is sent any more. */
+  readonly #stopping = Promise.withResolvers<void>()
 
   constructor(options: SupervisorOptions) {
     this.#options = options
@@ -62,7 +66,7 @@ export class Supervisor {
       const next = wanted.get(key)
       if (next !== undefined && fingerprint(next) === program.fingerprint) continue
       this.#programs.delete(key)
-      this.#leave(program)
+      this.#leave(program, next === undefined ? this.#options.released?.() : undefined)
     }
     for (const [key, workload] of wanted) {
       if (this.#programs.has(key)) continue
@@ -93,7 +97,8 @@ export class Supervisor {
   /** Stops all programs; resolves when none is left. */
   async stop(): Promise<void> {
     this.#isStopped = true
-    for (const program of this.#programs.values()) this.#leave(program)
+    this.#stopping.resolve()
+    for (const program of this.#programs.values()) this.#leave(program, undefined)
     this.#programs.clear()
     await Promise.all(this.#leaving.values())
     this.#guard[Symbol.dispose]()
@@ -102,12 +107,17 @@ export class Supervisor {
   /** Kills what still runs; for the second signal. */
   kill(): void {
     this.#isStopped = true
+    this.#stopping.resolve()
     for (const program of [...this.#programs.values(), ...this.#leaving.keys()]) program.kill()
     this.#guard[Symbol.dispose]()
   }
 
-  #leave(program: Program): void {
-    const stopped = program.stop()
+  /** @param released  resolves when no new request goes to the program; undefined to end it at once */
+  #leave(program: Program, released: Promise<void> | undefined): void {
+    const stopped =
+      released === undefined
+        ? program.stop()
+        : Promise.race([released, this.#stopping.promise]).then(() => program.stop())
     this.#leaving.set(program, stopped)
     void stopped.then(() => this.#leaving.delete(program))
   }

@@ -19,7 +19,8 @@ export interface WorkerOptions {
 
 export type ToWorker =
   | { readonly kind: 'delta'; readonly delta: SnapshotDelta }
-  | { readonly kind: 'collect' }
+  /** Every question is answered; endpoints are looked through only when wanted, since there may be 100,000. */
+  | { readonly kind: 'collect'; readonly wantsEndpoints: boolean }
   | { readonly kind: 'tap'; readonly isOn: boolean }
   | { readonly kind: 'reopen-logs' }
   | { readonly kind: 'drain'; readonly deadlineMs: number }
@@ -27,7 +28,12 @@ export type ToWorker =
 export type FromWorker =
   /** The snapshot of that version is in force; listeners that could not be opened, with the reason. */
   | { readonly kind: 'applied'; readonly version: number; readonly failures: ReadonlyMap<string, string> }
-  | { readonly kind: 'collected'; readonly metrics: unknown; readonly endpoints: readonly EndpointActivity[] }
+  /** Metrics are undefined when they are as they were in the last answer. */
+  | {
+      readonly kind: 'collected'
+      readonly metrics: unknown
+      readonly endpoints: readonly EndpointActivity[] | undefined
+    }
   | { readonly kind: 'log'; readonly level: LogLevel; readonly message: string; readonly fields: LogFields | undefined }
   /** Lines of the access log, while tapped. */
   | { readonly kind: 'lines'; readonly lines: readonly string[] }

@@ -77,7 +77,7 @@ test('WorkerPool hands every worker the whole snapshot and then deltas', async t
   pool.apply(snapshotOf(3, ['b', 'c']))
   await pool.applied(3)
   assert.equal(pool.version, 3)
-  await pool.collect()
+  await pool.collect({ wantsEndpoints: true })
   assert.deepEqual([...observer.metrics.values()], [{ listeners: ['b', 'c'] }, { listeners: ['b', 'c'] }])
   assert.equal(pool.endpoints().length, 2)
 })
@@ -129,6 +129,19 @@ test('WorkerPool waits longer after each crash and starts anew after a minute', 
   pool.apply(snapshotOf(4, []))
   clock.advance(100)
   await pool.applied(4)
+})
+
+test('WorkerPool asks for endpoints only when wanted, and passes on only what changed', async t => {
+  const { pool, observer } = open(t, { count: 1 })
+  await pool.applied(1)
+  await pool.collect()
+  assert.deepEqual([pool.endpoints().length, observer.metrics.size], [0, 1])
+  await Promise.all([pool.collect(), pool.collect({ wantsEndpoints: true })])
+  assert.equal(pool.endpoints().length, 1)
+  observer.metrics.clear()
+  pool.apply(snapshotOf(2, ['idle']))
+  await pool.collect()
+  assert.deepEqual([pool.endpoints().length, observer.metrics.size], [1, 0])
 })
 
 test('WorkerPool collects without a worker that does not answer', async t => {

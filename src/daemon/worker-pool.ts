@@ -17,7 +17,7 @@ export interface WorkerPoolOptions {
 
 /** What the pool tells its owner. Ids are unique for the life of the pool: a replacement has a new one. */
 export interface WorkerObserver {
-  /** State of all metrics of a worker, absolute. */
+  /** State of all metrics of a worker, absolute; called only when it has changed. */
   collected(worker: number, metrics: unknown): void
   /** The worker is gone; what it counted stays counted. */
   retired(worker: number): void
@@ -95,20 +95,24 @@ export class WorkerPool {
     return this.#slots.filter(({ thread }) => thread !== undefined && thread.version >= 0).length
   }
 
-  /** Asks all workers for their counters; resolves when all have answered or after half a second. */
-  async collect(): Promise<void> {
-    const asked = this.#threads()
-    for (const thread of asked) thread.isAsked = true
-    this.#broadcast({ kind: 'collect' })
+  /**
+   * Asks all workers for their counters; resolves when all have answered or after half a second.
+   *
+   * @param options.wantsEndpoints also what they see of endpoints, for `endpoints()`. @default false
+   */
+  async collect(options: { readonly wantsEndpoints?: boolean } = {}): Promise<void> {
+    const asked = this.#threads().map(thread => ({ thread, question: ++thread.questions }))
+    this.#broadcast({ kind: 'collect', wantsEndpoints: options.wantsEndpoints ?? false })
     let isLate = false
     using _timer = this.#options.clock.after(collectTimeoutMs, () => {
       isLate = true
       this.#notify()
     })
-    while (!isLate && asked.some(thread => thread.isAsked && !thread.isGone)) await this.#changed()
+    const isOpen = ({ thread, question }: (typeof asked)[number]) => thread.answers < question && !thread.isGone
+    while (!isLate && asked.some(isOpen)) await this.#changed()
   }
 
-  /** What the workers last said of their endpoints. */
+  /** What the workers said of their endpoints when they were last asked. */
   endpoints(): readonly EndpointActivity[] {
     return this.#threads().flatMap(thread => thread.endpoints)
   }
@@ -172,7 +176,8 @@ export class WorkerPool {
       version: -1,
       failures: new Map(),
       endpoints: [],
-      isAsked: false,
+      questions: 0,
+      answers: 0,
       isGone: false,
       drained: undefined,
     }
@@ -194,9 +199,9 @@ export class WorkerPool {
         this.#reportFailures()
         break
       case 'collected':
-        thread.isAsked = false
-        thread.endpoints = message.endpoints
-        observer.collected(thread.id, message.metrics)
+        thread.answers++
+        if (message.endpoints !== undefined) thread.endpoints = message.endpoints
+        if (message.metrics !== undefined) observer.collected(thread.id, message.metrics)
         break
       case 'log':
         logger[message.level](message.message, { ...message.fields, worker: thread.id })
@@ -274,7 +279,9 @@ interface Thread {
   version: number
   failures: ReadonlyMap<string, string>
   endpoints: readonly EndpointActivity[]
-  isAsked: boolean
+  /** For counters: how often it was asked, and how often it answered, in the same order. */
+  questions: number
+  answers: number
   isGone: boolean
   drained: { readonly finished: number; readonly cut: number } | undefined
 }

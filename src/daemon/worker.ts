@@ -8,7 +8,9 @@ import type { LogFields, Logger, LogLevel } from '../core/index.ts'
 import { applyDelta } from '../model/index.ts'
 import type { MeshSnapshot } from '../model/index.ts'
 import { MetricRegistry, openAccessLog } from '../observe/index.ts'
+import type { MetricsState } from '../observe/index.ts'
 import { Proxy } from '../proxy/index.ts'
+import { isSameMetrics } from './same-metrics.ts'
 import { keepSeriesAfter } from './stale-series.ts'
 import type { FromWorker, ToWorker, WorkerStart } from './worker-messages.ts'
 
@@ -77,14 +79,20 @@ function runWorker(): void {
     await applying
     const { finished, cut } = await proxy.drain(deadlineMs)
     await accessLog[Symbol.asyncDispose]()
-    collect()
+    collect(false)
     send({ kind: 'drained', finished, cut })
   }
 
-  const collect = (): void => {
+  let lastSent: MetricsState = { metrics: [] }
+  const collect = (wantsEndpoints: boolean): void => {
     // Idle endpoints say nothing that the snapshot does not, and there may be 100,000.
-    const endpoints = proxy.endpointStates().filter(({ activeRequests, ejected }) => activeRequests > 0 || ejected)
-    send({ kind: 'collected', metrics: meter.export(), endpoints })
+    const endpoints = wantsEndpoints
+      ? proxy.endpointStates().filter(({ activeRequests, ejected }) => activeRequests > 0 || ejected)
+      : undefined
+    const state = meter.export()
+    const isSame = isSameMetrics(state, lastSent)
+    lastSent = state
+    send({ kind: 'collected', metrics: isSame ? undefined : state, endpoints })
   }
 
   port.on('message', (message: ToWorker) => {
@@ -97,7 +105,7 @@ function runWorker(): void {
         break
       }
       case 'collect':
-        collect()
+        collect(message.wantsEndpoints)
         break
       case 'tap':
         tap(message.isOn)

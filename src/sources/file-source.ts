@@ -63,6 +63,11 @@ export class FileSource implements AsyncDisposable {
     return this.#current
   }
 
+  /** When the last change of files began to be read, by the clock. */
+  get changedMs(): number {
+    return this.#store.changedMs
+  }
+
   /** Those of the paths whose files hold no resource now, not even a wrong one, as they were given. */
   emptyPaths(): readonly string[] {
     const { resources, problems } = this.#store.current

@@ -50,8 +50,11 @@ export class RateWindow {
     if (previous === undefined) return
     this.#slot++
     this.#seconds[this.#slot % historySlots] = seconds
-    forEachDelta(previous, state, (key, delta) => this.#record(this.#flows, key, delta))
-    forEachEndpointDelta(previous, state, (key, delta) => this.#record(this.#endpoints, key, delta))
+    // The same state again: nobody asked for anything.
+    if (state !== previous) {
+      forEachDelta(previous, state, (key, delta) => this.#record(this.#flows, key, delta))
+      forEachEndpointDelta(previous, state, (key, delta) => this.#record(this.#endpoints, key, delta))
+    }
     this.#expire(this.#flows)
     this.#expire(this.#endpoints)
   }

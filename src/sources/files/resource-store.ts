@@ -16,13 +16,17 @@ export class ResourceStore implements AsyncDisposable {
   readonly #table = new ResourceTable()
   readonly #listeners = new Set<(update: ResourceUpdate) => void>()
   #tree: FileTree | undefined
+  readonly #clock: Clock
   #current: ResourceUpdate = { resources: new Map(), problems: [], changed: [] }
+  #changedMs = 0
 
-  private constructor() {}
+  private constructor(clock: Clock) {
+    this.#clock = clock
+  }
 
   /** Reads all files before it is done. */
   static async open(options: ResourceStoreOptions): Promise<ResourceStore> {
-    const store = new ResourceStore()
+    const store = new ResourceStore(options.clock)
     store.#tree = await FileTree.open({ ...options, onChange: changes => void store.#update(changes) })
     return store
   }
@@ -30,6 +34,11 @@ export class ResourceStore implements AsyncDisposable {
   /** As of the last change. */
   get current(): ResourceUpdate {
     return this.#current
+  }
+
+  /** When the last change began to be read, by the clock. */
+  get changedMs(): number {
+    return this.#changedMs
   }
 
   /** Calls back on every later change, of resources or of problems alone, until disposed. */
@@ -56,6 +65,7 @@ export class ResourceStore implements AsyncDisposable {
   }
 
   #update(changes: readonly FileChange[]): ResourceUpdate {
+    this.#changedMs = this.#clock.nowMs()
     this.#current = this.#table.update(changes)
     for (const listener of this.#listeners) listener(this.#current)
     return this.#current
