@@ -144,6 +144,8 @@ export function fetchText(options: {
   readonly path: string
   readonly agent: HttpAgent | false
   readonly headers?: Readonly<Record<string, string>>
+  readonly method?: string
+  readonly body?: string
 }): Promise<Answer> {
   const { promise, resolve, reject } = Promise.withResolvers<Answer>()
   const request = httpRequest(options, response => {
@@ -157,7 +159,7 @@ export function fetchText(options: {
     response.on('error', reject)
   })
   request.on('error', reject)
-  request.end()
+  request.end(options.body)
   return promise
 }
 
