@@ -40,7 +40,7 @@ export const explain: Verb = {
   },
 }
 
-/** Candidates that do not fit, below the one that does: more than a few are noise. */
+/** Candidates that do not fit, before the one that does: more than a few are noise. */
 const shownMismatches = 8
 
 /** A node of the tree: a line and what follows from it. */
@@ -91,29 +91,39 @@ function ruleNodes(document: ExplainDocument, paint: Paint): Node[] {
   if (explanation.consumerNamespace !== undefined) {
     nodes.push(leaf(paint.dim(`routes of the client's namespace ${explanation.consumerNamespace} decide`)))
   }
-  let hidden = explanation.omitted
-  let shown = 0
-  for (const candidate of explanation.candidates) {
-    if (candidate.verdict === 'mismatch' && ++shown > shownMismatches) hidden++
-    else nodes.push(candidateNode(candidate, document, paint))
-  }
+  const { candidates } = explanation
+  const winner = candidates.findIndex(({ verdict }) => verdict === 'chosen')
+  const tried = winner < 0 ? candidates : candidates.slice(0, winner)
+  for (const candidate of tried.slice(0, shownMismatches)) nodes.push(candidateNode(candidate, document, paint))
+  const hidden = Math.max(0, tried.length - shownMismatches) + (winner < 0 ? explanation.omitted : 0)
   if (hidden > 0) nodes.push(leaf(paint.dim(`… ${hidden} more that do not fit`)))
-  if (explanation.kind === 'no-match') nodes.push(leaf(`${paint.bad('answer 404')}: no rule fits`))
-  return nodes
+  const chosen = candidates[winner]
+  if (chosen === undefined) return [...nodes, leaf(`${paint.bad('answer 404')}: no rule fits`)]
+  nodes.push(candidateNode(chosen, document, paint))
+  const rest = describeRest(candidates.slice(winner + 1), explanation.omitted)
+  return rest === '' ? nodes : [...nodes, leaf(paint.dim(`… ${rest}`))]
+}
+
+/** What was not looked at any more; a rule of another path is not even found. */
+function describeRest(rest: readonly ExplainedCandidate[], omitted: number): string {
+  const onPath = rest.filter(({ mismatches }) => !mismatches.some(({ part }) => part === 'path')).length
+  const elsewhere = rest.length - onPath + omitted
+  const rules = (count: number) => `${count} ${count === 1 ? 'rule' : 'rules'}`
+  const parts = [
+    ...(onPath > 0 ? [`${rules(onPath).replace(' ', ' further ')} of lower precedence`] : []),
+    ...(elsewhere > 0 ? [`${rules(elsewhere)} of other paths`] : []),
+  ]
+  return parts.join(', ')
 }
 
 function candidateNode(candidate: ExplainedCandidate, document: ExplainDocument, paint: Paint): Node {
   const rule = candidate.rule.name ?? `rule ${candidate.rule.index}`
   const host = candidate.hostname === undefined ? '' : ` for ${candidate.hostname}`
   const name = withoutControls(`${candidate.route.key} ${rule}${host}: ${describeMatch(candidate.match)}`)
-  switch (candidate.verdict) {
-    case 'chosen':
-      return { text: `${paint.good('✓')} ${paint.name(name)}`, children: outcomeNodes(candidate, document, paint) }
-    case 'outranked':
-      return leaf(paint.dim(`· ${name}: fits too, but comes later`))
-    case 'mismatch':
-      return leaf(paint.dim(`✗ ${name}: ${candidate.mismatches.map(describeMismatch).join('; ')}`))
+  if (candidate.verdict === 'chosen') {
+    return { text: `${paint.good('✓')} ${paint.name(name)}`, children: outcomeNodes(candidate, document, paint) }
   }
+  return leaf(paint.dim(`✗ ${name}: ${candidate.mismatches.map(describeMismatch).join('; ')}`))
 }
 
 function outcomeNodes(candidate: ExplainedCandidate, document: ExplainDocument, paint: Paint): Node[] {

@@ -129,7 +129,7 @@ const explained: ExplainDocument = {
     virtualHost: 'Gateway shop/web/http',
     consumerNamespace: undefined,
     hostnames: [undefined],
-    candidates: ['chosen' as const, 'outranked' as const, 'mismatch' as const].map((verdict, index) => ({
+    candidates: ['mismatch' as const, 'chosen' as const, 'outranked' as const].map((verdict, index) => ({
       hostname: undefined,
       route: {
         key: `HTTPRoute shop/r${index}`,
@@ -186,7 +186,8 @@ test('explain draws the way of a request and why the others were not taken', () 
     GET http://www.shop.example:8080/reviews/1
     └─ listener 127.0.0.1:8080 (the Gateway listener on port 8080)
        ├─ ✓ virtual host Gateway shop/web/http for *.shop.example
-       │  ├─ ✓ HTTPRoute shop/r0 rule 0: /reviews/*
+       │  ├─ ✗ HTTPRoute shop/r0 rule 0: /reviews/*: header x-user is missing; method is not POST
+       │  ├─ ✓ HTTPRoute shop/r1 rule 1: /reviews/*
        │  │  ├─ filter request headers: set x: 1, remove y
        │  │  ├─ timeout 1.5s
        │  │  ├─ up to 2 retries after 503
@@ -194,12 +195,34 @@ test('explain draws the way of a request and why the others were not taken', () 
        │  │  │  ├─ endpoint 127.0.0.1:9001 healthy
        │  │  │  └─ endpoint 127.0.0.1:9002 unhealthy
        │  │  └─ backend BackendNotFound 10%: there is no Service shop/x
-       │  ├─ · HTTPRoute shop/r1 rule 1: /reviews/*: fits too, but comes later
-       │  ├─ ✗ HTTPRoute shop/r2 rule 2: /reviews/*: header x-user is missing; method is not POST
-       │  └─ … 3 more that do not fit
+       │  └─ … 1 further rule of lower precedence, 3 rules of other paths
        ├─ · Gateway shop/web/any: another hostname fits better
        └─ ✗ Gateway shop/web/other for other.example: the host differs
     `),
+  )
+})
+
+test('explain shows a few of many rules that were tried before the winner, and of those that did not fit', () => {
+  const { explanation } = explained
+  assert.ok(explanation?.kind === 'routed')
+  const [mismatch, chosen] = explanation.candidates
+  assert.ok(mismatch !== undefined && chosen !== undefined)
+  const tried = Array.from({ length: 10 }, () => mismatch)
+  const candidates = (list: typeof explanation.candidates, kind: 'routed' | 'no-match') =>
+    renderExplanation({ ...explained, explanation: { ...explanation, kind, candidates: list } }, plain).split('\n')
+  const routed = candidates([...tried, chosen], 'routed')
+  assert.deepEqual(
+    [routed.filter(line => line.includes('✗ HTTPRoute')).length, routed[11]?.trim(), routed[12]?.trim()],
+    [8, '│  ├─ … 2 more that do not fit', '│  ├─ ✓ HTTPRoute shop/r1 rule 1: /reviews/*'],
+  )
+  assert.equal(
+    routed.some(line => line.includes('… 3 rules of other paths')),
+    true,
+  )
+  const none = candidates(tried, 'no-match')
+  assert.deepEqual(
+    none.slice(11, 13).map(line => line.trim()),
+    ['│  ├─ … 5 more that do not fit', '│  └─ answer 404: no rule fits'],
   )
 })
 

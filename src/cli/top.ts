@@ -25,18 +25,29 @@ export const top: Verb = {
   async run(call, io) {
     const agent = agentOf(call, io)
     const paint = paintOf(call, io)
-    const document = await agent.status()
-    if (wantsJson(call)) {
-      printJson(io, { rates: document.rates, flows: document.flows })
-      return 0
-    }
-    if (!io.isTerminal || call.flags.has('once')) {
-      io.out(`${renderTop(document, { paint, width: io.columns, height: undefined })}\n`)
+    if (wantsJson(call) || !io.isTerminal || call.flags.has('once')) {
+      const document = await readSettled(() => agent.status(), systemClock)
+      if (wantsJson(call)) printJson(io, { rates: document.rates, flows: document.flows })
+      else io.out(`${renderTop(document, { paint, width: io.columns, height: undefined })}\n`)
       return 0
     }
     await runLive({ clock: systemClock, paint, read: () => agent.status() })
     return 0
   },
+}
+
+/** The agent counts every second: after this time a request of just now is in the rates. */
+const settleMs = 1_200
+
+/**
+ * What there is to see once the agent has counted what happened up to now. A
+ * request shows in the rates only when the second is over in which it ended.
+ */
+export async function readSettled(read: () => Promise<StatusDocument>, clock: Clock): Promise<StatusDocument> {
+  // An agent that is not there is told at once.
+  await read()
+  await new Promise<void>(resolve => void clock.after(settleMs, resolve))
+  return read()
 }
 
 export interface TopOptions {

@@ -274,6 +274,8 @@ export class Agent implements AdminView {
     this.#healthChanged()
     // So that the workers start with every listener they may have.
     await this.#gate.decided()
+    // Nothing is counted yet, so that the first second has its rates, too.
+    this.#metrics.sample(this.#clock.nowMs())
     const pool = this.#startPool()
     working()
     this.#timers.push(
