@@ -257,6 +257,7 @@ export class Agent implements AdminView {
     const listening = this.#readiness.await('listeners')
     const control = { feed: this.#feed, register: (request: RunRequest) => this.#register(request) }
     this.#servers.push(await openAgentSocket(this, control, settings.socketPath))
+    this.#supervisor.guardFile(settings.socketPath)
     this.#servers.push(await openAdminServer(this, settings.adminAddress))
     this.#checked = this.#readiness.await('health checks')
     this.#source = await FileSource.open({

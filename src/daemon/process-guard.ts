@@ -1,21 +1,28 @@
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
+import { statSync } from 'node:fs'
 import type { Logger } from '../core/index.ts'
 
 /**
- * Reads `add GROUP` and `drop GROUP`; when its input ends, it ends every group
- * it still knows, politely first. A shell, since it must live in a process of
+ * Reads `add GROUP`, `drop GROUP` and `file IDENTITY PATH`; when its input ends,
+ * it removes the file if it is still the same one, and ends every group it still
+ * knows, politely first. A shell, since it must live in a process of
  * its own for as long as the agent does, and needs a megabyte rather than forty.
  */
 const script = `
 trap '' HUP INT TERM
 groups=' '
-while read -r verb group; do
+identity=''
+while read -r verb group path; do
   case $verb in
     add) groups="$groups$group " ;;
+    file) identity=$group; file=$path ;;
     drop) case $groups in *" $group "*) groups="\${groups%% "$group" *} \${groups#* "$group" }" ;; esac ;;
   esac
 done
+case $identity in
+  *:*) [ "$(stat -c %d:%i -- "$file" 2>/dev/null)" = "$identity" ] && rm -f -- "$file" ;;
+esac
 case $groups in ' ') exit 0 ;; esac
 for group in $groups; do kill -s TERM -- "-$group" 2>/dev/null; done
 sleep 2
@@ -32,6 +39,7 @@ for group in $groups; do kill -s KILL -- "-$group" 2>/dev/null; done
 export class ProcessGuard implements Disposable {
   readonly #logger: Logger
   readonly #groups = new Set<number>()
+  #file: string | undefined
   #child: ChildProcess | undefined
   #isClosed = false
 
@@ -50,6 +58,17 @@ export class ProcessGuard implements Disposable {
     if (this.#groups.delete(group)) this.#tell(`drop ${group}`)
   }
 
+  /**
+   * A file, like the agent's socket, that is to go with an agent that is killed.
+   * One that another agent has put in its place stays.
+   */
+  addFile(path: string): void {
+    const stats = statSync(path, { throwIfNoEntry: false })
+    if (stats === undefined || path.includes('\n')) return
+    this.#file = `file ${stats.dev}:${stats.ino} ${path}`
+    this.#tell(this.#file)
+  }
+
   /** The guard's process id, for tests and `ps`. */
   get pid(): number | undefined {
     return this.#child?.pid
@@ -57,6 +76,8 @@ export class ProcessGuard implements Disposable {
 
   [Symbol.dispose](): void {
     this.#isClosed = true
+    // Whoever is there to say so removes the file at its own time.
+    this.#tell('file none')
     this.#child?.stdin?.end()
     this.#child = undefined
   }
@@ -77,6 +98,7 @@ export class ProcessGuard implements Disposable {
     child.once('error', error => this.#lost(child, error.message))
     child.once('exit', (code, signal) => this.#lost(child, signal ?? `exit code ${code}`))
     for (const group of this.#groups) this.#tell(`add ${group}`)
+    if (this.#file !== undefined) this.#tell(this.#file)
   }
 
   #lost(child: ChildProcess, cause: string): void {

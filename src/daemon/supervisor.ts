@@ -84,6 +84,11 @@ export class Supervisor {
     }
   }
 
+  /** A file that is to go with an agent that is killed while it has programs; its socket. */
+  guardFile(path: string): void {
+    this.#guard.addFile(path)
+  }
+
   /** By workload. */
   states(): ReadonlyMap<string, ProcessState> {
     return new Map([...this.#programs].map(([key, program]) => [key, program.state]))
