@@ -14,6 +14,7 @@ interface Use {
 
 /** For codes whose text is put together elsewhere. */
 const otherwise: Readonly<Record<string, string>> = {
+  MESH_CONFIG_PATH: 'a path that was given with -f does not exist, or holds no resource',
   MESH_EXPLAIN_REQUEST: 'a parameter of /explain is missing or wrong',
   MESH_METRIC_MISUSED: 'a metric is used as another type or with other labels than its table says',
   MESH_RUN_PROGRAM: 'the program of heddle run could not be started',
