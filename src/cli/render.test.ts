@@ -10,6 +10,7 @@ import { renderRouteTrees } from './routes.ts'
 import { sampleStatus } from './sample-status.ts'
 import { renderStatus } from './status.ts'
 import { cutMiddle, renderTable } from './table.ts'
+import type { RenderOptions } from './table.ts'
 import { renderTop } from './top.ts'
 
 const wide = { paint: plain, width: undefined }
@@ -105,6 +106,23 @@ test('top shows busy services first, with latencies and the last minute', () => 
     HTTPRoute shop/reviews            1.2k    2.5%  0.40ms  12ms  1.3s                  ▁▃▅█
     `),
   )
+})
+
+test('status lists few of many endpoints, those that are not well first, and all of a service that was asked for', () => {
+  const [service] = sampleStatus.services
+  assert.ok(service !== undefined)
+  const [first, second] = service.endpoints
+  assert.ok(first !== undefined && second !== undefined)
+  const many = Array.from({ length: 30 }, (_, at) => ({ ...(at === 29 ? second : first), id: `10.0.0.${at}:80` }))
+  const document = { ...sampleStatus, services: [{ ...service, endpoints: many }] }
+  const listed = (options: RenderOptions) =>
+    renderStatus(document, options)
+      .split('\n')
+      .filter(line => /^ {2}(10\.0|…)/.test(line))
+  const few = listed(wide)
+  assert.deepEqual([few.length, few.at(-1)], [21, '  … 10 more endpoints'])
+  assert.match(few[0] ?? '', /10\.0\.0\.29:80 +unhealthy/)
+  assert.equal(listed({ ...wide, areAllShown: true }).length, 30)
 })
 
 test('top fits the height of the terminal', () => {

@@ -1,9 +1,9 @@
 import type { RouteStatus, RuleStatus } from '../daemon/index.ts'
 import { agentOf, paintOf, printJson, wantsJson } from './context.ts'
 import { withoutControls } from './paint.ts'
-import type { RenderOptions } from './status.ts'
+import { isWhole, selectionFlags, selectionOf, selectRoutes } from './selection.ts'
 import { renderTable } from './table.ts'
-import type { Cell } from './table.ts'
+import type { Cell, RenderOptions } from './table.ts'
 import { colorFlag, outputFlag, socketFlag } from './verb.ts'
 import type { Verb } from './verb.ts'
 
@@ -13,28 +13,31 @@ export const routes: Verb = {
   usage: '[NAME]',
   flags: [
     { name: 'all', short: 'a', about: 'With the route that every service has by itself.' },
+    ...selectionFlags,
     outputFlag,
     socketFlag,
     colorFlag,
   ],
-  examples: ['heddle routes', 'heddle routes shop/cart', 'heddle routes -o json'],
+  examples: ['heddle routes', 'heddle routes shop/cart', 'heddle routes -n shop --service reviews'],
   async run(call, io) {
     const all = await agentOf(call, io).json<readonly RouteStatus[]>('/routes.json')
-    const [name] = call.positionals
+    const given = selectionOf(call)
+    const name = call.positionals[0] ?? given.route
+    const selection = { ...given, route: name }
     const withDefaults = call.flags.has('all') || name !== undefined
-    const chosen = all.filter(
-      ({ key }) => (withDefaults || !key.startsWith('Service ')) && (name === undefined || fitsName(key, name)),
-    )
+    const chosen = selectRoutes(all, selection).filter(({ key }) => withDefaults || !key.startsWith('Service '))
     if (wantsJson(call)) printJson(io, chosen)
     else if (chosen.length > 0) io.out(`${renderRouteTrees(chosen, { paint: paintOf(call, io), width: io.columns })}\n`)
-    else io.err(name === undefined ? 'there are no routes\n' : `there is no route ${withoutControls(name)}\n`)
+    else
+      io.err(
+        name === undefined
+          ? isWhole(selection)
+            ? 'there are no routes\n'
+            : 'there are no such routes\n'
+          : `there is no route ${withoutControls(name)}\n`,
+      )
     return chosen.length === 0 && name !== undefined ? 1 : 0
   },
-}
-
-/** `HTTPRoute shop/cart` is called so, `shop/cart` or `cart`. */
-function fitsName(key: string, name: string): boolean {
-  return key === name || key.endsWith(` ${name}`) || key.endsWith(`/${name}`)
 }
 
 export function renderRouteTrees(list: readonly RouteStatus[], options: RenderOptions): string {

@@ -1,35 +1,59 @@
 import { formatProblem } from '../core/index.ts'
-import type { Condition, ListenerStatus, ResourceStatus } from '../model/index.ts'
+import type { Problem } from '../core/index.ts'
+import type { ResourceStatus } from '../model/index.ts'
 import type { AgentStatus, EndpointStatus, ServiceStatus, StatusDocument } from '../daemon/index.ts'
+import { usage } from './call.ts'
 import { agentOf, paintOf, printJson, wantsJson } from './context.ts'
 import { withoutControls } from './paint.ts'
 import type { Paint, Painter } from './paint.ts'
 import { formatDuration, formatRate, formatShare } from './quantities.ts'
+import { conditionsCell, describeListener } from './conditions.ts'
+import { parseResourceName, readResource, renderResources } from './resource.ts'
+import { isMissing, select, selectionFlags, selectionOf } from './selection.ts'
 import { renderTable } from './table.ts'
-import type { Cell } from './table.ts'
+import type { Cell, RenderOptions } from './table.ts'
 import { colorFlag, outputFlag, socketFlag } from './verb.ts'
 import type { Verb } from './verb.ts'
 
 export const status: Verb = {
   name: 'status',
   summary: 'Gateways, routes, services and endpoints with their health and problems',
-  usage: '',
-  flags: [outputFlag, socketFlag, colorFlag],
-  examples: ['heddle status', 'heddle status -o json'],
-  exits: ['1 also when the agent is not ready or its configuration has errors'],
+  usage: '[KIND/NAME]',
+  flags: [...selectionFlags, outputFlag, socketFlag, colorFlag],
+  examples: [
+    'heddle status',
+    'heddle status -n shop --service reviews',
+    'heddle status httproute/cart -n shop',
+    'heddle status service/reviews',
+    'heddle status -o json',
+  ],
+  exits: ['1 also when the agent is not ready or what is shown has errors'],
   async run(call, io) {
-    const document = await agentOf(call, io).status()
+    const agent = agentOf(call, io)
+    const options = { paint: paintOf(call, io), width: io.columns }
+    const [resource, extra] = call.positionals
+    const [, service] = /^(?:svc|services?)\/(.+)$/i.exec(resource ?? '') ?? []
+    const selection = { ...selectionOf(call), ...(service === undefined ? {} : { service }) }
+    if (extra !== undefined) throw usage(status, `what is ${JSON.stringify(extra)}? status shows one KIND/NAME`)
+    if (resource !== undefined && service === undefined) {
+      const document = await readResource(agent, parseResourceName(resource, selection.namespace))
+      if (wantsJson(call)) printJson(io, document)
+      else io.out(`${renderResources(document, options)}\n`)
+      return hasErrors(document) ? 1 : 0
+    }
+    const document = select(await agent.status(), selection)
     if (wantsJson(call)) printJson(io, document)
-    else io.out(`${renderStatus(document, { paint: paintOf(call, io), width: io.columns })}\n`)
-    return document.agent.ready && !document.problems.some(({ severity }) => severity === 'error') ? 0 : 1
+    else io.out(`${renderStatus(document, { ...options, areAllShown: selection.service !== undefined })}\n`)
+    return document.agent.ready && !hasErrors(document) && !isMissing(document, selection) ? 0 : 1
   },
 }
 
-export interface RenderOptions {
-  readonly paint: Paint
-  /** Undefined for as wide as it takes. */
-  readonly width: number | undefined
+function hasErrors({ problems }: { readonly problems: readonly Problem[] }): boolean {
+  return problems.some(({ severity }) => severity === 'error')
 }
+
+/** A service's endpoints beyond this are counted, not listed, unless the service was asked for. */
+const shownEndpoints = 20
 
 export function renderStatus(document: StatusDocument, options: RenderOptions): string {
   const { paint } = options
@@ -73,32 +97,6 @@ function renderGateways(gateways: readonly ResourceStatus[], options: RenderOpti
   return renderTable(['NAME', 'ADDRESS', 'LISTENERS', 'CONDITIONS'], rows, options)
 }
 
-function describeListener(listener: ListenerStatus): string {
-  const routes = listener.attachedRoutes === 1 ? '1 route' : `${listener.attachedRoutes} routes`
-  const host = listener.hostname === undefined ? '' : ` ${listener.hostname}`
-  return `${listener.name} ${listener.protocol}:${listener.port}${host} (${routes})`
-}
-
-/** Types whose `True` is the bad news. */
-const badWhenTrue: readonly string[] = ['Conflicted', 'OverlappingTLSConfig', 'PartiallyInvalid']
-
-/** What is wrong, with its reason; else all that is well. */
-function conditionsCell(conditions: readonly Condition[], paint: Paint): Cell {
-  const isBad = ({ type, status: state }: Condition) =>
-    badWhenTrue.includes(type) ? state === 'True' : state === 'False'
-  const bad = conditions.filter(isBad)
-  if (bad.length > 0) {
-    const text = bad.map(({ type, status: state, reason }) => `${state === 'False' ? 'not ' : ''}${type}: ${reason}`)
-    return { text: [...new Set(text)].join(', '), paint: paint.bad }
-  }
-  const unknown = conditions.filter(({ status: state }) => state === 'Unknown')
-  if (unknown.length > 0) {
-    return { text: [...new Set(unknown.map(({ type }) => `${type} unknown`))].join(', '), paint: paint.warn }
-  }
-  const good = conditions.filter(({ status: state }) => state === 'True').map(({ type }) => type)
-  return { text: [...new Set(good)].join(', ') || '-', paint: paint.good }
-}
-
 function renderRoutes(document: StatusDocument, options: RenderOptions): string {
   const rows = document.routes
     .filter(({ key }) => !key.startsWith('Service '))
@@ -131,10 +129,18 @@ function renderServices(services: readonly ServiceStatus[], options: RenderOptio
       formatShare(service.rates.errorRatio),
       service.policy,
     ])
-    for (const endpoint of service.endpoints) rows.push(endpointRow(endpoint, paint))
+    rows.push(...endpointRows(service.endpoints, options))
   }
   const headers = ['NAME', 'ADDRESS', 'HEALTHY', 'REQ/S', 'ERRORS', 'POLICY']
   return renderTable(headers, rows, { ...options, right: ['REQ/S', 'ERRORS'] })
+}
+
+/** Those that are not well come first where not all are shown. */
+function endpointRows(endpoints: readonly EndpointStatus[], { paint, areAllShown }: RenderOptions): Cell[][] {
+  if (areAllShown === true || endpoints.length <= shownEndpoints) return endpoints.map(each => endpointRow(each, paint))
+  const shown = endpoints.toSorted((a, b) => Number(isUsable(a)) - Number(isUsable(b))).slice(0, shownEndpoints)
+  const rest = { text: `  … ${endpoints.length - shownEndpoints} more endpoints`, paint: paint.dim }
+  return [...shown.map(each => endpointRow(each, paint)), [rest]]
 }
 
 /** A Service without endpoints may be there only for its routes to others. */

@@ -4,6 +4,14 @@ import type { Paint } from './paint.ts'
 /** A cell: its text, and how it is painted once it has its width. */
 export type Cell = string | { readonly text: string; readonly paint: (text: string) => string }
 
+export interface RenderOptions {
+  readonly paint: Paint
+  /** Undefined for as wide as it takes. */
+  readonly width: number | undefined
+  /** Every endpoint, however many a service has. @default false */
+  readonly areAllShown?: boolean
+}
+
 export interface TableOptions {
   readonly paint: Paint
   /** Total width; undefined for as much as it takes. */
@@ -30,7 +38,7 @@ export function renderTable(
   const { paint, indent = '', right = [] } = options
   const cells = rows.map(row => row.map(cell => toCell(cell)))
   const wanted = headers.map((header, column) =>
-    Math.max(header.length, ...cells.map(row => widthOf(row[column]?.text ?? ''))),
+    cells.reduce((width, row) => Math.max(width, widthOf(row[column]?.text ?? '')), header.length),
   )
   const room = options.width === undefined ? undefined : options.width - indent.length - gap * (headers.length - 1)
   const widths = fit(wanted, room)

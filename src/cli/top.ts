@@ -5,6 +5,7 @@ import { messageOf } from '../core/index.ts'
 import { agentOf, paintOf, printJson, wantsJson } from './context.ts'
 import type { Paint } from './paint.ts'
 import { formatLatency, formatRate, formatShare, sparkline } from './quantities.ts'
+import { select, selectionFlags, selectionOf } from './selection.ts'
 import { healthPaint, isUsable, renderAgent } from './status.ts'
 import { renderTable } from './table.ts'
 import type { Cell } from './table.ts'
@@ -17,21 +18,24 @@ export const top: Verb = {
   usage: '',
   flags: [
     { name: 'once', about: 'Print one snapshot and end; the default without a terminal.' },
+    ...selectionFlags,
     outputFlag,
     socketFlag,
     colorFlag,
   ],
-  examples: ['heddle top', 'heddle top --once'],
+  examples: ['heddle top', 'heddle top -n shop', 'heddle top --once'],
   async run(call, io) {
     const agent = agentOf(call, io)
     const paint = paintOf(call, io)
+    const selection = selectionOf(call)
+    const read = async () => select(await agent.status(), selection)
     if (wantsJson(call) || !io.isTerminal || call.flags.has('once')) {
-      const document = await readSettled(() => agent.status(), systemClock)
+      const document = await readSettled(read, systemClock)
       if (wantsJson(call)) printJson(io, { rates: document.rates, flows: document.flows })
       else io.out(`${renderTop(document, { paint, width: io.columns, height: undefined })}\n`)
       return 0
     }
-    await runLive({ clock: systemClock, paint, read: () => agent.status() })
+    await runLive({ clock: systemClock, paint, read })
     return 0
   },
 }

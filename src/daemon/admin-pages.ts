@@ -2,6 +2,7 @@ import { messageOf } from '../core/index.ts'
 import { failure, json, text } from './admin-answer.ts'
 import type { AdminAnswer } from './admin-answer.ts'
 import { nearest } from './nearest.ts'
+import type { ResourceQuery } from './resource-status.ts'
 import { isLoopback } from './settings.ts'
 
 /** What the pages show; the agent implements it. */
@@ -15,6 +16,8 @@ export interface AdminView {
   config(): unknown
   status(): Promise<unknown>
   routes(): Promise<unknown>
+  /** Statuses of single resources. */
+  resource(query: ResourceQuery): unknown
   explain(request: ExplainRequest): unknown
   /** The status page, with its content security policy among the headers. */
   console(): { readonly html: string; readonly headers: Readonly<Record<string, string>> }
@@ -37,7 +40,17 @@ export interface AdminRequest {
   readonly isLocal: boolean
 }
 
-const pages = ['/', '/healthz', '/readyz', '/metrics', '/config', '/status.json', '/routes.json', '/explain'] as const
+const pages = [
+  '/',
+  '/healthz',
+  '/readyz',
+  '/metrics',
+  '/config',
+  '/status.json',
+  '/routes.json',
+  '/resource.json',
+  '/explain',
+] as const
 
 /** Answers every request that only reads. */
 export async function answerPage(request: AdminRequest, view: AdminView): Promise<AdminAnswer> {
@@ -88,6 +101,14 @@ async function answerPath(url: URL, view: AdminView): Promise<AdminAnswer> {
       return json(await view.status())
     case '/routes.json':
       return json(await view.routes())
+    case '/resource.json': {
+      const kind = url.searchParams.get('kind')
+      const name = url.searchParams.get('name')
+      if (kind === null || name === null) {
+        return failure(400, 'MESH_ADMIN_REQUEST', 'a resource has a kind and a name', 'give both as ?kind=…&name=…')
+      }
+      return json(view.resource({ kind, name, namespace: url.searchParams.get('namespace') ?? undefined }))
+    }
     case '/explain': {
       const request = parseExplain(url.searchParams)
       return 'status' in request ? request : json(view.explain(request))

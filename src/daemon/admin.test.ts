@@ -12,6 +12,7 @@ import { openAdminServer, openAgentSocket } from './admin-server.ts'
 import type { AgentControl } from './admin-server.ts'
 import { isLoopbackHost } from './admin-pages.ts'
 import type { AdminView, ExplainRequest } from './admin-pages.ts'
+import type { ResourceQuery } from './resource-status.ts'
 import { LogFeed } from './log-feed.ts'
 
 class FakeView implements AdminView {
@@ -31,6 +32,9 @@ class FakeView implements AdminView {
   }
   routes(): Promise<unknown> {
     return Promise.reject(new Error('out of order'))
+  }
+  resource(query: ResourceQuery): unknown {
+    return query
   }
   explain(request: ExplainRequest): unknown {
     this.explained = request

@@ -22,6 +22,8 @@ import { MeshHealth } from './mesh-health.ts'
 import { buildStatus } from './mesh-status.ts'
 import { probePort } from './port-probe.ts'
 import { Readiness } from './readiness.ts'
+import { findResources } from './resource-status.ts'
+import type { ResourceQuery } from './resource-status.ts'
 import { serviceEnvironment } from './service-environment.ts'
 import { formatAddress, settingDefinitions, settingKeys } from './settings.ts'
 import type { SettingDefinition, Settings } from './settings.ts'
@@ -222,6 +224,10 @@ export class Agent implements AdminView {
   async routes(): Promise<unknown> {
     const { routes } = await this.status()
     return routes
+  }
+
+  resource(query: ResourceQuery): unknown {
+    return findResources(query, this.#state?.statuses ?? [], this.#problems())
   }
 
   explain(request: ExplainRequest): unknown {

@@ -92,3 +92,27 @@ test('top --once shows the traffic of just now', async t => {
   assert.ok(rate >= 200 / 7, stdout)
   assert.match(stdout, /^HTTPRoute shop\/all +[1-9]/m)
 })
+
+test('status shows one resource with its conditions, or what belongs to one service', async t => {
+  const mesh = await TestMesh.create(t)
+  const broken = route([['nosuch', 1]], 'broken', '/broken')
+  mesh.write('mesh.yaml', gateway(mesh.gatewayPort) + service('a') + service('b') + route([['a', 1]]) + broken)
+  await mesh.up()
+  const lost = await mesh.run('status', 'httproute/broken', '-n', 'shop')
+  assert.equal(lost.code, 1)
+  assert.match(lost.stdout, /^HTTPRoute shop\/broken {2}generation 1\n\n {2}on Gateway shop\/web\n/)
+  assert.match(lost.stdout, /^ {4}ResolvedRefs +False +BackendNotFound +.*nosuch/m)
+  const fine = await mesh.run('status', 'HTTPRoute/shop/all')
+  assert.deepEqual([fine.code, /^ {4}ResolvedRefs +True/m.test(fine.stdout)], [0, true])
+  const mistyped = await mesh.run('status', 'httproute/brocken')
+  assert.deepEqual([mistyped.code, mistyped.stderr.includes('did you mean broken?')], [1, true])
+  const of = await mesh.run('status', 'service/a', '-n', 'shop')
+  assert.deepEqual(
+    [of.code, /HTTPRoute shop\/all/.test(of.stdout), /broken|shop\/b:/.test(of.stdout)],
+    [0, true, false],
+    of.stdout,
+  )
+  const routes = await mesh.run('routes', '-n', 'shop', '--route', 'broken')
+  assert.deepEqual([routes.stdout.includes('shop/broken'), routes.stdout.includes('shop/all')], [true, false])
+  assert.equal((await mesh.run('routes', '-n', 'elsewhere')).stderr, 'there are no such routes\n')
+})
