@@ -23,9 +23,9 @@ const everyUnsafeInWord = new RegExp(unsafeInWord, 'g')
 const everyUnsafeInQuotes = new RegExp(unsafeInQuotes, 'g')
 
 /** A field that ends at a space; `-` when empty. */
-export function word(text: string): string {
+export function word(text: string, limit: number = fieldLimit): string {
   if (text === '') return '-'
-  const kept = cut(text, fieldLimit)
+  const kept = cut(text, limit)
   return unsafeInWord.test(kept) ? kept.replace(everyUnsafeInWord, hexEscape) : kept
 }
 
@@ -42,6 +42,33 @@ export function jsonText(text: string, limit: number = fieldLimit): string {
   const kept = cut(text, limit)
   return `"${unsafeInQuotes.test(kept) ? kept.replace(everyUnsafeInQuotes, jsonEscape) : kept}"`
 }
+
+/**
+ * Texts that were looked at before and need no escape: clients, hosts, methods
+ * and user agents come again and again, and a comparison costs less than a look.
+ */
+export class KnownTexts {
+  readonly #known: string[] = Array.from({ length: knownTexts }, () => '')
+  readonly #render: (text: string, limit: number) => string
+
+  /** @param render  `word` or `quotable` */
+  constructor(render: (text: string, limit: number) => string) {
+    this.#render = render
+  }
+
+  of(text: string, limit: number = fieldLimit): string {
+    const { length } = text
+    if (length < 2) return this.#render(text, limit)
+    const slot = (text.charCodeAt(length - 1) * 7 + text.charCodeAt(length - 2) * 31 + length) & (knownTexts - 1)
+    if (length <= limit && this.#known[slot] === text) return text
+    const rendered = this.#render(text, limit)
+    if (rendered === text) this.#known[slot] = text
+    return rendered
+  }
+}
+
+/** Enough that the busy connections of a worker seldom share a place. */
+const knownTexts = 256
 
 function cut(text: string, limit: number): string {
   return text.length <= limit ? text : `${text.slice(0, limit)}...`
@@ -63,16 +90,22 @@ function hex(code: number, digits: number): string {
 
 const thousandths: readonly string[] = Array.from({ length: 1000 }, (_, value) => String(value).padStart(3, '0'))
 
+const smallTexts: readonly string[] = Array.from({ length: 1000 }, (_, value) => String(value))
+
+function wholeText(value: number): string {
+  return smallTexts[value] ?? String(value)
+}
+
 /** A whole number from 0; `none` when there is none (negative or not a number). */
 export function count(value: number, none: string): string {
-  return value >= 0 ? String(Math.floor(value)) : none
+  return value >= 0 ? wholeText(Math.floor(value)) : none
 }
 
 /** Milliseconds with three decimals, so that two lines compare to the microsecond. */
 export function milliseconds(value: number): string {
   const micros = Math.round(value * 1000)
   const whole = Math.floor(micros / 1000)
-  return `${whole}.${thousandths[micros - whole * 1000]}`
+  return wholeText(whole) + '.' + (thousandths[micros - whole * 1000] as string)
 }
 
 /** The same span in seconds, with six decimals. */
@@ -93,7 +126,7 @@ export class Timestamps {
     const second = Math.floor(wallMs / 1000)
     if (second !== this.#second) this.#setSecond(second)
     const millis = Math.floor(wallMs - second * 1000)
-    return `${this.#text}${thousandths[millis] ?? '000'}Z`
+    return this.#text + (thousandths[millis] ?? '000') + 'Z'
   }
 
   #setSecond(second: number): void {
@@ -150,12 +183,13 @@ export class NameTexts {
 
 /** Names that differ at their end, as those of a family do, fall into different slots. */
 function slotOf({ route, endpoint }: Names): number {
-  const end = route.length
-  const mixed =
-    route.charCodeAt(end - 1) +
-    route.charCodeAt(end - 2) * 7 +
-    route.charCodeAt(end - 3) * 31 +
-    end * 13 +
-    endpoint.charCodeAt(endpoint.length - 1) * 5
-  return mixed & (keptNames - 1)
+  return (tailMix(route) + tailMix(endpoint) * 11) & (keptNames - 1)
+}
+
+/** A number from the last four characters and the length; 0 for a text that is shorter. */
+function tailMix(text: string): number {
+  const end = text.length
+  if (end < 4) return end
+  const last = text.charCodeAt(end - 1) + text.charCodeAt(end - 2) * 7
+  return last + text.charCodeAt(end - 3) * 31 + text.charCodeAt(end - 4) * 101 + end * 13
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { AccessRecord } from '../../model/index.ts'
 import { accessLogKeys, JsonLine } from './json-line.ts'
-import { jsonText, maxLineBytes, quotable, Timestamps, word } from './line-parts.ts'
+import { jsonText, KnownTexts, maxLineBytes, quotable, Timestamps, word } from './line-parts.ts'
 import { sampleRecord } from './sample-record.ts'
 import { TextLine } from './text-line.ts'
 
@@ -144,6 +144,14 @@ test('texts are safe as a word, in quotes and in JSON, and cut at their limit', 
   assert.equal(quotable('"'.repeat(256)), '\\"'.repeat(256))
 })
 
+test('KnownTexts cut a known text that is longer than a smaller limit', () => {
+  const known = new KnownTexts(quotable)
+  const long = 'y'.repeat(300)
+  assert.equal(known.of(long, 512), long)
+  assert.equal(known.of(long), `${'y'.repeat(256)}...`)
+  assert.equal(known.of('a"b'), 'a\\"b')
+})
+
 test('long fields are cut, and the longest line there can be fits', () => {
   const endless = '\u0001'.repeat(100_000)
   const record = sampleRecord()
@@ -216,6 +224,9 @@ test('lines through one writer are those of a fresh one, whatever names came bef
       rule: String(round % 3),
       endpoint: `127.0.0.1:${9000 + (round % 7)}`,
       backend: round % 2 === 0 ? 'shop/cart:8080' : 'shop/other:80',
+      client: names[(round * 3) % names.length] ?? '',
+      userAgent: names[(round * 2) % names.length] ?? '',
+      authority: round % 4 === 0 ? 'a.example' : 'b.example',
       virtualHost: round % 11 === 0 ? 'Gateway shop/b/http' : 'Gateway shop/web/http',
     })
     assert.equal(textLine.format(record), new TextLine().format(record))

@@ -1,6 +1,7 @@
 import type { AccessRecord } from '../../model/index.ts'
 import {
   count,
+  KnownTexts,
   milliseconds,
   NameTexts,
   quotable,
@@ -25,6 +26,8 @@ import type { Names } from './line-parts.ts'
 export class TextLine {
   readonly #timestamps = new Timestamps()
   readonly #names = new NameTexts(writeNames)
+  readonly #words = new KnownTexts(word)
+  readonly #quotables = new KnownTexts(quotable)
 
   /** @returns printable ASCII that ends with a line feed */
   format(record: AccessRecord): string {
@@ -32,9 +35,9 @@ export class TextLine {
     return (
       this.#timestamps.at(record.startMs) +
       ' ' +
-      word(record.client) +
+      this.#words.of(record.client) +
       ' "' +
-      quotable(record.method) +
+      this.#quotables.of(record.method) +
       ' ' +
       quotable(record.target, targetLimit) +
       (record.version === 11 ? ' HTTP/1.1" ' : ' HTTP/1.0" ') +
@@ -49,14 +52,14 @@ export class TextLine {
       span(record.upstreamMs) +
       outcome(record) +
       ' host=' +
-      word(record.authority) +
+      this.#words.of(record.authority) +
       this.#names.of(record) +
       ' id=' +
       word(record.requestId) +
       ' trace=' +
       word(record.traceId) +
       ' agent="' +
-      quotable(record.userAgent, userAgentLimit) +
+      this.#quotables.of(record.userAgent, userAgentLimit) +
       '"\n'
     )
   }
