@@ -14,6 +14,7 @@ import type { ExchangeClient, RoutesInForce } from './exchange-client.ts'
 import { applyRuleFilters, redirect } from './filter-answers.ts'
 import type { FilterAnswer, FilterRequest } from './filter-answers.ts'
 import { Mirrors } from './mirror.ts'
+import { refusalReason } from './refusal-reason.ts'
 import { writeRequestHead } from './request-head.ts'
 import type { RequestHeadOutput } from './request-head.ts'
 import { normalizeHost } from './request-view.ts'
@@ -487,22 +488,5 @@ export class Exchange implements TriesListener {
     record.reason = this.#reason
     record.flags = this.#flags
     this.#runtime.accessLog.write(record)
-  }
-}
-
-function refusalReason(status: number): ReplyReason {
-  switch (status) {
-    case 408:
-      return 'request-timeout'
-    case 414:
-      return 'uri-too-long'
-    case 417:
-      return 'expectation-failed'
-    case 431:
-      return 'headers-too-large'
-    case 505:
-      return 'version-not-supported'
-    default:
-      return 'bad-request'
   }
 }
