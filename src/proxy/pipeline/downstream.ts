@@ -42,6 +42,8 @@ export class Downstream implements ConnectionHandler, ExchangeClient {
   #partial: Buffer | undefined = undefined
   #partialParser: HeadParser | undefined = undefined
   #pending: Buffer | undefined = undefined
+  /** The kept bytes that are being used just now. */
+  #owned: Buffer | undefined = undefined
   #expectsContinue = false
   /** The client said that it sends nothing after this request. */
   #isClientLast = false
@@ -232,8 +234,13 @@ export class Downstream implements ConnectionHandler, ExchangeClient {
 
   #keepPending(bytes: Buffer, start: number, end: number): void {
     const piece = bytes.subarray(start, end)
-    this.#pending = this.#pending === undefined ? Buffer.from(piece) : Buffer.concat([this.#pending, piece])
+    this.#pending = this.#pending === undefined ? this.#keep(bytes, piece) : Buffer.concat([this.#pending, piece])
     this.connection.pause()
+  }
+
+  /** Bytes of the read buffer are copied; the rest of what was kept before is ours already, however often it is put back. */
+  #keep(bytes: Buffer, piece: Buffer): Buffer {
+    return bytes === this.#owned ? piece : Buffer.from(piece)
   }
 
   /** The exchange has written the last byte of its answer. */
@@ -271,7 +278,9 @@ export class Downstream implements ConnectionHandler, ExchangeClient {
     const pending = this.#pending
     if (pending !== undefined) {
       this.#pending = undefined
+      this.#owned = pending
       this.#turn(pending, 0, pending.length)
+      this.#owned = undefined
     }
     this.resumeReading()
   }
