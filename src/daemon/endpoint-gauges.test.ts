@@ -12,7 +12,7 @@ function endpoint(id: string, more: Partial<Endpoint> = {}): Endpoint {
 
 function backend(key: string, ...endpoints: Endpoint[]): Backend {
   const names = { key, namespace: 'shop', service: 'a', port: 80, portName: '' }
-  return { ...names, protocol: 'http1', endpoints, settings: defaultBackendSettings }
+  return { ...names, protocol: 'http1', tls: undefined, endpoints, settings: defaultBackendSettings }
 }
 
 function mapOf(...backends: Backend[]): ReadonlyMap<string, Backend> {

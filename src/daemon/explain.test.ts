@@ -7,7 +7,7 @@ import { Explainer } from './explain.ts'
 
 const listener = (id: string, kind: Listener['kind'], host: string, hostname?: string): Listener => {
   const [address = '', port] = id.split(':')
-  const virtualHosts = [{ id: host, hostname, certificates: [] }]
+  const virtualHosts = [{ id: host, hostname, certificates: [], tls: undefined, clientCertificate: undefined }]
   return { id, address, port: Number(port), kind, protocol: 'HTTP', virtualHosts }
 }
 
@@ -54,6 +54,7 @@ const backend: Backend = {
   port: 80,
   portName: '',
   protocol: 'http1',
+  tls: undefined,
   endpoints: [],
   settings: defaultBackendSettings,
 }

@@ -13,6 +13,7 @@ function backend(name: string, isChecked: boolean): Backend {
     port: 80,
     portName: '',
     protocol: 'http1',
+    tls: undefined,
     endpoints: [1, 2].map(port => ({ ...endpoint, id: `127.0.0.1:${port}`, port })),
     settings: {
       ...defaultBackendSettings,

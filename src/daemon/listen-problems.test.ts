@@ -5,7 +5,13 @@ import { listenProblems } from './listen-problems.ts'
 
 test('listenProblems() names every Gateway and Service whose listener is closed, once', () => {
   const listener = (id: string, ...hosts: string[]): [string, Listener] => {
-    const virtualHosts = hosts.map(host => ({ id: host, hostname: undefined, certificates: [] }))
+    const virtualHosts = hosts.map(host => ({
+      id: host,
+      hostname: undefined,
+      certificates: [],
+      tls: undefined,
+      clientCertificate: undefined,
+    }))
     return [id, { id, address: '', port: 0, kind: 'gateway', protocol: 'HTTP', virtualHosts }]
   }
   const listeners = new Map([

@@ -11,6 +11,7 @@ export function maskedSnapshot(snapshot: MeshSnapshot): unknown {
       virtualHosts: listener.virtualHosts.map(host => ({
         ...host,
         certificates: host.certificates.map(certificate => ({ ...certificate, key: masked })),
+        clientCertificate: host.clientCertificate && { ...host.clientCertificate, key: masked },
       })),
     })),
     routes: [...snapshot.routes.values()],

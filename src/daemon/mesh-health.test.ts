@@ -32,6 +32,7 @@ function snapshotWith(healthCheck: HealthCheck | undefined): MeshSnapshot {
     port: 80,
     portName: '',
     protocol: 'http1',
+    tls: undefined,
     endpoints: [
       {
         id: '127.0.0.1:9001',

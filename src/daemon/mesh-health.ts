@@ -134,6 +134,7 @@ function backendOf(key: string, workload: Workload, healthCheck: HealthCheck): B
     port,
     portName: '',
     protocol: 'http1',
+    tls: undefined,
     endpoints: [{ ...endpoint, healthy: true, draining: false }],
     settings: { ...defaultBackendSettings, healthCheck },
   }

@@ -11,6 +11,7 @@ const backend = (name: string, ports: readonly number[]): Backend => ({
   port: 80,
   portName: '',
   protocol: 'http1',
+  tls: undefined,
   endpoints: ports.map(port => ({
     id: `127.0.0.1:${port}`,
     address: '127.0.0.1',

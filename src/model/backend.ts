@@ -1,3 +1,5 @@
+import type { BackendTls } from './tls.ts'
+
 /** `namespace/name` of a Service. */
 export type ServiceKey = string
 /** `namespace/name:port`, one port of a Service; what a route sends to. */
@@ -108,6 +110,8 @@ export interface Backend {
   readonly port: number
   readonly portName: string
   readonly protocol: BackendProtocol
+  /** Undefined for plain text. Whoever connects to an endpoint has to obey it. */
+  readonly tls: BackendTls | undefined
   readonly endpoints: readonly Endpoint[]
   readonly settings: BackendSettings
 }

@@ -28,6 +28,11 @@ export interface Attachment {
    * route); undefined for all clients (Gateway and producer routes).
    */
   readonly clientNamespace: string | undefined
+  /**
+   * Name of the certificate that the Gateway shows to backends reached by TLS
+   * (`VirtualHost.clientCertificate`); absent for none.
+   */
+  readonly clientCertificate?: string
 }
 
 export interface RouteRule {

@@ -1,5 +1,6 @@
 import type { Backend, BackendKey } from './backend.ts'
 import type { HttpRoute, RouteKey } from './route.ts'
+import type { Certificate, HostTls } from './tls.ts'
 
 /**
  * Everything the data path needs, as one immutable value. An unchanged member
@@ -33,14 +34,12 @@ export interface VirtualHost {
   readonly id: string
   /** Lower case, `*.example.com` for suffixes; undefined for any. */
   readonly hostname: string | undefined
+  /** The first is shown to whom none was made for; one per kind of key (RSA, ECDSA) and name. */
   readonly certificates: readonly Certificate[]
-}
-
-/** PEM texts. Never logged or shown: `/config` masks `key`. */
-export interface Certificate {
-  readonly name: string
-  readonly chain: string
-  readonly key: string
+  /** Of an HTTPS listener; undefined for versions and ciphers by default and no look at clients. */
+  readonly tls: HostTls | undefined
+  /** What its Gateway shows to backends that are reached by TLS. */
+  readonly clientCertificate: Certificate | undefined
 }
 
 export const emptySnapshot: MeshSnapshot = {

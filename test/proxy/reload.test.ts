@@ -89,6 +89,8 @@ describe('proxy reloads', { timeout: 60_000 }, () => {
         id: `Gateway test/web/other${index}`,
         hostname: `h${index}.example`,
         certificates: [],
+        tls: undefined,
+        clientCertificate: undefined,
       }))
       listeners.set(id, { ...listener, virtualHosts: [...others, virtualHost] })
       if (step % 2 === 1) {

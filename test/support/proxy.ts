@@ -86,7 +86,9 @@ export function buildSnapshot(sketch: MeshSketch, port: number, version: number)
     port,
     kind: sketch.kind ?? 'gateway',
     protocol: 'HTTP',
-    virtualHosts: [{ id: testVirtualHost, hostname: undefined, certificates: [] }],
+    virtualHosts: [
+      { id: testVirtualHost, hostname: undefined, certificates: [], tls: undefined, clientCertificate: undefined },
+    ],
   }
   const route: HttpRoute = {
     key: 'HTTPRoute test/route',
@@ -142,6 +144,7 @@ function buildBackend(key: string, sketch: BackendSketch): Backend {
     port: Number(port),
     portName: 'http',
     protocol: 'http1',
+    tls: undefined,
     endpoints: sketch.ports.map(buildEndpoint),
     settings: { ...defaultBackendSettings, ...sketch.settings },
   }

@@ -35,6 +35,7 @@ function makeBackend(endpoints: readonly Endpoint[], settings: Partial<BackendSe
     port: 80,
     portName: '',
     protocol: 'http1',
+    tls: undefined,
     endpoints,
     settings: { ...defaultBackendSettings, ...settings },
   }

@@ -45,6 +45,7 @@ function makeBackend(endpoints: readonly Endpoint[], healthCheck: HealthCheck | 
     port: 80,
     portName: '',
     protocol: 'http1',
+    tls: undefined,
     endpoints,
     settings: { ...defaultBackendSettings, healthCheck },
   }

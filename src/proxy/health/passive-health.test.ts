@@ -14,6 +14,7 @@ function makeBackend(count: number): Backend {
     port: 80,
     portName: '',
     protocol: 'http1',
+    tls: undefined,
     endpoints: Array.from({ length: count }, (_, index) => ({
       id: `10.0.0.${index}:80`,
       address: `10.0.0.${index}`,

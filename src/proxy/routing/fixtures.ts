@@ -59,7 +59,13 @@ export function sketchListener(
     port: 80,
     kind: 'gateway',
     protocol: 'HTTP',
-    virtualHosts: Object.entries(virtualHosts).map(([host, hostname]) => ({ id: host, hostname, certificates: [] })),
+    virtualHosts: Object.entries(virtualHosts).map(([host, hostname]) => ({
+      id: host,
+      hostname,
+      certificates: [],
+      tls: undefined,
+      clientCertificate: undefined,
+    })),
   }
 }
 

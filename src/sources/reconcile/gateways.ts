@@ -159,7 +159,8 @@ function placeListener(
       return { lost: `Gateway ${rival.gateway} has ${id} with hostname ${hostname ?? 'unset'}`, ids: [] }
     }
   }
-  const host = { id: virtualHost, hostname, certificates: draft.certificates }
+  const { certificates } = draft
+  const host = { id: virtualHost, hostname, certificates, tls: undefined, clientCertificate: undefined }
   const ids = addresses.map(address => {
     const id = endpointId(address, port)
     const socket = sockets.get(id) ?? { address, port, protocol, virtualHosts: [] }

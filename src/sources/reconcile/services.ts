@@ -119,7 +119,17 @@ function judgeBackend(
   ) {
     return old
   }
-  return { key, namespace, service: name, port: port.port, portName: port.name, protocol, endpoints, settings }
+  return {
+    key,
+    namespace,
+    service: name,
+    port: port.port,
+    portName: port.name,
+    protocol,
+    tls: undefined,
+    endpoints,
+    settings,
+  }
 }
 
 /**
@@ -142,7 +152,9 @@ function listenerOf(key: string, address: string, port: number): Listener {
     port,
     kind: 'service',
     protocol: 'HTTP',
-    virtualHosts: [{ id: `Service ${key}`, hostname: undefined, certificates: [] }],
+    virtualHosts: [
+      { id: `Service ${key}`, hostname: undefined, certificates: [], tls: undefined, clientCertificate: undefined },
+    ],
   }
 }
 
