@@ -234,6 +234,34 @@ export interface HttpRouteSpec {
 
 export type HTTPRouteResource = Resource<'HTTPRoute', HttpRouteSpec>
 
+export interface WeightedBackendReference extends BackendReference {
+  /** @default 1 */
+  readonly weight: number
+}
+
+/** The one rule of a TCPRoute, UDPRoute or TLSRoute. */
+export interface StreamRouteRule {
+  readonly name?: string
+  readonly backendRefs: readonly WeightedBackendReference[]
+}
+
+export interface StreamRouteSpec {
+  readonly parentRefs?: readonly ParentReference[]
+  /** Exactly one. */
+  readonly rules: readonly StreamRouteRule[]
+  /** Experimental. */
+  readonly useDefaultGateways?: 'All' | 'None'
+}
+
+export interface TlsRouteSpec extends StreamRouteSpec {
+  /** Matched with the server name of the ClientHello. */
+  readonly hostnames: readonly string[]
+}
+
+export type TCPRouteResource = Resource<'TCPRoute', StreamRouteSpec>
+export type UDPRouteResource = Resource<'UDPRoute', StreamRouteSpec>
+export type TLSRouteResource = Resource<'TLSRoute', TlsRouteSpec>
+
 export interface ReferenceGrantSpec {
   readonly from: readonly { readonly group: string; readonly kind: string; readonly namespace: string }[]
   readonly to: readonly { readonly group: string; readonly kind: string; readonly name?: string }[]

@@ -174,7 +174,7 @@ export const cookieOnly: Rule<SessionPersistenceSpec> = {
 }
 
 /** Several references to one parent name different parts of it, and all in the same way. */
-export const distinctParents: Rule<HttpRouteSpec> = {
+export const distinctParents: Rule<Pick<HttpRouteSpec, 'parentRefs'>> = {
   reads: ['parentRefs'],
   check({ parentRefs = [] }, reading) {
     const parents = new Map<string, { index: number; form: string; parts: Set<string> }>()

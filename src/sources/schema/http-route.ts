@@ -43,7 +43,7 @@ import {
   string,
   tagged,
 } from './shape.ts'
-import type { Shape } from './shape.ts'
+import type { Fields, Shape } from './shape.ts'
 import type {
   BackendReference,
   HttpBackendReference,
@@ -79,7 +79,7 @@ export const parentReference: Shape<ParentReference> = object<ParentReference>({
   port: optional(port),
 })
 
-const backendReferenceFields = {
+export const backendReferenceFields: Fields<BackendReference> = {
   group: byDefault(group, ''),
   kind: byDefault(kind, 'Service'),
   name: required(objectName),

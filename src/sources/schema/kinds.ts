@@ -3,6 +3,7 @@ import { gatewayClassSpec, gatewaySpec, referenceGrantSpec } from './gateway-kin
 import { backendPolicySpec, workloadSpec } from './heddle-kinds.ts'
 import { httpRouteSpec } from './http-route.ts'
 import { objectMeta } from './metadata.ts'
+import { streamRouteSpec, tlsRouteSpec } from './stream-routes.ts'
 import { anything, boolean, byDefault, enumeration, object, optional, required, string } from './shape.ts'
 import type { Field, Fields, Shape } from './shape.ts'
 import type {
@@ -45,6 +46,9 @@ export const servedKinds: Readonly<Record<ResourceKind, KindDefinition>> = {
   GatewayClass: withSpec('GatewayClass', gateway, ['v1', 'v1beta1'], 'cluster', required(gatewayClassSpec)),
   Gateway: withSpec('Gateway', gateway, ['v1', 'v1beta1'], 'namespaced', required(gatewaySpec)),
   HTTPRoute: withSpec('HTTPRoute', gateway, ['v1', 'v1beta1'], 'namespaced', required(httpRouteSpec)),
+  TCPRoute: withSpec('TCPRoute', gateway, ['v1', 'v1alpha2'], 'namespaced', required(streamRouteSpec)),
+  UDPRoute: withSpec('UDPRoute', gateway, ['v1', 'v1alpha2'], 'namespaced', required(streamRouteSpec)),
+  TLSRoute: withSpec('TLSRoute', gateway, ['v1', 'v1alpha3', 'v1alpha2'], 'namespaced', required(tlsRouteSpec)),
   ReferenceGrant: withSpec('ReferenceGrant', gateway, ['v1', 'v1beta1'], 'namespaced', required(referenceGrantSpec)),
   BackendPolicy: withSpec('BackendPolicy', 'heddle.dev', ['v1alpha1'], 'namespaced', required(backendPolicySpec)),
   Workload: withSpec('Workload', 'heddle.dev', ['v1alpha1'], 'namespaced', required(workloadSpec)),
@@ -68,7 +72,7 @@ export const unusedKinds: Readonly<Record<string, readonly string[]>> = {
     'ServiceAccount',
   ],
   'discovery.k8s.io': [],
-  'gateway.networking.k8s.io': ['BackendTLSPolicy', 'GRPCRoute', 'ListenerSet', 'TCPRoute', 'TLSRoute', 'UDPRoute'],
+  'gateway.networking.k8s.io': ['BackendTLSPolicy', 'GRPCRoute', 'ListenerSet'],
   'heddle.dev': [],
 }
 

@@ -5,6 +5,9 @@ import { describe, test } from 'node:test'
 import { Gateway } from '@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1/Gateway'
 import { GatewayClass } from '@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1/GatewayClass'
 import { HTTPRoute } from '@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1/HTTPRoute'
+import { TLSRoute } from '@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1/TLSRoute'
+import { TCPRoute } from '@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1alpha2/TCPRoute'
+import { UDPRoute } from '@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1alpha2/UDPRoute'
 import { ReferenceGrant } from '@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1/ReferenceGrant'
 import { EndpointSlice } from 'kubernetes-models/discovery.k8s.io/v1/EndpointSlice'
 import { ConfigMap } from 'kubernetes-models/v1/ConfigMap'
@@ -28,6 +31,9 @@ const published: Readonly<Record<string, new (data: never) => { validate(): void
   GatewayClass,
   Gateway,
   HTTPRoute,
+  TLSRoute,
+  TCPRoute,
+  UDPRoute,
   ReferenceGrant,
 }
 
@@ -139,6 +145,31 @@ const rich: readonly Record<string, unknown>[] = [
       ],
     },
   },
+  ...['TCPRoute', 'UDPRoute', 'TLSRoute'].map(kind => ({
+    ...samples[kind]?.(),
+    spec: {
+      parentRefs: [
+        {
+          name: 'web',
+          namespace: 'shop',
+          sectionName: 'raw',
+          port: 80,
+          group: 'gateway.networking.k8s.io',
+          kind: 'Gateway',
+        },
+      ],
+      ...(kind === 'TLSRoute' ? { hostnames: ['*.shop.example', 'vault.example'] } : {}),
+      rules: [
+        {
+          name: 'only',
+          backendRefs: [
+            { name: 'db', port: 80, weight: 5, namespace: 'shop', group: '', kind: 'Service' },
+            { name: 'db-2', port: 80, weight: 0 },
+          ],
+        },
+      ],
+    },
+  })),
   {
     ...samples['Gateway']?.(),
     spec: {

@@ -446,6 +446,17 @@ const mistakes: readonly (readonly [string, string, unknown, ...string[]])[] = [
   ['HTTPRoute', `${rule}.retry`, { codes: [500, 500] }, 'spec.rules[0].retry.codes[1]: repeats the code'],
   ['HTTPRoute', `${rule}.retry`, { attempts: 0 }, 'spec.rules[0].retry.attempts: expected a whole number'],
   ['HTTPRoute', 'spec.useDefaultGateways', 'yes', 'spec.useDefaultGateways: expected one of All, None'],
+  ['TCPRoute', 'spec.rules', [], 'spec.rules: '],
+  ['TCPRoute', 'spec.rules[0].backendRefs', undefined, 'spec.rules[0].backendRefs: is required'],
+  [
+    'UDPRoute',
+    'spec.rules[0].backendRefs[0].port',
+    undefined,
+    'spec.rules[0].backendRefs[0].port: is required for a Service',
+  ],
+  ['TLSRoute', 'spec.hostnames', undefined, 'spec.hostnames: is required'],
+  ['TLSRoute', 'spec.hostnames[0]', '10.0.0.1', 'spec.hostnames[0]: must be a name, not an IP address'],
+  ['TLSRoute', 'spec.hostnames[0]', 'a.*.example', 'spec.hostnames[0]: '],
 
   // HTTPRoute: several fields together
   ...['a', '//', '/a/./b', '/a/../b', '/a%2fb', '/a%2Fb', '/a#b', '/a/.', '/a/..', '/a b', '/a%zz', '/ä'].map(

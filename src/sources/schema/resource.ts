@@ -17,6 +17,9 @@ import type {
   GatewayResource,
   HTTPRouteResource,
   ReferenceGrantResource,
+  TCPRouteResource,
+  TLSRouteResource,
+  UDPRouteResource,
 } from './gateway-resource.ts'
 import type { BackendPolicyResource, WorkloadResource } from './heddle-resource.ts'
 
@@ -34,6 +37,9 @@ export type AnyResource =
   | GatewayClassResource
   | GatewayResource
   | HTTPRouteResource
+  | TCPRouteResource
+  | UDPRouteResource
+  | TLSRouteResource
   | ReferenceGrantResource
   | BackendPolicyResource
   | WorkloadResource

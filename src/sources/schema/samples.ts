@@ -55,6 +55,28 @@ export const samples: Readonly<Record<string, () => Record<string, unknown>>> = 
       rules: [{ backendRefs: [{ name: 'cart', port: 80 }] }],
     },
   }),
+  TCPRoute: () => ({
+    apiVersion: 'gateway.networking.k8s.io/v1',
+    kind: 'TCPRoute',
+    metadata: { name: 'db', namespace: 'shop' },
+    spec: { parentRefs: [{ name: 'web' }], rules: [{ backendRefs: [{ name: 'db', port: 5432 }] }] },
+  }),
+  UDPRoute: () => ({
+    apiVersion: 'gateway.networking.k8s.io/v1',
+    kind: 'UDPRoute',
+    metadata: { name: 'dns', namespace: 'shop' },
+    spec: { parentRefs: [{ name: 'web' }], rules: [{ backendRefs: [{ name: 'dns', port: 53 }] }] },
+  }),
+  TLSRoute: () => ({
+    apiVersion: 'gateway.networking.k8s.io/v1',
+    kind: 'TLSRoute',
+    metadata: { name: 'vault', namespace: 'shop' },
+    spec: {
+      parentRefs: [{ name: 'web' }],
+      hostnames: ['vault.shop.example'],
+      rules: [{ backendRefs: [{ name: 'vault', port: 8200 }] }],
+    },
+  }),
   ReferenceGrant: () => ({
     apiVersion: 'gateway.networking.k8s.io/v1beta1',
     kind: 'ReferenceGrant',
