@@ -349,7 +349,7 @@ export class Agent implements AdminView {
     const overlaid = this.#health.apply(state.snapshot)
     const after = { ...overlaid, listeners: this.#gate.admit(overlaid.listeners), version: before.version + 1 }
     const delta = diffSnapshots(before, after)
-    const changes = [delta.listeners, delta.routes, delta.backends]
+    const changes = [delta.listeners, delta.routes, delta.streamRoutes, delta.backends]
     const isSame = changes.every(({ set, removed }) => set.length === 0 && removed.length === 0)
     if (isSame && !evenUnchanged && before.version > 0) return
     this.#published = after

@@ -75,6 +75,7 @@ const snapshot: MeshSnapshot = {
       route('Service shop/cart:80', 'Service shop/cart:80', ''),
     ].map(each => [each.key, each]),
   ),
+  streamRoutes: new Map(),
   backends: new Map([[backend.key, backend]]),
 }
 

@@ -2,11 +2,11 @@ import type { BackendTls } from './tls.ts'
 
 /** `namespace/name` of a Service. */
 export type ServiceKey = string
-/** `namespace/name:port`, one port of a Service; what a route sends to. */
+/** `namespace/name:port`, `namespace/name:port/udp`; one port of a Service, what a route sends to. */
 export type BackendKey = string
 
 /** What the endpoints of a backend speak. */
-export type BackendProtocol = 'http1' | 'h2c' | 'tcp'
+export type BackendProtocol = 'http1' | 'h2c' | 'tcp' | 'udp'
 
 /** One address of a backend. Ids are stable: the same address keeps its connections and its balancer state. */
 export interface Endpoint {
@@ -98,6 +98,8 @@ export interface BackendSettings {
   /** Endpoints of the node's own zone first, others only as far as those lack capacity. */
   readonly preferLocalZone: boolean
   readonly connectTimeoutMs: number
+  /** Version of the PROXY protocol header that a connection to an endpoint begins with. @default none */
+  readonly proxyProtocol?: 'v1' | 'v2'
   /** An unused connection to an endpoint is closed after this time. */
   readonly idleTimeoutMs: number
 }

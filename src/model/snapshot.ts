@@ -1,5 +1,6 @@
 import type { Backend, BackendKey } from './backend.ts'
 import type { HttpRoute, RouteKey } from './route.ts'
+import type { StreamRoute } from './stream-route.ts'
 import type { Certificate, HostTls } from './tls.ts'
 
 /**
@@ -12,18 +13,25 @@ export interface MeshSnapshot {
   readonly version: number
   readonly listeners: ReadonlyMap<string, Listener>
   readonly routes: ReadonlyMap<RouteKey, HttpRoute>
+  readonly streamRoutes: ReadonlyMap<RouteKey, StreamRoute>
   readonly backends: ReadonlyMap<BackendKey, Backend>
 }
 
 /** A socket address that the proxy accepts on. */
 export interface Listener {
-  /** `127.0.0.1:8080` */
+  /** `127.0.0.1:8080`, `127.0.0.1:53/udp` */
   readonly id: string
   readonly address: string
   readonly port: number
   /** `gateway`: ingress; `service`: the virtual address of a Service's port. */
   readonly kind: 'gateway' | 'service'
-  readonly protocol: 'HTTP' | 'HTTPS'
+  /**
+   * What a connection begins with. `TLS`: the server name of its first message chooses the virtual host, whose
+   * `tlsMode` says what becomes of it; HTTPS hosts may be among them. An `HTTPS` listener has nothing else.
+   */
+  readonly protocol: 'HTTP' | 'HTTPS' | 'TLS' | 'TCP' | 'UDP'
+  /** Every connection begins with a PROXY protocol header, which tells who the client is. @default false */
+  readonly proxyProtocol?: boolean
   /** By hostname: exact before the wildcard with most labels before none. */
   readonly virtualHosts: readonly VirtualHost[]
 }
@@ -38,6 +46,8 @@ export interface VirtualHost {
   readonly certificates: readonly Certificate[]
   /** Of an HTTPS listener; undefined for versions and ciphers by default and no look at clients. */
   readonly tls: HostTls | undefined
+  /** Of a TLS listener: `https` is terminated and spoken HTTP with, `terminate` is terminated and its bytes forwarded. */
+  readonly tlsMode?: 'https' | 'terminate' | 'passthrough'
   /** What its Gateway shows to backends that are reached by TLS. */
   readonly clientCertificate: Certificate | undefined
 }
@@ -46,6 +56,7 @@ export const emptySnapshot: MeshSnapshot = {
   version: 0,
   listeners: new Map(),
   routes: new Map(),
+  streamRoutes: new Map(),
   backends: new Map(),
 }
 
@@ -54,6 +65,7 @@ export interface SnapshotDelta {
   readonly version: number
   readonly listeners: Changes<Listener>
   readonly routes: Changes<HttpRoute>
+  readonly streamRoutes: Changes<StreamRoute>
   readonly backends: Changes<Backend>
 }
 
@@ -69,6 +81,7 @@ export function diffSnapshots(before: MeshSnapshot, after: MeshSnapshot): Snapsh
     version: after.version,
     listeners: diffMaps(before.listeners, after.listeners),
     routes: diffMaps(before.routes, after.routes),
+    streamRoutes: diffMaps(before.streamRoutes, after.streamRoutes),
     backends: diffMaps(before.backends, after.backends),
   }
 }
@@ -78,6 +91,7 @@ export function applyDelta(before: MeshSnapshot, delta: SnapshotDelta): MeshSnap
     version: delta.version,
     listeners: patchMap(before.listeners, delta.listeners),
     routes: patchMap(before.routes, delta.routes),
+    streamRoutes: patchMap(before.streamRoutes, delta.streamRoutes),
     backends: patchMap(before.backends, delta.backends),
   }
 }

@@ -103,6 +103,7 @@ export function buildSnapshot(sketch: MeshSketch, port: number, version: number)
     version,
     listeners: new Map([[id, listener]]),
     routes: new Map([[route.key, route]]),
+    streamRoutes: new Map(),
     backends: new Map(backends),
   }
 }

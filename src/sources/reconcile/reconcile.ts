@@ -153,7 +153,7 @@ export class Reconciler {
     const backends = this.#services.backends.share()
     const { snapshot: before } = last
     const isSame = listeners === before.listeners && routes === before.routes && backends === before.backends
-    const snapshot = isSame ? before : { version: before.version + 1, listeners, routes, backends }
+    const snapshot = isSame ? before : { version: before.version + 1, listeners, routes, streamRoutes: before.streamRoutes, backends }
     const addressLists = this.#services.addresses.list()
     const next: Reconciled = {
       snapshot,
