@@ -11,6 +11,12 @@ export const localReplies = {
     about: 'The request breaks RFC 9110 or RFC 9112; the connection is closed.',
   },
   'request-timeout': { status: 408, flag: 'RT', about: 'The client did not send its request head or body in time.' },
+  'misdirected-request': {
+    status: 421,
+    flag: 'NR',
+    about:
+      'The connection was made for a server name of another listener than the one that the Host belongs to (RFC 9110 section 15.5.20); a new connection helps.',
+  },
   'payload-too-large': { status: 413, flag: 'DPE', about: 'The body is larger than the configured limit.' },
   'uri-too-long': { status: 414, flag: 'DPE', about: 'The request target is longer than the limit.' },
   'expectation-failed': {
@@ -37,6 +43,12 @@ export const localReplies = {
   overloaded: { status: 503, flag: 'UO', about: 'A circuit breaker of the backend is open.' },
   'connect-failed': { status: 502, flag: 'UF', about: 'No connection to the endpoint could be made.' },
   'connect-timeout': { status: 504, flag: 'UF', about: 'The endpoint did not accept a connection in time.' },
+  'upstream-tls-failed': {
+    status: 502,
+    flag: 'UF',
+    about:
+      'No TLS connection to the endpoint: its certificate is not trusted or not for the name, versions or ciphers do not meet, or the policy is invalid. Never sent as plain text instead.',
+  },
   'upstream-reset': {
     status: 502,
     flag: 'UC',

@@ -1,6 +1,6 @@
 import type { Clock, Logger, Meter, Timer } from '../core/index.ts'
 import { messageOf } from '../core/index.ts'
-import type { AccessLog, BackendKey, MeshSnapshot } from '../model/index.ts'
+import type { AccessLog, BackendKey, HttpRoute, MeshSnapshot } from '../model/index.ts'
 import { emptySnapshot } from '../model/index.ts'
 import { defaultLimits } from './limits.ts'
 import type { ProxyLimits } from './limits.ts'
@@ -42,7 +42,9 @@ export class Proxy implements AsyncDisposable {
   readonly #listeners = new Map<string, ListenerRuntime>()
   /** Listeners that accept nothing more and still have connections. */
   readonly #closing = new Set<ListenerRuntime>()
-  readonly #backends = new Map<BackendKey, BackendRuntime>()
+  /** By key, and by key and certificate for those reached with a client certificate. */
+  readonly #backends = new Map<string, BackendRuntime>()
+  readonly #variants = new Map<BackendKey, BackendRuntime[]>()
   readonly #sweeper: Timer
   #snapshot: MeshSnapshot = emptySnapshot
 
@@ -60,16 +62,21 @@ export class Proxy implements AsyncDisposable {
   async apply(snapshot: MeshSnapshot): Promise<ReadonlyMap<string, string>> {
     const before = this.#snapshot
     this.#snapshot = snapshot
+    this.#applyClientCertificates(snapshot)
     for (const [key, backend] of snapshot.backends) {
-      if (before.backends.get(key) !== backend) this.#backend(key).update(backend)
+      if (before.backends.get(key) === backend) continue
+      this.#backend(key).update(backend)
+      for (const variant of this.#variantsOf(key)) variant.update(backend)
     }
     this.#routes.table = this.#routes.table.update(snapshot, (route, rule, virtualHost) => {
-      const context = { meter: this.#runtime.meter, backend: (key: string) => this.#backend(key) }
+      const certificate = clientCertificateOf(route, virtualHost)
+      const context = { meter: this.#runtime.meter, backend: (key: string) => this.#backend(key, certificate) }
       return new CompiledRule(context, route, rule, virtualHost)
     })
     for (const key of before.backends.keys()) {
       if (snapshot.backends.has(key)) continue
       this.#backends.get(key)?.update(undefined)
+      for (const variant of this.#variantsOf(key)) variant.update(undefined)
     }
     return this.#applyListeners(snapshot)
   }
@@ -99,13 +106,35 @@ export class Proxy implements AsyncDisposable {
     return failures
   }
 
-  #backend(key: BackendKey): BackendRuntime {
-    let backend = this.#backends.get(key)
+  /** @param certificate  shown to the endpoints: connections are not shared with those that show another */
+  #backend(key: BackendKey, certificate = ''): BackendRuntime {
+    const id = certificate === '' ? key : `${key} ${certificate}`
+    let backend = this.#backends.get(id)
     if (backend === undefined) {
-      backend = new BackendRuntime(this.#runtime, key)
-      this.#backends.set(key, backend)
+      backend = new BackendRuntime(this.#runtime, key, certificate)
+      this.#backends.set(id, backend)
+      if (certificate !== '') {
+        const variants = this.#variants.get(key)
+        if (variants === undefined) this.#variants.set(key, [backend])
+        else variants.push(backend)
+        backend.update(this.#snapshot.backends.get(key))
+      }
     }
     return backend
+  }
+
+  #variantsOf(key: BackendKey): readonly BackendRuntime[] {
+    return this.#variants.get(key) ?? []
+  }
+
+  #applyClientCertificates(snapshot: MeshSnapshot): void {
+    const { clientCertificates } = this.#runtime
+    clientCertificates.clear()
+    for (const { virtualHosts } of snapshot.listeners.values()) {
+      for (const { clientCertificate } of virtualHosts) {
+        if (clientCertificate !== undefined) clientCertificates.set(clientCertificate.name, clientCertificate)
+      }
+    }
   }
 
   /** Port that a listener really has, for one that asked for port 0. */
@@ -141,10 +170,10 @@ export class Proxy implements AsyncDisposable {
   endpointStates(): readonly EndpointActivity[] {
     const nowMs = this.#runtime.clock.nowMs()
     const states: EndpointActivity[] = []
-    for (const [backend, runtime] of this.#backends) {
+    for (const runtime of this.#backends.values()) {
       for (const state of runtime.balancer?.states ?? []) {
         states.push({
-          backend,
+          backend: runtime.key,
           endpoint: state.id,
           activeRequests: state.activeRequests,
           ejected: state.ejectedUntilMs > nowMs,
@@ -175,3 +204,7 @@ export class Proxy implements AsyncDisposable {
 }
 
 const drainPollMs = 20
+
+function clientCertificateOf(route: HttpRoute, virtualHost: string): string | undefined {
+  return route.attachments.find(attachment => attachment.virtualHost === virtualHost)?.clientCertificate
+}

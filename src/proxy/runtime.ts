@@ -2,13 +2,14 @@ import { getDefaultHighWaterMark } from 'node:stream'
 import { defaultChunkLimits, defaultHeadLimits, HeadParser } from '../codec/index.ts'
 import type { ChunkLimits, HeadLimits } from '../codec/index.ts'
 import type { Clock, Logger, Meter } from '../core/index.ts'
-import type { AccessLog, AccessRecord } from '../model/index.ts'
+import type { AccessLog, AccessRecord, Certificate } from '../model/index.ts'
 import { RequestIds } from './pipeline/request-id.ts'
 import { RequestView } from './pipeline/request-view.ts'
 import type { ProxyLimits } from './limits.ts'
 import { TimerWheel } from './resilience/timer-wheel.ts'
 import { Output } from './transport/output.ts'
 import { Transport } from './transport/connection.ts'
+import { TlsClients } from './transport/tls-client.ts'
 
 /** One read takes at most this much: large bodies move in few system calls, and the buffer still fits the cache. */
 const readBufferBytes = 64 * 1024
@@ -43,6 +44,9 @@ export class ProxyRuntime {
   readonly headLimits: HeadLimits = defaultHeadLimits
   readonly chunkLimits: ChunkLimits = defaultChunkLimits
   readonly transport: Transport = new Transport(readBufferBytes)
+  readonly tlsClients: TlsClients = new TlsClients()
+  /** What Gateways show to backends, by name; as in the newest snapshot. */
+  readonly clientCertificates: Map<string, Certificate> = new Map<string, Certificate>()
   readonly out: Output = new Output(outputBytes)
   readonly requestParser: HeadParser
   readonly responseParser: HeadParser

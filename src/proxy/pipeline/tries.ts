@@ -235,7 +235,7 @@ export class Tries implements UpstreamOwner {
       this.#listener.onAnswerBroken(detail)
       return
     }
-    if (failure === 'connect-failed' || failure === 'connect-timeout') {
+    if (failure === 'connect-failed' || failure === 'connect-timeout' || failure === 'tls-failed') {
       if (this.#plan !== undefined) this.#plan.backend.metrics.connectFailures.value++
     }
     const { outcome, reason } = failures[failure]
@@ -394,6 +394,7 @@ export class Tries implements UpstreamOwner {
 const failures: Readonly<Record<UpstreamFailure, { readonly outcome: Outcome; readonly reason: ReplyReason }>> = {
   'connect-failed': { outcome: Outcome.connectFailure, reason: 'connect-failed' },
   'connect-timeout': { outcome: Outcome.connectFailure, reason: 'connect-timeout' },
+  'tls-failed': { outcome: Outcome.connectFailure, reason: 'upstream-tls-failed' },
   'closed-before-answer': { outcome: Outcome.reset, reason: 'upstream-reset' },
   'closed-in-answer': { outcome: Outcome.reset, reason: 'upstream-reset' },
   'protocol-error': { outcome: Outcome.gatewayFailure, reason: 'upstream-protocol-error' },
@@ -405,7 +406,7 @@ const failures: Readonly<Record<UpstreamFailure, { readonly outcome: Outcome; re
  * that goes away, kept connection or new one: what may be repeated is.
  */
 function safetyOf(failure: UpstreamFailure): Retry {
-  if (failure === 'connect-failed' || failure === 'connect-timeout') return 'safe'
+  if (failure === 'connect-failed' || failure === 'connect-timeout' || failure === 'tls-failed') return 'safe'
   return failure === 'closed-before-answer' ? 'if-reused' : 'never'
 }
 

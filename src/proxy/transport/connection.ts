@@ -1,5 +1,4 @@
 import net from 'node:net'
-import type tls from 'node:tls'
 
 /** What happens on a connection; the handler is replaced as the connection changes its role. */
 export interface ConnectionHandler {
@@ -113,7 +112,7 @@ export class Transport {
   }
 
   /** A TLS socket does its own reading; its chunks are handed on as they come. */
-  adoptTls(socket: tls.TLSSocket, handler: ConnectionHandler): Connection {
+  adoptTls(socket: net.Socket, handler: ConnectionHandler): Connection {
     const connection = new Connection(socket, handler)
     socket.on('data', (chunk: Buffer) => connection.handler.onBytes(chunk, chunk.length))
     return connection

@@ -1,5 +1,5 @@
 import type { Counter, Gauge, Histogram } from '../../core/index.ts'
-import type { Backend, BackendKey } from '../../model/index.ts'
+import type { Backend, BackendKey, BackendTls } from '../../model/index.ts'
 import { Balancer } from '../balancing/balancer.ts'
 import type { PickContext } from '../balancing/balancer.ts'
 import type { EndpointState } from '../balancing/endpoint-state.ts'
@@ -7,6 +7,7 @@ import { CircuitBreaker } from '../resilience/circuit-breaker.ts'
 import { judgeOutcome } from '../resilience/outlier.ts'
 import { sessionTag } from '../routing/session.ts'
 import type { ProxyRuntime } from '../runtime.ts'
+import type { Connection, ConnectionHandler } from '../transport/connection.ts'
 import { EndpointPool } from './endpoint-pool.ts'
 import { statusClasses } from './status-classes.ts'
 import { Upstream } from './upstream.ts'
@@ -22,6 +23,8 @@ export type Acquired =
   | { readonly kind: 'waiting' }
   | { readonly kind: 'overloaded' }
 
+const http1Only: readonly string[] = ['http/1.1']
+
 const waiting: Acquired = { kind: 'waiting' }
 const overloaded: Acquired = { kind: 'overloaded' }
 
@@ -34,18 +37,25 @@ export class BackendRuntime implements UpstreamKeeper {
   readonly key: BackendKey
   readonly metrics: BackendMetrics
   readonly #runtime: ProxyRuntime
+  readonly #clientCertificate: string
   #backend: Backend | undefined = undefined
   #balancer: Balancer | undefined = undefined
   #breaker: CircuitBreaker | undefined = undefined
   readonly #waiting: Waiter[] = []
+  /** As last told: kept when the backend has gone, so that whoever still waits is not sent on as plain text. */
+  #tls: BackendTls | undefined = undefined
+  /** Connections from before the last change of TLS; undefined for none, the common case. */
+  #outdated: Set<Upstream> | undefined = undefined
   /** Every open connection, in use or not. */
   readonly #upstreams = new Set<Upstream>()
   /** The membership that `#byTag` was made for. */
   #tagged: readonly EndpointState[] | undefined = undefined
   #byTag = new Map<string, EndpointState>()
 
-  constructor(runtime: ProxyRuntime, key: BackendKey) {
+  /** @param clientCertificate  name of what endpoints are shown, if they ask by TLS; empty for none */
+  constructor(runtime: ProxyRuntime, key: BackendKey, clientCertificate = '') {
     this.#runtime = runtime
+    this.#clientCertificate = clientCertificate
     this.key = key
     this.metrics = new BackendMetrics(runtime, key)
   }
@@ -66,6 +76,7 @@ export class BackendRuntime implements UpstreamKeeper {
   update(backend: Backend | undefined): void {
     const nowMs = this.#runtime.clock.nowMs()
     this.#backend = backend
+    if (backend !== undefined && backend.tls !== this.#tls) this.#changeTls(backend.tls)
     if (backend === undefined) {
       for (const state of this.#balancer?.states ?? []) state.pool?.[Symbol.dispose]()
       this.#balancer = undefined
@@ -89,6 +100,26 @@ export class BackendRuntime implements UpstreamKeeper {
       return
     }
     for (const gone of this.#balancer.update(backend, nowMs)) gone.pool?.[Symbol.dispose]()
+  }
+
+  /** What was connected by the old way is used no more: unused connections close, those in use after their request. */
+  #changeTls(tls: BackendTls | undefined): void {
+    this.#tls = tls
+    if (this.#upstreams.size > 0) this.#outdated = new Set(this.#upstreams)
+    for (const state of this.#balancer?.states ?? []) {
+      state.pool?.[Symbol.dispose]()
+      state.pool = undefined
+    }
+  }
+
+  connect(endpoint: EndpointState, handler: ConnectionHandler, onConnect: () => void): Connection {
+    const { address, port } = endpoint.endpoint
+    const { transport, tlsClients } = this.#runtime
+    const policy = this.#tls
+    if (policy === undefined) return transport.connect(address, port, handler, onConnect)
+    const certificate = this.#runtime.clientCertificates.get(this.#clientCertificate)
+    const target = { address, port, policy, certificate, alpn: http1Only }
+    return transport.adoptTls(tlsClients.connect(target, onConnect), handler)
   }
 
   /** The endpoint that a session names by its tag. Costs a hash per endpoint, once per membership. */
@@ -136,6 +167,10 @@ export class BackendRuntime implements UpstreamKeeper {
 
   /** A connection that has served its request and can serve another. */
   release(upstream: Upstream, keepAliveMs: number): void {
+    if (this.#outdated?.has(upstream) === true) {
+      upstream.abandon()
+      return
+    }
     const limitMs = this.#backend?.settings.idleTimeoutMs ?? 0
     const idleMs = keepAliveMs > 0 ? Math.min(limitMs, keepAliveMs) : limitMs
     const waiter = this.#waiting[0]
@@ -158,6 +193,7 @@ export class BackendRuntime implements UpstreamKeeper {
   onClosed(upstream: Upstream, wasIdle: boolean): void {
     if (wasIdle) poolOf(upstream.endpoint).remove(upstream)
     this.#upstreams.delete(upstream)
+    if (this.#outdated?.delete(upstream) === true && this.#outdated.size === 0) this.#outdated = undefined
     this.metrics.connections.value--
     this.#breaker?.release('connection')
     const next = this.#waiting[0]

@@ -4,12 +4,15 @@ import { bodyDone, bodyInvalid, BodyReader } from '../pipeline/body.ts'
 import { WheelTimer } from '../resilience/timer-wheel.ts'
 import type { ProxyRuntime } from '../runtime.ts'
 import type { Connection, ConnectionHandler } from '../transport/connection.ts'
+import { explainTlsError } from '../transport/tls-problem.ts'
 import { keepAliveHintMs } from './keep-alive-hint.ts'
 
 /** Why an upstream connection was of no use; decides whether the request may be sent again. */
 export type UpstreamFailure =
   | 'connect-failed'
   | 'connect-timeout'
+  /** No agreement on TLS, or not the server that was asked for. */
+  | 'tls-failed'
   /** Closed before a byte of the answer came. */
   | 'closed-before-answer'
   /** Closed in the middle of the answer. */
@@ -42,6 +45,8 @@ const discardMs = 1_000
 
 /** Who keeps the connection while it is unused, and counts it. */
 export interface UpstreamKeeper {
+  /** The one way to an endpoint: by TLS where the backend asks for it. */
+  connect(endpoint: EndpointState, handler: ConnectionHandler, onConnect: () => void): Connection
   onConnected(upstream: Upstream): void
   /** A connection that has served its request and can serve another. @param keepAliveMs  what the endpoint promised, 0 for nothing */
   release(upstream: Upstream, keepAliveMs: number): void
@@ -85,8 +90,7 @@ export class Upstream implements ConnectionHandler {
     this.endpoint = endpoint
     this.owner = owner
     this.body = new BodyReader(runtime.chunkLimits)
-    const { address, port } = endpoint.endpoint
-    this.connection = runtime.transport.connect(address, port, this, () => this.#onConnect())
+    this.connection = keeper.connect(endpoint, this, () => this.#onConnect())
   }
 
   get isConnecting(): boolean {
@@ -289,12 +293,14 @@ export class Upstream implements ConnectionHandler {
     this.runtime.tick()
     const state = this.#state
     this.keeper.onClosed(this, state === idle)
-    const failure = state === connecting ? 'connect-failed' : this.#closedFailure()
+    const tlsProblem = error === undefined ? undefined : explainTlsError(error)
+    const failure =
+      state !== connecting ? this.#closedFailure() : tlsProblem === undefined ? 'connect-failed' : 'tls-failed'
     this.#state = released
     const owner = this.owner
     this.owner = undefined
     if (state === connecting || state === awaitingHead || state === inBody) {
-      owner?.onUpstreamFailed(this, failure, describe(error))
+      owner?.onUpstreamFailed(this, failure, tlsProblem ?? describe(error))
     }
   }
 
