@@ -31,6 +31,9 @@ if (wanted.length === 0) {
 }
 
 const args = [
+  // Sockets of our own; the tests of a process without them start one.
+  '--experimental-ffi',
+  '--disable-warning=ExperimentalWarning',
   '--test',
   `--test-concurrency=${availableParallelism()}`,
   '--test-timeout=60000',

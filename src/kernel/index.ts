@@ -1,0 +1,9 @@
+/**
+ * What Heddle asks of the Linux kernel without Node in between: system calls,
+ * and sockets of our own. It knows nothing of meshes, HTTP or configuration.
+ * The daemon probes it and hands its sockets to the proxy as a port; eBPF has
+ * its own folder. Everything here belongs to the thread that opened it. Read
+ * `syscall.ts`, which is the only file that touches FFI, then `sockets/`.
+ */
+export { callFailed, errnoName, NativeCalls, probeNative, SystemCallFailure } from './syscall.ts'
+export type { FunctionDefinitions, NativeProbe } from './syscall.ts'
