@@ -26,6 +26,7 @@ export class ResourceTables {
     UDPRoute: new Map(),
     TLSRoute: new Map(),
     ReferenceGrant: new Map(),
+    BackendTLSPolicy: new Map(),
     BackendPolicy: new Map(),
     Workload: new Map(),
   }

@@ -1,3 +1,4 @@
+import { backendTlsPolicySpec } from './backend-tls-policy.ts'
 import { base64Data, namespaceSpec, serviceSpec, sliceEndpoints, slicePorts, textData } from './core-kinds.ts'
 import { gatewayClassSpec, gatewaySpec, referenceGrantSpec } from './gateway-kinds.ts'
 import { backendPolicySpec, workloadSpec } from './heddle-kinds.ts'
@@ -50,6 +51,13 @@ export const servedKinds: Readonly<Record<ResourceKind, KindDefinition>> = {
   UDPRoute: withSpec('UDPRoute', gateway, ['v1', 'v1alpha2'], 'namespaced', required(streamRouteSpec)),
   TLSRoute: withSpec('TLSRoute', gateway, ['v1', 'v1alpha3', 'v1alpha2'], 'namespaced', required(tlsRouteSpec)),
   ReferenceGrant: withSpec('ReferenceGrant', gateway, ['v1', 'v1beta1'], 'namespaced', required(referenceGrantSpec)),
+  BackendTLSPolicy: withSpec(
+    'BackendTLSPolicy',
+    gateway,
+    ['v1', 'v1alpha3'],
+    'namespaced',
+    required(backendTlsPolicySpec),
+  ),
   BackendPolicy: withSpec('BackendPolicy', 'heddle.dev', ['v1alpha1'], 'namespaced', required(backendPolicySpec)),
   Workload: withSpec('Workload', 'heddle.dev', ['v1alpha1'], 'namespaced', required(workloadSpec)),
 }
@@ -72,7 +80,7 @@ export const unusedKinds: Readonly<Record<string, readonly string[]>> = {
     'ServiceAccount',
   ],
   'discovery.k8s.io': [],
-  'gateway.networking.k8s.io': ['BackendTLSPolicy', 'GRPCRoute', 'ListenerSet'],
+  'gateway.networking.k8s.io': ['GRPCRoute', 'ListenerSet'],
   'heddle.dev': [],
 }
 

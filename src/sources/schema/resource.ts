@@ -5,6 +5,7 @@
  * text (`1m30s`); `durationMs` reads them.
  */
 
+import type { BackendTLSPolicyResource } from './backend-tls-resource.ts'
 import type {
   ConfigMapResource,
   EndpointSliceResource,
@@ -23,6 +24,7 @@ import type {
 } from './gateway-resource.ts'
 import type { BackendPolicyResource, WorkloadResource } from './heddle-resource.ts'
 
+export type * from './backend-tls-resource.ts'
 export type * from './core-resource.ts'
 export type * from './gateway-resource.ts'
 export type * from './heddle-resource.ts'
@@ -41,8 +43,12 @@ export type AnyResource =
   | UDPRouteResource
   | TLSRouteResource
   | ReferenceGrantResource
+  | BackendTLSPolicyResource
   | BackendPolicyResource
   | WorkloadResource
+
+/** Resources that attach to Gateways and Services. */
+export type RouteResource = Extract<AnyResource, { readonly kind: `${string}Route` }>
 
 export type ResourceKind = AnyResource['kind']
 

@@ -46,6 +46,23 @@ export const samples: Readonly<Record<string, () => Record<string, unknown>>> = 
       ],
     },
   }),
+  BackendTLSPolicy: () => ({
+    apiVersion: 'gateway.networking.k8s.io/v1',
+    kind: 'BackendTLSPolicy',
+    metadata: { name: 'cart', namespace: 'shop' },
+    spec: {
+      targetRefs: [{ group: '', kind: 'Service', name: 'cart', sectionName: 'https' }],
+      validation: {
+        caCertificateRefs: [{ group: '', kind: 'ConfigMap', name: 'ca' }],
+        hostname: 'cart.example',
+        subjectAltNames: [
+          { type: 'Hostname', hostname: 'cart.example' },
+          { type: 'URI', uri: 'spiffe://mesh/cart' },
+        ],
+      },
+      options: { 'heddle.dev/min-version': 'TLSv1.3' },
+    },
+  }),
   HTTPRoute: () => ({
     apiVersion: 'gateway.networking.k8s.io/v1',
     kind: 'HTTPRoute',
