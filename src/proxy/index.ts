@@ -8,6 +8,14 @@
  */
 export { Proxy } from './proxy.ts'
 export type { EndpointActivity, ProxyOptions } from './proxy.ts'
+export { NodeTransport } from './transport/node-transport.ts'
+export type {
+  Connection,
+  ConnectionHandler,
+  ListeningSocket,
+  ListenOptions,
+  Transport,
+} from './transport/connection.ts'
 export { defaultLimits } from './limits.ts'
 export type { ProxyLimits } from './limits.ts'
 export { HealthChecker } from './health/health-checker.ts'

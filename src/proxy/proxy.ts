@@ -10,6 +10,7 @@ import type { RoutesInForce } from './pipeline/exchange-client.ts'
 import { ExchangePool } from './pipeline/exchange-pool.ts'
 import { RouteTable } from './routing/route-table.ts'
 import { ProxyRuntime } from './runtime.ts'
+import type { Transport } from './transport/connection.ts'
 import { BackendRuntime } from './upstream/backend-runtime.ts'
 
 export interface ProxyOptions {
@@ -22,6 +23,8 @@ export interface ProxyOptions {
   /** Worker threads of the agent: circuit breaker limits are divided by it. */
   readonly workers: number
   readonly limits?: Partial<ProxyLimits>
+  /** Plain connections; TLS has its own. @default those of node:net */
+  readonly transport?: Transport
 }
 
 export interface EndpointActivity {

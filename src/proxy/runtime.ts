@@ -8,7 +8,8 @@ import { RequestView } from './pipeline/request-view.ts'
 import type { ProxyLimits } from './limits.ts'
 import { TimerWheel } from './resilience/timer-wheel.ts'
 import { Output } from './transport/output.ts'
-import { Transport } from './transport/connection.ts'
+import type { Transport } from './transport/connection.ts'
+import { NodeTransport } from './transport/node-transport.ts'
 import { TlsClients } from './transport/tls-client.ts'
 
 /** One read takes at most this much: large bodies move in few system calls, and the buffer still fits the cache. */
@@ -26,6 +27,8 @@ export interface RuntimeOptions {
   readonly zone: string
   /** Worker threads of the agent: circuit breaker limits are divided by it. */
   readonly workers: number
+  /** Plain connections. @default those of node:net */
+  readonly transport?: Transport
 }
 
 /**
@@ -43,7 +46,7 @@ export class ProxyRuntime {
   readonly workers: number
   readonly headLimits: HeadLimits = defaultHeadLimits
   readonly chunkLimits: ChunkLimits = defaultChunkLimits
-  readonly transport: Transport = new Transport(readBufferBytes)
+  readonly transport: Transport
   readonly tlsClients: TlsClients = new TlsClients()
   /** What Gateways show to backends, by name; as in the newest snapshot. */
   readonly clientCertificates: Map<string, Certificate> = new Map<string, Certificate>()
@@ -73,6 +76,7 @@ export class ProxyRuntime {
     }
     this.zone = options.zone
     this.workers = options.workers
+    this.transport = options.transport ?? new NodeTransport(readBufferBytes)
     this.requestParser = new HeadParser('request', this.headLimits)
     this.responseParser = new HeadParser('response', this.headLimits)
     this.timers = new TimerWheel(options.clock)

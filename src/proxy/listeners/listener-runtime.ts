@@ -1,4 +1,3 @@
-import net from 'node:net'
 import type { Counter, Gauge } from '../../core/index.ts'
 import type { Listener } from '../../model/index.ts'
 import { RouteSeries } from '../pipeline/compiled-rule.ts'
@@ -6,6 +5,10 @@ import { Downstream } from '../pipeline/downstream.ts'
 import type { DownstreamOwner } from '../pipeline/downstream.ts'
 import type { ExchangePool } from '../pipeline/exchange-pool.ts'
 import type { ProxyRuntime } from '../runtime.ts'
+import type { Connection, ListeningSocket } from '../transport/connection.ts'
+import { unhandled } from '../transport/connection.ts'
+import { adoptSocket } from '../transport/node-connection.ts'
+import { listeningSocket, listenOn } from '../transport/node-transport.ts'
 import { TlsServer } from './tls-server.ts'
 
 /** One listening socket of one worker, with the connections it accepted. */
@@ -24,7 +27,7 @@ export class ListenerRuntime implements DownstreamOwner {
   readonly #open: Gauge
   readonly #accepted: Counter
   #listener: Listener
-  #server: net.Server | undefined = undefined
+  #socket: ListeningSocket | undefined = undefined
   #tls: TlsServer | undefined = undefined
 
   constructor(runtime: ProxyRuntime, exchanges: ExchangePool, listener: Listener) {
@@ -44,8 +47,7 @@ export class ListenerRuntime implements DownstreamOwner {
 
   /** Port actually listened on, for a listener that asked for port 0. */
   get boundPort(): number {
-    const address = this.#server?.address()
-    return typeof address === 'object' && address !== null ? address.port : 0
+    return this.#socket?.port ?? 0
   }
 
   get connectionCount(): number {
@@ -54,26 +56,20 @@ export class ListenerRuntime implements DownstreamOwner {
 
   /** Listens with SO_REUSEPORT, since every worker does. @throws the system's error */
   async open(): Promise<void> {
-    if (this.#listener.protocol === 'HTTPS') {
-      this.#tls = new TlsServer(this.#listener, socket => this.#accept(socket, true))
-    }
-    const server =
-      this.#tls?.server ??
-      net.createServer({ pauseOnConnect: true, noDelay: true }, socket => this.#accept(socket, false))
     const { address, port } = this.#listener
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject)
-      server.listen({ host: address, port, reusePort: true, backlog: 4096 }, () => {
-        server.off('error', reject)
-        resolve()
-      })
-    })
-    server.on('error', error =>
-      this.#runtime.logger.error('listener failed', { listener: this.id, error: error.message }),
-    )
-    this.#server = server
+    const onError = (error: Error): void =>
+      this.#runtime.logger.error('listener failed', { listener: this.id, error: error.message })
+    if (this.#listener.protocol === 'HTTPS') {
+      const tls = new TlsServer(this.#listener, socket => this.#accept(adoptSocket(socket, unhandled)))
+      this.#tls = tls
+      await listenOn(tls.server, { address, port, onError })
+      this.#socket = listeningSocket(tls.server)
+    } else {
+      const onConnection = (connection: Connection): void => this.#accept(connection)
+      this.#socket = await this.#runtime.transport.listen({ address, port, onConnection, onError })
+    }
     // It may have been taken away while it was being opened.
-    if (this.isClosing) server.close()
+    if (this.isClosing) this.#socket.close()
   }
 
   /**
@@ -92,15 +88,15 @@ export class ListenerRuntime implements DownstreamOwner {
     return true
   }
 
-  #accept(socket: net.Socket, isTls: boolean): void {
+  #accept(connection: Connection): void {
     if (this.isClosing || this.#connections.size >= this.#runtime.limits.maxDownstreamConnections) {
-      socket.destroy()
+      connection.destroy()
       return
     }
     this.#runtime.tick()
     this.#accepted.value++
     this.#open.value++
-    this.#connections.add(new Downstream(this.#runtime, this, this.#exchanges, socket, isTls))
+    this.#connections.add(new Downstream(this.#runtime, this, this.#exchanges, connection))
   }
 
   remove(connection: Downstream): void {
@@ -115,7 +111,7 @@ export class ListenerRuntime implements DownstreamOwner {
   close(): void {
     this.#runtime.tick()
     this.isClosing = true
-    this.#server?.close()
+    this.#socket?.close()
     for (const connection of this.#connections) connection.closeSoon()
   }
 

@@ -1,5 +1,3 @@
-import type net from 'node:net'
-import type tls from 'node:tls'
 import { complete, framings, HeadParser, needMore } from '../../codec/index.ts'
 import type { Connection, ConnectionHandler } from '../transport/connection.ts'
 import type { ProxyRuntime } from '../runtime.ts'
@@ -62,32 +60,30 @@ export class Downstream implements ConnectionHandler, ExchangeClient {
     runtime: ProxyRuntime,
     listener: DownstreamOwner,
     exchanges: ExchangePool,
-    accepted: net.Socket,
-    isTls: boolean,
+    connection: Connection,
   ) {
     this.#runtime = runtime
     this.listener = listener
     this.#exchanges = exchanges
     this.#body = new BodyReader(runtime.chunkLimits)
     this.#deadlineMs = runtime.turnMs + runtime.limits.idleTimeoutMs
-    this.connection = isTls
-      ? runtime.transport.adoptTls(accepted as tls.TLSSocket, this)
-      : runtime.transport.adopt(accepted, this)
+    this.connection = connection
+    connection.handler = this
   }
 
   /** `address:port` of the client, for people. */
   get client(): string {
     if (this.#client === '') {
-      const { socket } = this.connection
       const address = this.clientAddress
-      this.#client = `${address.includes(':') ? `[${address}]` : address}:${socket.remotePort ?? 0}`
+      this.#client = `${address.includes(':') ? `[${address}]` : address}:${this.connection.remotePort}`
     }
     return this.#client
   }
 
   get clientAddress(): string {
     if (this.#clientAddress === '') {
-      const address = this.connection.socket.remoteAddress ?? 'unknown'
+      const address = this.connection.remoteAddress
+      if (address === '') return 'unknown'
       this.#clientAddress = address.startsWith('::ffff:') ? address.slice('::ffff:'.length) : address
     }
     return this.#clientAddress

@@ -49,7 +49,8 @@ export class Tunnel {
   /** Bytes of the client that came with its request. */
   feed(bytes: Buffer, start: number, end: number): void {
     this.#fromClient += end - start
-    this.#endpoint.write(Buffer.from(bytes.subarray(start, end)))
+    this.#runtime.out.append(this.#endpoint, bytes, start, end)
+    this.#runtime.out.flush()
   }
 
   /** The client finished sending before the tunnel was there. */

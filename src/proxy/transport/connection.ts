@@ -1,5 +1,3 @@
-import net from 'node:net'
-
 /** What happens on a connection; the handler is replaced as the connection changes its role. */
 export interface ConnectionHandler {
   /** `bytes[0, length)` are valid until this returns. */
@@ -8,140 +6,76 @@ export interface ConnectionHandler {
   onEnd(): void
   /** Everything written has left after a backlog. */
   onWritable(): void
-  /** Last call, exactly once. */
+  /** Last call, exactly once, and never before the call that closed has returned. */
   onClose(error: Error | undefined): void
 }
 
 /**
- * One socket, behind the narrow seam that another transport could fill too:
- * write, end, destroy, pause, resume. Reads go into one buffer per worker, so
- * an idle connection owns none.
+ * One connection, behind the narrow seam that each transport fills. Reads go
+ * into one buffer per worker, so an idle connection owns none.
  */
-export class Connection {
+export interface Connection {
   handler: ConnectionHandler
-  readonly socket: net.Socket
-  isPaused = false
-  isClosed = false
-  #error: Error | undefined = undefined
-
-  constructor(socket: net.Socket, handler: ConnectionHandler) {
-    this.socket = socket
-    this.handler = handler
-    socket.on('end', () => this.handler.onEnd())
-    socket.on('drain', () => this.handler.onWritable())
-    socket.on('error', error => {
-      this.#error = error
-    })
-    socket.on('close', () => {
-      this.isClosed = true
-      this.handler.onClose(this.#error)
-    })
-  }
-
+  readonly isPaused: boolean
+  readonly isClosed: boolean
   /** False from the moment it is told to close, which `onClose` follows later. */
-  get isOpen(): boolean {
-    return !this.socket.destroyed
-  }
+  readonly isOpen: boolean
+  /** Bytes written that the kernel has not taken yet. */
+  readonly backlog: number
+  /** Empty when unknown, as it is once the connection has closed; an IPv4 peer of an IPv6 listener begins with `::ffff:`. */
+  readonly remoteAddress: string
+  readonly remotePort: number
+  readonly localAddress: string
+  readonly localPort: number
 
-  /** Bytes written that the kernel has not taken yet; while it is not 0, their memory is in use. */
-  get backlog(): number {
-    return this.socket.writableLength
-  }
-
-  write(bytes: Buffer): void {
-    this.socket.write(bytes)
-  }
-
+  /**
+   * Sends `bytes[0, length)`.
+   *
+   * @returns true when the connection still reads from this memory: the caller gives it up and never writes to it again
+   */
+  write(bytes: Buffer, length: number): boolean
   /** Closes the sending side once everything written has left. */
-  end(): void {
-    this.socket.end()
-  }
-
+  end(): void
   /** Closes at once; what was written and has not left is lost. */
-  destroy(): void {
-    this.socket.destroy()
-  }
-
+  destroy(): void
   /** Closes with a reset, so that the peer can't take a broken message for a complete one. */
-  reset(): void {
-    if (this.socket instanceof net.Socket && !this.socket.destroyed && !('encrypted' in this.socket)) {
-      this.socket.resetAndDestroy()
-    } else {
-      this.socket.destroy()
-    }
-  }
+  reset(): void
+  pause(): void
+  resume(): void
+}
 
-  pause(): void {
-    if (this.isPaused || this.isClosed) return
-    this.isPaused = true
-    this.socket.pause()
-  }
+/** What a listening socket tells. */
+export interface ListenOptions {
+  readonly address: string
+  /** 0 for any free one. */
+  readonly port: number
+  /** A connection has come; it sets its handler, or destroys it, before it returns. */
+  onConnection(connection: Connection): void
+  /** Nothing more will be accepted for now; what is open goes on. */
+  onError(error: Error): void
+}
 
-  resume(): void {
-    if (!this.isPaused || this.isClosed) return
-    this.isPaused = false
-    this.socket.resume()
-  }
+export interface ListeningSocket {
+  readonly port: number
+  /** Accepts nothing more. Connections that were accepted stay. */
+  close(): void
 }
 
 /** Opens connections for one worker: all of them read into the same buffer. */
-export class Transport {
-  readonly #readBuffer: Buffer
-
-  constructor(readBufferBytes: number) {
-    this.#readBuffer = Buffer.allocUnsafeSlow(readBufferBytes)
-  }
-
+export interface Transport {
+  /** Listens with SO_REUSEPORT, since every worker does. @throws the system's error, with `code` */
+  listen(options: ListenOptions): Promise<ListeningSocket>
   /**
-   * Takes over a socket that a server with `pauseOnConnect` has accepted.
-   * `net.Server` has no `onread` option, so its handle moves to a socket that has.
+   * `handler.onClose` tells a failure, an error with the system's `code`; `onConnect` success. Neither is called
+   * before this returns.
    */
-  adopt(accepted: net.Socket, handler: ConnectionHandler): Connection {
-    const holder = accepted as unknown as { _handle: object | null }
-    const handle = holder._handle
-    holder._handle = null
-    accepted.destroy()
-    const slot: { connection: Connection | undefined } = { connection: undefined }
-    const options = {
-      handle,
-      allowHalfOpen: true,
-      onread: this.#onread(slot),
-    } as unknown as net.SocketConstructorOpts
-    slot.connection = new Connection(new net.Socket(options), handler)
-    return slot.connection
-  }
+  connect(address: string, port: number, handler: ConnectionHandler, onConnect: () => void): Connection
+}
 
-  /** A TLS socket does its own reading; its chunks are handed on as they come. */
-  adoptTls(socket: net.Socket, handler: ConnectionHandler): Connection {
-    const connection = new Connection(socket, handler)
-    socket.on('data', (chunk: Buffer) => connection.handler.onBytes(chunk, chunk.length))
-    return connection
-  }
-
-  /** `handler.onClose` tells a failure; `onConnect` success. */
-  connect(address: string, port: number, handler: ConnectionHandler, onConnect: () => void): Connection {
-    const slot: { connection: Connection | undefined } = { connection: undefined }
-    const socket = net.connect({
-      host: address,
-      port,
-      noDelay: true,
-      allowHalfOpen: true,
-      autoSelectFamily: false,
-      onread: this.#onread(slot),
-    })
-    slot.connection = new Connection(socket, handler)
-    socket.once('connect', onConnect)
-    return slot.connection
-  }
-
-  #onread(slot: { connection: Connection | undefined }): net.OnReadOpts {
-    return {
-      buffer: this.#readBuffer,
-      callback: (length, bytes) => {
-        const connection = slot.connection
-        if (connection !== undefined && !connection.isClosed) connection.handler.onBytes(bytes as Buffer, length)
-        return true
-      },
-    }
-  }
+/** Until somebody takes a connection over. */
+export const unhandled: ConnectionHandler = {
+  onBytes: () => {},
+  onEnd: () => {},
+  onWritable: () => {},
+  onClose: () => {},
 }

@@ -1,22 +1,16 @@
 import type { Connection } from './connection.ts'
 
-/** Views of at most this many lengths are kept. */
-const keptViews = 2048
-
 /**
  * The one buffer in which a worker gathers what goes out, so that a head and
  * the first piece of its body leave in one system call. It holds bytes for one
- * connection at a time and is flushed within the turn; when the kernel did not
- * take everything the memory is left to the socket and a fresh buffer takes
- * its place.
+ * connection at a time and is flushed within the turn; when a connection keeps
+ * the memory a fresh buffer takes its place.
  */
 export class Output {
   bytes: Buffer
   used = 0
   #target: Connection | undefined = undefined
   readonly #size: number
-  /** `bytes[0, length)` by length: small messages of the same length come again and again, and a view costs more to make than to look up. */
-  #views: (Buffer | undefined)[] = []
 
   constructor(size: number) {
     this.#size = size
@@ -38,25 +32,7 @@ export class Output {
     if (used === 0 || connection === undefined) return
     this.used = 0
     if (connection.isClosed) return
-    if (connection.backlog > 0) {
-      // The peer is behind already: an exact copy keeps the backlog small.
-      connection.write(Buffer.from(this.bytes.subarray(0, used)))
-      return
-    }
-    connection.write(used < keptViews ? this.#view(used) : this.bytes.subarray(0, used))
-    if (connection.backlog > 0) {
-      this.bytes = Buffer.allocUnsafeSlow(this.#size)
-      this.#views = []
-    }
-  }
-
-  #view(length: number): Buffer {
-    let view = this.#views[length]
-    if (view === undefined) {
-      view = this.bytes.subarray(0, length)
-      this.#views[length] = view
-    }
-    return view
+    if (connection.write(this.bytes, used)) this.bytes = Buffer.allocUnsafeSlow(this.#size)
   }
 
   /** Appends `source[start, end)`, flushing as often as it takes. */

@@ -8,6 +8,7 @@ import { judgeOutcome } from '../resilience/outlier.ts'
 import { sessionTag } from '../routing/session.ts'
 import type { ProxyRuntime } from '../runtime.ts'
 import type { Connection, ConnectionHandler } from '../transport/connection.ts'
+import { adoptSocket } from '../transport/node-connection.ts'
 import { EndpointPool } from './endpoint-pool.ts'
 import { statusClasses } from './status-classes.ts'
 import { Upstream } from './upstream.ts'
@@ -119,7 +120,7 @@ export class BackendRuntime implements UpstreamKeeper {
     if (policy === undefined) return transport.connect(address, port, handler, onConnect)
     const certificate = this.#runtime.clientCertificates.get(this.#clientCertificate)
     const target = { address, port, policy, certificate, alpn: http1Only }
-    return transport.adoptTls(tlsClients.connect(target, onConnect), handler)
+    return adoptSocket(tlsClients.connect(target, onConnect), handler)
   }
 
   /** The endpoint that a session names by its tag. Costs a hash per endpoint, once per membership. */

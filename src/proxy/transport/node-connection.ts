@@ -1,0 +1,98 @@
+import net from 'node:net'
+import type { Connection, ConnectionHandler } from './connection.ts'
+
+/** Less than this is copied before it is written: cheaper than to give up the caller's memory. */
+const copiedBytes = 16 * 1024
+
+/** A connection on a socket of Node's, plain or TLS. */
+export class NodeConnection implements Connection {
+  handler: ConnectionHandler
+  isPaused = false
+  isClosed = false
+  readonly #socket: net.Socket
+  #error: Error | undefined = undefined
+
+  constructor(socket: net.Socket, handler: ConnectionHandler) {
+    this.#socket = socket
+    this.handler = handler
+    socket.on('end', () => this.handler.onEnd())
+    socket.on('drain', () => this.handler.onWritable())
+    socket.on('error', error => {
+      this.#error = error
+    })
+    socket.on('close', () => {
+      this.isClosed = true
+      this.handler.onClose(this.#error)
+    })
+  }
+
+  get isOpen(): boolean {
+    return !this.#socket.destroyed
+  }
+
+  get backlog(): number {
+    return this.#socket.writableLength
+  }
+
+  get remoteAddress(): string {
+    return this.#socket.remoteAddress ?? ''
+  }
+
+  get remotePort(): number {
+    return this.#socket.remotePort ?? 0
+  }
+
+  get localAddress(): string {
+    return this.#socket.localAddress ?? ''
+  }
+
+  get localPort(): number {
+    return this.#socket.localPort ?? 0
+  }
+
+  write(bytes: Buffer, length: number): boolean {
+    const socket = this.#socket
+    // An exact copy also keeps the backlog of a peer that is behind small.
+    if (length <= copiedBytes || socket.writableLength > 0) {
+      socket.write(Buffer.copyBytesFrom(bytes, 0, length))
+      return false
+    }
+    socket.write(length === bytes.length ? bytes : bytes.subarray(0, length))
+    return socket.writableLength > 0
+  }
+
+  end(): void {
+    this.#socket.end()
+  }
+
+  destroy(): void {
+    this.#socket.destroy()
+  }
+
+  reset(): void {
+    if (this.#socket instanceof net.Socket && !this.#socket.destroyed && !('encrypted' in this.#socket)) {
+      this.#socket.resetAndDestroy()
+    } else {
+      this.#socket.destroy()
+    }
+  }
+
+  pause(): void {
+    if (this.isPaused || this.isClosed) return
+    this.isPaused = true
+    this.#socket.pause()
+  }
+
+  resume(): void {
+    if (!this.isPaused || this.isClosed) return
+    this.isPaused = false
+    this.#socket.resume()
+  }
+}
+
+/** Takes over a socket that does its own reading, as those of TLS do: its chunks are handed on as they come. */
+export function adoptSocket(socket: net.Socket, handler: ConnectionHandler): Connection {
+  const connection = new NodeConnection(socket, handler)
+  socket.on('data', (chunk: Buffer) => connection.handler.onBytes(chunk, chunk.length))
+  return connection
+}
