@@ -1,5 +1,6 @@
 import type { BackendTarget } from '../../model/index.ts'
-import type { BackendReference } from '../schema/resource.ts'
+import type { BackendReference, RouteResource } from '../schema/resource.ts'
+import { portKey, type PortProtocol } from './facts.ts'
 import type { RefReason, RouteDraft } from './route-draft.ts'
 
 /** What an unusable reference answers for its share of the traffic. */
@@ -40,19 +41,34 @@ export function resolveBackend(draft: RouteDraft, ref: BackendReference, path: s
   if (ref.port === undefined) {
     return invalid('BackendNotFound', `port is missing; Service ${key} has ${listPorts(service.ports)}`)
   }
+  const { kind } = draft.resource
+  const usable = usableProtocols[kind]
   // One number may stand twice, for TCP and for UDP.
   const numbered = service.ports.filter(candidate => candidate.port === ref.port)
-  const port = numbered.find(candidate => candidate.protocol !== 'udp') ?? numbered[0]
+  const port =
+    numbered.find(candidate => usable.protocols.includes(candidate.protocol)) ??
+    numbered.find(candidate => candidate.protocol !== 'udp') ??
+    numbered[0]
   if (port === undefined) {
     return invalid('BackendNotFound', `Service ${key} has no port ${ref.port}, only ${listPorts(service.ports)}`)
   }
-  if (port.protocol !== 'http1') {
+  if (!usable.protocols.includes(port.protocol)) {
     return invalid(
       'UnsupportedProtocol',
-      `port ${port.port} of Service ${key} does not speak HTTP/1.1 (${port.declared})`,
+      `port ${port.port} of Service ${key} does not speak ${usable.name} (${port.declared})`,
     )
   }
-  return { kind: 'backend', key: `${key}:${port.port}` }
+  return { kind: 'backend', key: portKey(key, port) }
+}
+
+/** What a port must speak to be a backend; whatever TCP carries can be forwarded as bytes. */
+const usableProtocols: Readonly<
+  Record<RouteResource['kind'], { readonly name: string; readonly protocols: readonly PortProtocol[] }>
+> = {
+  HTTPRoute: { name: 'HTTP/1.1', protocols: ['http1'] },
+  TCPRoute: { name: 'TCP', protocols: ['http1', 'h2c', 'tcp', 'tls'] },
+  TLSRoute: { name: 'TCP', protocols: ['http1', 'h2c', 'tcp', 'tls'] },
+  UDPRoute: { name: 'UDP', protocols: ['udp'] },
 }
 
 function isPermitted(draft: RouteDraft, namespace: string, name: string): boolean {

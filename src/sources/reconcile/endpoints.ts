@@ -1,4 +1,4 @@
-import type { Endpoint } from '../../model/index.ts'
+import type { Endpoint, Listener } from '../../model/index.ts'
 import type { EndpointSliceResource, SliceEndpoint, WorkloadResource } from '../schema/resource.ts'
 
 /** Where the endpoints of a Service come from, each list in a fixed order. */
@@ -6,6 +6,8 @@ export interface EndpointSources {
   readonly slices: readonly EndpointSliceResource[]
   readonly workloads: readonly WorkloadResource[]
   readonly publishNotReady: boolean
+  /** What carries the port. */
+  readonly carrier: 'TCP' | 'UDP'
 }
 
 /**
@@ -30,7 +32,9 @@ export function collectEndpoints(
   }
   for (const slice of sources.slices) {
     if (slice.addressType === 'FQDN') continue
-    const port = slice.ports.find(candidate => candidate.name === portName && candidate.protocol === 'TCP')?.port
+    const port = slice.ports.find(
+      candidate => candidate.name === portName && candidate.protocol === sources.carrier,
+    )?.port
     if (port === undefined) continue
     for (const endpoint of slice.endpoints) {
       for (const address of endpoint.addresses) add(fromSlice(endpoint, address, port, sources.publishNotReady))
@@ -71,6 +75,11 @@ function fromWorkload({ metadata, spec }: WorkloadResource): Endpoint {
 /** `10.0.0.1:80`, `[fd00::1]:80` */
 export function endpointId(address: string, port: number): string {
   return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`
+}
+
+/** `127.0.0.1:80`; `127.0.0.1:53/udp`, since both may be there at once. */
+export function listenerId(address: string, port: number, protocol: Listener['protocol']): string {
+  return protocol === 'UDP' ? `${endpointId(address, port)}/udp` : endpointId(address, port)
 }
 
 function isUsable(endpoint: Endpoint): boolean {

@@ -3,7 +3,7 @@ import type { LabelSelector, ReferenceGrantSpec } from '../schema/resource.ts'
 import { didYouMean, NameIndex } from './name-index.ts'
 
 /** What a port of a Service speaks, as far as it decides who may send to it. */
-export type PortProtocol = 'http1' | 'h2c' | 'tcp' | 'udp' | 'tls'
+export type PortProtocol = 'http1' | 'h2c' | 'tcp' | 'tls' | 'udp' | 'sctp'
 
 export interface ServicePortFacts {
   readonly name: string
@@ -11,6 +11,11 @@ export interface ServicePortFacts {
   readonly protocol: PortProtocol
   /** How the Service says so, for messages: `appProtocol kubernetes.io/h2c`. */
   readonly declared: string
+}
+
+/** `shop/cart:80`, `shop/dns:53/udp`: a number may stand twice, for TCP and for UDP. */
+export function portKey(service: string, port: { readonly port: number; readonly protocol: PortProtocol }): string {
+  return port.protocol === 'udp' ? `${service}:${port.port}/udp` : `${service}:${port.port}`
 }
 
 /** What routes may know of a Service. */
@@ -32,8 +37,8 @@ export interface ListenerFacts {
   readonly hostname: string | undefined
   readonly from: 'All' | 'Same' | 'Selector'
   readonly selector: LabelSelector | undefined
-  /** Whether its protocol and its `allowedRoutes.kinds` leave room for HTTPRoutes. */
-  readonly takesHttpRoutes: boolean
+  /** Kinds of routes that its protocol and its `allowedRoutes.kinds` leave room for. */
+  readonly routeKinds: readonly string[]
 }
 
 /** What routes may know of a Gateway. Whether its listeners work does not matter to them. */

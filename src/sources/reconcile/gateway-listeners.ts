@@ -33,6 +33,9 @@ const routeGroup = 'gateway.networking.k8s.io'
 const kindsByProtocol: ReadonlyMap<string, readonly RouteKind[]> = new Map([
   ['HTTP', [{ group: routeGroup, kind: 'HTTPRoute' }]],
   ['HTTPS', [{ group: routeGroup, kind: 'HTTPRoute' }]],
+  ['TLS', [{ group: routeGroup, kind: 'TLSRoute' }]],
+  ['TCP', [{ group: routeGroup, kind: 'TCPRoute' }]],
+  ['UDP', [{ group: routeGroup, kind: 'UDPRoute' }]],
 ])
 
 export function draftListeners(
@@ -43,7 +46,7 @@ export function draftListeners(
 ): readonly ListenerDraft[] {
   const conflicts = findConflicts(gateway.spec.listeners)
   const credentials = gateway.spec.listeners.map((spec, index) =>
-    spec.protocol === 'HTTPS'
+    terminatesTls(spec)
       ? resolveCertificates(gateway, spec, `spec.listeners[${index}]`, resolver, tables, findings)
       : noCertificates,
   )
@@ -52,7 +55,7 @@ export function draftListeners(
     port: spec.port,
     hostname: spec.hostname?.toLowerCase(),
     certificateHostnames: credentials[index]?.hostnames ?? [],
-    isTls: spec.protocol === 'HTTPS',
+    isTls: spec.protocol === 'HTTPS' || spec.protocol === 'TLS',
   }))
   return gateway.spec.listeners.map((spec, index) => {
     const path = `spec.listeners[${index}]`
@@ -88,6 +91,11 @@ export function draftListeners(
   })
 }
 
+/** Only a passthrough listener has no certificates: its backends show theirs. */
+export function terminatesTls({ protocol, tls }: GatewayListener): boolean {
+  return protocol === 'HTTPS' || (protocol === 'TLS' && tls?.mode !== 'Passthrough')
+}
+
 /** A listener with one good certificate or one supported kind among bad ones is served with that. */
 function findObstacle(
   accepted: Verdict,
@@ -98,7 +106,7 @@ function findObstacle(
 ): string | undefined {
   if (accepted.status !== 'True') return accepted.message
   if (kinds.length === 0) return resolvedRefs.message
-  if (spec.protocol === 'HTTPS' && certificates.length === 0) return resolvedRefs.message
+  if (terminatesTls(spec) && certificates.length === 0) return resolvedRefs.message
   return undefined
 }
 
@@ -116,7 +124,7 @@ function listenerFacts(
     hostname: spec.hostname?.toLowerCase(),
     from,
     selector,
-    takesHttpRoutes: supported.some(entry => entry.kind === 'HTTPRoute'),
+    routeKinds: supported.map(entry => entry.kind),
   }
 }
 
@@ -191,7 +199,13 @@ function resolveCertificates(
     verdict ??= fails(reason, message)
   }
   const refs = spec.tls?.certificateRefs ?? []
-  if (refs.length === 0) refuse('', 'InvalidCertificateRef', 'a listener of protocol HTTPS needs certificateRefs')
+  if (refs.length === 0) {
+    refuse(
+      '',
+      'InvalidCertificateRef',
+      `a listener of protocol ${spec.protocol} that terminates TLS needs certificateRefs`,
+    )
+  }
   for (const [index, ref] of refs.entries()) {
     const resolved = resolver.resolve(gateway, ref, tables)
     if (resolved.kind === 'invalid') {

@@ -143,16 +143,16 @@ test('listeners with an unsupported protocol leave the others standing', () => {
   const unsupported =
     'Accepted=False/UnsupportedProtocol Programmed=False/Invalid ResolvedRefs=True/ResolvedRefs Conflicted=False/NoConflicts'
   const mixed = reconciled(
-    gateway('listeners: [{ name: http, port: 80, protocol: HTTP }, { name: tcp, port: 81, protocol: TCP }]'),
+    gateway('listeners: [{ name: http, port: 80, protocol: HTTP }, { name: own, port: 81, protocol: x.dev/own }]'),
   )
-  assert.deepEqual(listenersOf(mixed, 'Gateway shop/web'), { http: fineListener, tcp: unsupported })
+  assert.deepEqual(listenersOf(mixed, 'Gateway shop/web'), { http: fineListener, own: unsupported })
   const status = statusOf(mixed, 'Gateway shop/web')
   assert.equal(
     brief(status.conditions),
     'Accepted=True/ListenersNotValid Programmed=True/Programmed ResolvedRefs=True/ResolvedRefs',
   )
   assert.deepEqual(status.listeners[1]?.supportedKinds, [])
-  const alone = reconciled(gateway('listeners: [{ name: udp, port: 81, protocol: UDP }]'))
+  const alone = reconciled(gateway('listeners: [{ name: own, port: 81, protocol: x.dev/own }]'))
   assert.equal(
     brief(statusOf(alone, 'Gateway shop/web').conditions),
     'Accepted=False/ListenersNotValid Programmed=False/Invalid ResolvedRefs=True/ResolvedRefs',

@@ -1,14 +1,13 @@
-import type { Condition, Listener, ListenerStatus, ResourceStatus, VirtualHost } from '../../model/index.ts'
+import type { Condition, Listener, ListenerStatus, ResourceStatus } from '../../model/index.ts'
 import type { GatewayResource } from '../schema/resource.ts'
 import { compareAge } from './age.ts'
 import type { CertificateResolver, SecretTables } from './certificates.ts'
 import { condition, fails, holds, type Verdict } from './conditions.ts'
-import { endpointId } from './endpoints.ts'
 import type { GatewayFacts } from './facts.ts'
 import { judgeAddresses, type AddressOutcome } from './gateway-addresses.ts'
 import type { ClassTable } from './gateway-classes.ts'
 import { draftListeners, type ListenerDraft } from './gateway-listeners.ts'
-import { compareSpecificity } from './hostname.ts'
+import { listenersOf, placeListener, type Place, type SocketDraft } from './gateway-sockets.ts'
 import type { Finding } from './problems.ts'
 
 export interface GatewayInput extends SecretTables {
@@ -34,14 +33,6 @@ export interface GatewaysOutcome {
   readonly sockets: ReadonlyMap<string, Listener>
 }
 
-/** A socket while Gateways still join it. */
-interface SocketDraft {
-  readonly address: string
-  readonly port: number
-  readonly protocol: 'HTTP' | 'HTTPS'
-  readonly virtualHosts: { readonly host: VirtualHost; readonly gateway: string }[]
-}
-
 /**
  * Judges all Gateways, the oldest first. Several Gateways may want the same
  * address and port: they share the socket as long as they speak the same
@@ -56,12 +47,7 @@ export function judgeGateways(input: GatewayInput): GatewaysOutcome {
     const { namespace, name } = gateway.metadata
     outcomes.set(`${namespace}/${name}`, judgeGateway(gateway, input, sockets))
   }
-  const listeners = new Map<string, Listener>()
-  for (const [id, { address, port, protocol, virtualHosts }] of sockets) {
-    const hosts = virtualHosts.map(entry => entry.host).toSorted((a, b) => compareSpecificity(a.hostname, b.hostname))
-    listeners.set(id, { id, address, port, kind: 'gateway', protocol, virtualHosts: hosts })
-  }
-  return { outcomes, sockets: listeners }
+  return { outcomes, sockets: listenersOf(sockets) }
 }
 
 function judgeGateway(
@@ -90,10 +76,11 @@ function judgeGateway(
   const addresses = judgeAddresses(gateway.spec.addresses, input.bindAddress, input.isLocal)
   const wrongAddress = addresses.refused ?? addresses.unusable
   if (wrongAddress !== undefined) report('error', `spec.addresses[${addresses.at}]`, wrongAddress.message)
+  const proxyProtocol = expectsProxyProtocol(gateway, report)
   const refused = refuseWhole(gateway, owner, addresses, report)
+  const joining = { gateway: base.key, addresses: addresses.usable, proxyProtocol }
   const listeners = drafts.map(draft => {
-    const place =
-      refused === undefined ? placeListener(draft, addresses.usable, base.key, sockets) : { lost: undefined, ids: [] }
+    const place = refused === undefined ? placeListener(draft, joining, sockets) : { lost: undefined, ids: [] }
     if (place.lost !== undefined) report('error', draft.path, place.lost)
     return judgeProgrammed(draft, place, refused, input.listenFailures)
   })
@@ -104,6 +91,21 @@ function judgeGateway(
     findings,
     statusWith: attachedRoutes => statusOf(gateway, verdicts, listeners, addresses, attachedRoutes),
   }
+}
+
+const proxyProtocolAnnotation = 'heddle.dev/proxy-protocol'
+
+/** An annotation, since the Gateway API has no field for it; of all TCP listeners of the Gateway. */
+function expectsProxyProtocol(
+  gateway: GatewayResource,
+  report: (severity: Finding['severity'], path: string, message: string) => void,
+): boolean {
+  const { annotations } = gateway.metadata
+  const value = Object.hasOwn(annotations, proxyProtocolAnnotation) ? annotations[proxyProtocolAnnotation] : undefined
+  if (value === undefined || value === 'Require') return value !== undefined
+  const message = `${proxyProtocolAnnotation}: ${value} is not known; write Require, or leave it out`
+  report('error', 'metadata.annotations', message)
+  return false
 }
 
 /** What makes the Gateway as a whole unusable. */
@@ -126,49 +128,6 @@ function refuseWhole(
     return fails('InvalidParameters', message)
   }
   return addresses.refused
-}
-
-interface Place {
-  /** Why another Gateway has what the listener wants. */
-  readonly lost: string | undefined
-  /** Ids of the sockets it is on. */
-  readonly ids: readonly string[]
-}
-
-/** Takes the listener's hostname on all its sockets, or on none. */
-function placeListener(
-  draft: ListenerDraft,
-  addresses: readonly string[],
-  gateway: string,
-  sockets: Map<string, SocketDraft>,
-): Place {
-  if (draft.obstacle !== undefined) return { lost: undefined, ids: [] }
-  const { port, hostname, virtualHost } = draft.facts
-  const protocol = draft.spec.protocol === 'HTTPS' ? 'HTTPS' : 'HTTP'
-  for (const address of addresses) {
-    const id = endpointId(address, port)
-    const socket = sockets.get(id)
-    if (socket === undefined) continue
-    const rival = socket.virtualHosts.find(entry => entry.host.hostname === hostname)
-    if (socket.protocol !== protocol) {
-      const [first] = socket.virtualHosts
-      const lost = `Gateway ${first?.gateway ?? ''} has ${id} with protocol ${socket.protocol}`
-      return { lost, ids: [] }
-    }
-    if (rival !== undefined) {
-      return { lost: `Gateway ${rival.gateway} has ${id} with hostname ${hostname ?? 'unset'}`, ids: [] }
-    }
-  }
-  const { certificates } = draft
-  const host = { id: virtualHost, hostname, certificates, tls: undefined, clientCertificate: undefined }
-  const ids = addresses.map(address => {
-    const id = endpointId(address, port)
-    const socket = sockets.get(id) ?? { address, port, protocol, virtualHosts: [] }
-    socket.virtualHosts.push({ host, gateway })
-    sockets.set(id, socket)
-    return id
-  })
-  return { lost: undefined, ids }
 }
 
 interface JudgedListener {

@@ -1,7 +1,14 @@
 import type { Attachment } from '../../model/index.ts'
-import type { ParentReference } from '../schema/resource.ts'
+import type { ParentReference, RouteResource } from '../schema/resource.ts'
 import { fails, holds, type Verdict } from './conditions.ts'
-import { selects, type GatewayFacts, type ListenerFacts, type ServiceFacts } from './facts.ts'
+import {
+  portKey,
+  selects,
+  type GatewayFacts,
+  type ListenerFacts,
+  type PortProtocol,
+  type ServiceFacts,
+} from './facts.ts'
 import { intersectHostnames } from './hostname.ts'
 import { listPorts } from './backend-refs.ts'
 import { didYouMean } from './name-index.ts'
@@ -64,7 +71,7 @@ function attachToGateway(draft: RouteDraft, ref: ParentReference, gateway: Gatew
   const admitting = named.filter(listener => admits(draft, gateway, listener))
   if (admitting.length === 0) return refuse('NotAllowedByListeners', notAllowedMessage(draft, gateway, named))
   const attachments: Attachment[] = []
-  const hostnames = (draft.resource.spec.hostnames ?? []).map(hostname => hostname.toLowerCase())
+  const hostnames = hostnamesOf(draft.resource)
   for (const listener of admitting) {
     const common = intersectHostnames(listener.hostname, hostnames)
     if (common === undefined) continue
@@ -81,7 +88,7 @@ function attachToGateway(draft: RouteDraft, ref: ParentReference, gateway: Gatew
 }
 
 function admits(draft: RouteDraft, gateway: GatewayFacts, listener: ListenerFacts): boolean {
-  if (!listener.takesHttpRoutes) return false
+  if (!listener.routeKinds.includes(draft.resource.kind)) return false
   const { namespace } = draft.resource.metadata
   switch (listener.from) {
     case 'All':
@@ -106,10 +113,28 @@ function noListenerMessage(ref: ParentReference, gateway: GatewayFacts): string 
 
 function notAllowedMessage(draft: RouteDraft, gateway: GatewayFacts, listeners: readonly ListenerFacts[]): string {
   const names = listeners.map(listener => listener.name).join(', ')
-  if (!listeners.some(listener => listener.takesHttpRoutes)) {
-    return `Gateway ${gateway.key} takes no HTTPRoutes on ${names}`
+  const { kind } = draft.resource
+  if (!listeners.some(listener => listener.routeKinds.includes(kind))) {
+    return `Gateway ${gateway.key} takes no ${kind}s on ${names}`
   }
   return `allowedRoutes of Gateway ${gateway.key} does not admit namespace ${draft.resource.metadata.namespace} on ${names}`
+}
+
+function hostnamesOf({ spec }: RouteResource): readonly string[] {
+  return 'hostnames' in spec ? (spec.hostnames ?? []).map(hostname => hostname.toLowerCase()) : []
+}
+
+/** What a port of a Service must speak for a route to decide about its clients. */
+const servedProtocols: Readonly<
+  Record<
+    RouteResource['kind'],
+    { readonly name: string; readonly protocols: readonly PortProtocol[]; readonly hint: string }
+  >
+> = {
+  HTTPRoute: { name: 'HTTP/1.1', protocols: ['http1'], hint: '' },
+  TCPRoute: { name: 'TCP', protocols: ['tcp', 'tls'], hint: '; give the port appProtocol: tcp' },
+  TLSRoute: { name: 'TLS', protocols: ['tls'], hint: '; give the port appProtocol: tls' },
+  UDPRoute: { name: 'UDP', protocols: ['udp'], hint: '' },
 }
 
 /** The mesh (GAMMA): the route decides what clients of the Service's address get. Hostnames have no meaning there. */
@@ -131,16 +156,20 @@ function attachToService(draft: RouteDraft, ref: ParentReference, service: Servi
     const wanted = ref.port === undefined ? `port ${ref.sectionName}` : `port ${ref.port}`
     return refuse(`Service ${service.key} has no ${wanted}, only ${listPorts(service.ports)}`)
   }
-  const spoken = named.filter(port => port.protocol === 'http1')
+  const { kind } = draft.resource
+  const spoken = named.filter(port => servedProtocols[kind].protocols.includes(port.protocol))
   if (spoken.length === 0) {
     const declared = named.map(port => `${port.port}: ${port.declared}`).join(', ')
-    return refuse(`Service ${service.key} does not speak HTTP/1.1 there (${declared})`)
+    const { name, hint } = servedProtocols[kind]
+    return refuse(`Service ${service.key} does not speak ${name} there (${declared})${hint}`)
   }
+  // Of HTTPRoutes they have no meaning here; a TLSRoute has nothing else to match by.
+  const hostnames = kind === 'TLSRoute' ? hostnamesOf(draft.resource) : []
   const { namespace } = draft.resource.metadata
   const clientNamespace = namespace === service.namespace ? undefined : namespace
   const attachments = spoken.map(port => ({
-    virtualHost: `Service ${service.key}:${port.port}`,
-    hostnames: [],
+    virtualHost: `Service ${portKey(service.key, port)}`,
+    hostnames,
     clientNamespace,
   }))
   return { ref, accepted: holds('Accepted'), attachments }

@@ -41,7 +41,8 @@ export function serviceFacts(
 function portFacts(port: ServicePort, policy: BackendPolicySpec['protocol']): ServicePortFacts {
   const name = port.name ?? ''
   if (port.protocol !== 'TCP') {
-    return { name, port: port.port, protocol: 'udp', declared: `protocol ${port.protocol}` }
+    const protocol = port.protocol === 'UDP' ? 'udp' : 'sctp'
+    return { name, port: port.port, protocol, declared: `protocol ${port.protocol}` }
   }
   if (policy !== undefined) {
     return { name, port: port.port, protocol: policyProtocols[policy], declared: `BackendPolicy protocol ${policy}` }

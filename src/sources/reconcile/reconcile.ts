@@ -1,13 +1,15 @@
 import { MeshError, type Problem } from '../../core/index.ts'
 import {
   emptySnapshot,
+  type HttpRoute,
   type Listener,
   type MeshSnapshot,
   type ResourceStatus,
   type ServiceAddress,
+  type StreamRoute,
   type Workload,
 } from '../../model/index.ts'
-import type { AnyResource, ReferenceGrantSpec } from '../schema/resource.ts'
+import type { AnyResource, HTTPRouteResource, ReferenceGrantSpec } from '../schema/resource.ts'
 import { CopyOnWriteMap } from './copy-on-write-map.ts'
 import type { FactTables } from './facts.ts'
 import { isMachineAddress } from './gateway-addresses.ts'
@@ -15,9 +17,11 @@ import { GatewayStage } from './gateway-stage.ts'
 import { ProblemList, type Finding } from './problems.ts'
 import { ResourceTables, type ResourceChange } from './resource-tables.ts'
 import { RouteStage } from './route-stage.ts'
+import { judgeRoute } from './routes.ts'
 import { same } from './same.ts'
 import { ServiceStage, type StageSink } from './service-stage.ts'
 import { SortedRecords } from './sorted-records.ts'
+import { judgeStreamRoute, type StreamRouteResource } from './stream-routes.ts'
 import { parseNetwork, type Network } from './virtual-addresses.ts'
 
 /** What a set of resources comes to. Members that did not change are the same objects as in the last one. */
@@ -58,7 +62,11 @@ export class Reconciler {
   readonly #resources = new ResourceTables()
   readonly #gateways: GatewayStage
   readonly #services: ServiceStage
-  readonly #routes = new RouteStage()
+  readonly #routes = new RouteStage<HTTPRouteResource, HttpRoute>(['HTTPRoute'], judgeRoute)
+  readonly #streamRoutes = new RouteStage<StreamRouteResource, StreamRoute>(
+    ['TCPRoute', 'UDPRoute', 'TLSRoute'],
+    judgeStreamRoute,
+  )
   readonly #listeners = new CopyOnWriteMap<Listener>()
   readonly #statuses = new SortedRecords<ResourceStatus>()
   readonly #findings = new SortedRecords<readonly Finding[]>()
@@ -93,17 +101,14 @@ export class Reconciler {
       grants: this.#grants,
       names: { Service: this.#services.names, Gateway: this.#gateways.names },
     }
-    const recounted = this.#routes.update({
-      changes,
-      changedFacts,
-      tables,
-      facts,
-      ownRoutes: this.#services.ownRoutes,
-      touchedOwnRoutes,
-      sink,
-    })
-    for (const key of new Set([...gateways.judged, ...recounted])) {
-      this.#gateways.writeStatus(key, id => this.#routes.attachedRoutes(id), sink)
+    const input = { changes, changedFacts, tables, facts, touchedOwnRoutes, sink }
+    const { ownRoutes, ownStreamRoutes } = this.#services
+    const recounted = this.#routes.update({ ...input, ownRoutes })
+    const recountedStreams = this.#streamRoutes.update({ ...input, ownRoutes: ownStreamRoutes })
+    const attachedRoutes = (id: string): number =>
+      this.#routes.attachedRoutes(id) + this.#streamRoutes.attachedRoutes(id)
+    for (const key of new Set([...gateways.judged, ...recounted, ...recountedStreams])) {
+      this.#gateways.writeStatus(key, attachedRoutes, sink)
     }
     return this.#publish()
   }
@@ -150,10 +155,15 @@ export class Reconciler {
     const last = this.#last
     const listeners = this.#listeners.share()
     const routes = this.#routes.routes.share()
+    const streamRoutes = this.#streamRoutes.routes.share()
     const backends = this.#services.backends.share()
     const { snapshot: before } = last
-    const isSame = listeners === before.listeners && routes === before.routes && backends === before.backends
-    const snapshot = isSame ? before : { version: before.version + 1, listeners, routes, streamRoutes: before.streamRoutes, backends }
+    const isSame =
+      listeners === before.listeners &&
+      routes === before.routes &&
+      streamRoutes === before.streamRoutes &&
+      backends === before.backends
+    const snapshot = isSame ? before : { version: before.version + 1, listeners, routes, streamRoutes, backends }
     const addressLists = this.#services.addresses.list()
     const next: Reconciled = {
       snapshot,

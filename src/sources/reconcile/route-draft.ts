@@ -1,4 +1,4 @@
-import type { HTTPRouteResource } from '../schema/resource.ts'
+import type { RouteResource } from '../schema/resource.ts'
 import type { FactReader } from './facts.ts'
 import type { Finding } from './problems.ts'
 
@@ -11,7 +11,7 @@ export type RefReason = 'BackendNotFound' | 'InvalidKind' | 'RefNotPermitted' | 
  * reason.
  */
 export class RouteDraft {
-  readonly resource: HTTPRouteResource
+  readonly resource: RouteResource
   readonly facts: FactReader
   /**
    * Whether a reference to another namespace needs a ReferenceGrant. Routes of
@@ -25,7 +25,7 @@ export class RouteDraft {
   readonly dropped: { readonly rule: number | undefined; readonly message: string; readonly incompatible: boolean }[] =
     []
 
-  constructor(resource: HTTPRouteResource, facts: FactReader, options: { needsGrants: boolean }) {
+  constructor(resource: RouteResource, facts: FactReader, options: { needsGrants: boolean }) {
     this.resource = resource
     this.facts = facts
     this.needsGrants = options.needsGrants

@@ -1,67 +1,102 @@
-import type { HttpRoute } from '../../model/index.ts'
+import type { ResourceStatus } from '../../model/index.ts'
 import { CopyOnWriteMap } from './copy-on-write-map.ts'
 import { Dependents } from './dependents.ts'
 import { FactReader, type FactTables } from './facts.ts'
+import type { Finding } from './problems.ts'
+import type { RouteResource } from '../schema/resource.ts'
 import type { ResourceChange, Tables } from './resource-tables.ts'
-import { judgeRoute, type RouteOutcome } from './routes.ts'
 import type { StageSink } from './service-stage.ts'
 
-export interface RouteStageInput {
+/** One route, judged. */
+export interface RouteOutcome<Route> {
+  /** Undefined when it is attached nowhere. */
+  readonly route: Route | undefined
+  readonly status: ResourceStatus
+  readonly findings: readonly Finding[]
+  /** Ids of the Gateway listeners that count it as attached. */
+  readonly listeners: readonly string[]
+  /** Ids of the Service ports whose own route it replaces for all clients. */
+  readonly deciding: readonly string[]
+  readonly reads: ReadonlySet<string>
+}
+
+export interface RouteStageInput<Route> {
   readonly changes: readonly ResourceChange[]
   readonly changedFacts: Iterable<string>
   readonly tables: Tables
   readonly facts: FactTables
   /** Own routes of Service ports by key, which is also the id of the port's virtual host. */
-  readonly ownRoutes: ReadonlyMap<string, HttpRoute>
-  /** Keys of own routes that came, went or changed. */
+  readonly ownRoutes: ReadonlyMap<string, Route>
+  /** Keys of own routes that came, went or changed; those of other stages do no harm. */
   readonly touchedOwnRoutes: Iterable<string>
   readonly sink: StageSink
 }
 
+/** Judges one resource; `before` is its last outcome. */
+export type RouteJudge<Resource extends RouteResource, Route> = (
+  resource: Resource,
+  facts: FactReader,
+  before: RouteOutcome<Route> | undefined,
+) => RouteOutcome<Route>
+
 /**
- * HTTPRoutes and, in their absence, the own routes of Service ports. A route is
- * judged again when it changed or when something it read did.
+ * Routes of some kinds and, in their absence, the own routes of Service ports. A
+ * route is judged again when it changed or when something it read did.
  */
-export class RouteStage {
-  readonly routes: CopyOnWriteMap<HttpRoute> = new CopyOnWriteMap<HttpRoute>()
-  readonly #outcomes = new Map<string, RouteOutcome>()
+export class RouteStage<Resource extends RouteResource, Route extends object> {
+  readonly routes: CopyOnWriteMap<Route> = new CopyOnWriteMap<Route>()
+  readonly #kinds: ReadonlySet<string>
+  readonly #judge: RouteJudge<Resource, Route>
+  readonly #outcomes = new Map<string, RouteOutcome<Route>>()
   readonly #dependents = new Dependents()
   /** Routes attached to a listener of a Gateway, by `VirtualHost.id`. */
   readonly #attached = new Counter()
   /** Routes that decide for all clients of a Service's port, by `VirtualHost.id`. */
   readonly #deciding = new Counter()
 
+  constructor(kinds: readonly Resource['kind'][], judge: RouteJudge<Resource, Route>) {
+    this.#kinds = new Set(kinds)
+    this.#judge = judge
+  }
+
   attachedRoutes(virtualHost: string): number {
     return this.#attached.get(virtualHost)
   }
 
   /** @returns Gateways, `namespace/name`, whose numbers of attached routes changed */
-  update(input: RouteStageInput): ReadonlySet<string> {
+  update(input: RouteStageInput<Route>): ReadonlySet<string> {
     const { changes, changedFacts, tables, facts, ownRoutes, touchedOwnRoutes, sink } = input
     const dirty = new Set<string>()
-    for (const { kind, key } of changes) if (kind === 'HTTPRoute') dirty.add(key)
-    for (const fact of changedFacts) for (const key of this.#dependents.of(fact)) dirty.add(key)
+    for (const { kind, key } of changes) if (this.#kinds.has(kind)) dirty.add(`${kind} ${key}`)
+    for (const fact of changedFacts) for (const id of this.#dependents.of(fact)) dirty.add(id)
     const recount = new Set(touchedOwnRoutes)
     const gateways = new Set<string>()
-    for (const key of dirty) {
-      const before = this.#outcomes.get(key)
-      const resource = tables.HTTPRoute.get(key)
-      const after = resource === undefined ? undefined : judgeRoute(resource, new FactReader(facts), before)
-      this.#dependents.set(key, after?.reads ?? new Set())
+    for (const id of dirty) {
+      const before = this.#outcomes.get(id)
+      const resource = this.#find(tables, id)
+      const after = resource === undefined ? undefined : this.#judge(resource, new FactReader(facts), before)
+      this.#dependents.set(id, after?.reads ?? new Set())
       this.#attached.replace(before?.listeners, after?.listeners)
       this.#deciding.replace(before?.deciding, after?.deciding)
       for (const outcome of [before, after]) {
-        for (const id of outcome?.deciding ?? []) recount.add(id)
-        for (const id of outcome?.listeners ?? []) gateways.add(gatewayOf(id))
+        for (const host of outcome?.deciding ?? []) recount.add(host)
+        for (const host of outcome?.listeners ?? []) gateways.add(gatewayOf(host))
       }
-      this.routes.set(`HTTPRoute ${key}`, after?.route)
-      sink.status(`HTTPRoute ${key}`, after?.status)
-      sink.findings(`HTTPRoute ${key}`, after?.findings ?? [])
-      if (after === undefined) this.#outcomes.delete(key)
-      else this.#outcomes.set(key, after)
+      this.routes.set(id, after?.route)
+      sink.status(id, after?.status)
+      sink.findings(id, after?.findings ?? [])
+      if (after === undefined) this.#outcomes.delete(id)
+      else this.#outcomes.set(id, after)
     }
     for (const id of recount) this.routes.set(id, this.#deciding.get(id) > 0 ? undefined : ownRoutes.get(id))
     return gateways
+  }
+
+  /** @param id  `HTTPRoute shop/cart`, of one of this stage's kinds */
+  #find(tables: Tables, id: string): Resource | undefined {
+    const space = id.indexOf(' ')
+    const table: ReadonlyMap<string, RouteResource> = tables[id.slice(0, space) as RouteResource['kind']]
+    return table.get(id.slice(space + 1)) as Resource | undefined
   }
 }
 

@@ -1,4 +1,12 @@
-import type { Backend, HttpRoute, Listener, ResourceStatus, ServiceAddress, Workload } from '../../model/index.ts'
+import type {
+  Backend,
+  HttpRoute,
+  Listener,
+  ResourceStatus,
+  ServiceAddress,
+  StreamRoute,
+  Workload,
+} from '../../model/index.ts'
 import type {
   AnyResource,
   BackendPolicyResource,
@@ -32,6 +40,7 @@ export class ServiceStage {
   readonly workloads: SortedRecords<Workload> = new SortedRecords<Workload>()
   /** Each Service port's own route, attached or not. */
   readonly ownRoutes: Map<string, HttpRoute> = new Map<string, HttpRoute>()
+  readonly ownStreamRoutes: Map<string, StreamRoute> = new Map<string, StreamRoute>()
   names: Names = new Names([])
 
   readonly #network: Network
@@ -258,6 +267,16 @@ export class ServiceStage {
       (id, value) => {
         if (value === undefined) this.ownRoutes.delete(id)
         else this.ownRoutes.set(id, value)
+        sink.ownRoute(id)
+      },
+    )
+    put(
+      before?.ownStreamRoutes ?? [],
+      after?.ownStreamRoutes ?? [],
+      route => route.key,
+      (id, value) => {
+        if (value === undefined) this.ownStreamRoutes.delete(id)
+        else this.ownStreamRoutes.set(id, value)
         sink.ownRoute(id)
       },
     )

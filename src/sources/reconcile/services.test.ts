@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { defaultBackendSettings, type Backend } from '../../model/index.ts'
+import { defaultBackendSettings, type Backend, type Listener } from '../../model/index.ts'
 import type { Reconciled } from './reconcile.ts'
 import { brief, problemsOf, reconciled, statusOf } from './testing.ts'
 
@@ -80,24 +80,27 @@ test('spec.clusterIP is kept on loopback only, and never where a Gateway listens
   }
 })
 
-test('only ports that speak HTTP/1.1 are served, the others are told', () => {
-  const rows: [string, Backend['protocol'] | undefined, boolean][] = [
-    ['{ port: 80 }', 'http1', true],
-    ['{ port: 80, appProtocol: http }', 'http1', true],
-    ['{ port: 80, appProtocol: HTTP }', 'http1', true],
-    ['{ port: 80, appProtocol: kubernetes.io/ws }', 'http1', true],
-    ['{ port: 80, appProtocol: kubernetes.io/h2c }', 'h2c', false],
-    ['{ port: 80, appProtocol: grpc }', 'h2c', false],
-    ['{ port: 80, appProtocol: tcp }', 'tcp', false],
-    ['{ port: 80, appProtocol: redis }', 'tcp', false],
-    ['{ port: 80, appProtocol: https }', 'tcp', false],
-    ['{ port: 80, protocol: UDP }', undefined, false],
+test('a port is served with what it speaks, and told when that can not be', () => {
+  const rows: [string, Backend['protocol'] | undefined, Listener['protocol'] | undefined][] = [
+    ['{ port: 80 }', 'http1', 'HTTP'],
+    ['{ port: 80, appProtocol: http }', 'http1', 'HTTP'],
+    ['{ port: 80, appProtocol: HTTP }', 'http1', 'HTTP'],
+    ['{ port: 80, appProtocol: kubernetes.io/ws }', 'http1', 'HTTP'],
+    ['{ port: 80, appProtocol: kubernetes.io/h2c }', 'h2c', undefined],
+    ['{ port: 80, appProtocol: grpc }', 'h2c', undefined],
+    ['{ port: 80, appProtocol: tcp }', 'tcp', 'TCP'],
+    ['{ port: 80, appProtocol: redis }', 'tcp', 'TCP'],
+    ['{ port: 80, appProtocol: https }', 'tcp', 'TLS'],
+    ['{ port: 80, protocol: UDP }', 'udp', 'UDP'],
+    ['{ port: 80, protocol: SCTP }', undefined, undefined],
   ]
-  for (const [port, protocol, isServed] of rows) {
+  for (const [port, protocol, listens] of rows) {
     const result = reconciled(service(`ports: [${port}]`))
-    assert.equal(result.snapshot.backends.get('shop/cart:80')?.protocol, protocol, port)
-    assert.equal(result.snapshot.listeners.size, isServed ? 1 : 0, port)
-    assert.equal(result.snapshot.routes.size, isServed ? 1 : 0, port)
+    const isServed = listens !== undefined
+    assert.equal([...result.snapshot.backends.values()][0]?.protocol, protocol, port)
+    assert.equal([...result.snapshot.listeners.values()][0]?.protocol, listens, port)
+    assert.equal(result.snapshot.routes.size, listens === 'HTTP' ? 1 : 0, port)
+    assert.equal(result.snapshot.streamRoutes.size, isServed && listens !== 'HTTP' ? 1 : 0, port)
     assert.equal(result.serviceAddresses.length, isServed ? 1 : 0, port)
     assert.deepEqual(
       result.problems.map(problem => [problem.severity, problem.path]),
@@ -345,6 +348,6 @@ test('a BackendPolicy decides what a port speaks', () => {
         policy('p', `targetRefs: [{ name: cart }], protocol: ${protocol}`),
     )
     assert.equal(backendOf(result).protocol, expected)
-    assert.equal(result.snapshot.listeners.size, expected === 'http1' ? 1 : 0)
+    assert.equal(result.snapshot.listeners.size, expected === 'h2c' ? 0 : 1)
   }
 })

@@ -8,6 +8,7 @@ import {
   type HttpRoute,
   type Listener,
   type ServiceAddress,
+  type StreamRoute,
 } from '../../model/index.ts'
 import type {
   BackendPolicyResource,
@@ -16,8 +17,8 @@ import type {
   WorkloadResource,
 } from '../schema/resource.ts'
 import { createdMs } from './age.ts'
-import { collectEndpoints, endpointId } from './endpoints.ts'
-import type { PortProtocol, ServiceFacts, ServicePortFacts } from './facts.ts'
+import { collectEndpoints, listenerId, type EndpointSources } from './endpoints.ts'
+import { portKey, type PortProtocol, type ServiceFacts, type ServicePortFacts } from './facts.ts'
 import { policyOf, type ServicePolicies } from './policies.ts'
 import { serviceFacts } from './ports.ts'
 import type { Finding } from './problems.ts'
@@ -42,6 +43,7 @@ export interface ServiceOutcome {
   readonly listeners: readonly Listener[]
   /** What each of these ports does while no route is attached: send to the Service itself. */
   readonly ownRoutes: readonly HttpRoute[]
+  readonly ownStreamRoutes: readonly StreamRoute[]
   readonly addresses: readonly ServiceAddress[]
   readonly findings: readonly Finding[]
 }
@@ -57,33 +59,32 @@ export function judgeService(input: ServiceInput, before: ServiceOutcome | undef
   const backends: Backend[] = []
   const listeners: Listener[] = []
   const ownRoutes: HttpRoute[] = []
+  const ownStreamRoutes: StreamRoute[] = []
   const addresses: ServiceAddress[] = []
   for (const [index, port] of facts.ports.entries()) {
-    const key = `${facts.key}:${port.port}`
+    const key = portKey(facts.key, port)
     if (facts.kind === 'external-name') continue
     const protocol = backendProtocols[port.protocol]
     if (protocol !== undefined) {
       backends.push(judgeBackend(input, facts, port, protocol, before))
     }
     if (facts.kind !== 'cluster-ip') continue
-    if (port.protocol !== 'http1') {
-      const message = `port ${port.port} is not served at the Service's address: the mesh speaks HTTP/1.1 (${port.declared})`
+    const served = listenerProtocols[port.protocol]
+    if (served === undefined) {
+      const message = `port ${port.port} is not served at the Service's address: the mesh speaks HTTP/1.1, TLS, TCP and UDP (${port.declared})`
       findings.push({ resource: service, severity: 'warning', path: `spec.ports[${index}]`, message })
       continue
     }
     if (address === undefined) continue
-    listeners.push(same(listenerOf(key, address, port.port), find(before?.listeners, endpointId(address, port.port))))
-    ownRoutes.push(
-      same(
-        ownRoute(service, key),
-        before?.ownRoutes.find(route => route.key === `Service ${key}`),
-      ),
-    )
+    const listener = listenerOf(key, address, port.port, served)
+    listeners.push(same(listener, find(before?.listeners, listener.id)))
+    if (served === 'HTTP') ownRoutes.push(keep(ownRoute(service, key), before?.ownRoutes))
+    else ownStreamRoutes.push(keep(ownStreamRoute(service, key), before?.ownStreamRoutes))
     const { namespace, name } = facts
     addresses.push({ namespace, service: name, address, port: port.port, portName: port.name })
   }
   findings.push(...addressFindings(input, facts), ...sliceFindings(input.slices, facts))
-  return { facts, backends, listeners, ownRoutes, addresses, findings }
+  return { facts, backends, listeners, ownRoutes, ownStreamRoutes, addresses, findings }
 }
 
 const backendProtocols: Readonly<Record<PortProtocol, BackendProtocol | undefined>> = {
@@ -91,7 +92,18 @@ const backendProtocols: Readonly<Record<PortProtocol, BackendProtocol | undefine
   h2c: 'h2c',
   tcp: 'tcp',
   tls: 'tcp',
-  udp: undefined,
+  udp: 'udp',
+  sctp: undefined,
+}
+
+/** What a Service's own address is listened on with. */
+const listenerProtocols: Readonly<Record<PortProtocol, Listener['protocol'] | undefined>> = {
+  http1: 'HTTP',
+  h2c: undefined,
+  tcp: 'TCP',
+  tls: 'TLS',
+  udp: 'UDP',
+  sctp: undefined,
 }
 
 function judgeBackend(
@@ -101,13 +113,19 @@ function judgeBackend(
   protocol: BackendProtocol,
   before: ServiceOutcome | undefined,
 ): Backend {
-  const key = `${facts.key}:${port.port}`
+  const key = portKey(facts.key, port)
   const old = before?.backends.find(backend => backend.key === key)
   const known = new Map<string, Endpoint>(old?.endpoints.map(endpoint => [endpoint.id, endpoint]))
   const { slices, workloads, service } = input
-  const sources = { slices, workloads, publishNotReady: service.spec.publishNotReadyAddresses }
+  const carrier = protocol === 'udp' ? 'UDP' : 'TCP'
+  const sources: EndpointSources = {
+    slices,
+    workloads,
+    publishNotReady: service.spec.publishNotReadyAddresses,
+    carrier,
+  }
   const endpoints = collectEndpoints(sources, port.name, known)
-  const settings = same(settingsOf(policyOf(input.policies, port.name), input), old?.settings)
+  const settings = same(settingsOf(policyOf(input.policies, port.name), input, protocol), old?.settings)
   const { namespace, name } = facts
   if (
     old !== undefined &&
@@ -135,26 +153,36 @@ function judgeBackend(
 /**
  * A policy's settings. Without a health check of its own, the one that all
  * Workloads of the Service have in common counts, as long as nothing else is an
- * endpoint.
+ * endpoint. Nothing checks a UDP port: that nobody answers there is no sign of anything.
  */
-function settingsOf(policy: BackendPolicyResource | undefined, input: ServiceInput): BackendSettings {
+function settingsOf(
+  policy: BackendPolicyResource | undefined,
+  input: ServiceInput,
+  protocol: BackendProtocol,
+): BackendSettings {
   const settings = policy === undefined ? defaultBackendSettings : backendSettings(policy.spec)
+  if (protocol === 'udp') return settings.healthCheck === undefined ? settings : { ...settings, healthCheck: undefined }
   const check = input.workloads[0]?.spec.healthCheck
   if (settings.healthCheck !== undefined || check === undefined || input.slices.length > 0) return settings
   const isCommon = input.workloads.every(({ spec }) => isDeepStrictEqual(spec.healthCheck, check))
   return isCommon ? { ...settings, healthCheck: healthCheck(check) } : settings
 }
 
-function listenerOf(key: string, address: string, port: number): Listener {
+function listenerOf(key: string, address: string, port: number, protocol: Listener['protocol']): Listener {
+  const host = {
+    id: `Service ${key}`,
+    hostname: undefined,
+    certificates: [],
+    tls: undefined,
+    clientCertificate: undefined,
+  }
   return {
-    id: endpointId(address, port),
+    id: listenerId(address, port, protocol),
     address,
     port,
     kind: 'service',
-    protocol: 'HTTP',
-    virtualHosts: [
-      { id: `Service ${key}`, hostname: undefined, certificates: [], tls: undefined, clientCertificate: undefined },
-    ],
+    protocol,
+    virtualHosts: [protocol === 'TLS' ? { ...host, tlsMode: 'passthrough' } : host],
   }
 }
 
@@ -181,6 +209,27 @@ function ownRoute(service: ServiceResource, key: string): HttpRoute {
       },
     ],
   }
+}
+
+function ownStreamRoute(service: ServiceResource, key: string): StreamRoute {
+  const { namespace, name } = service.metadata
+  return {
+    key: `Service ${key}`,
+    kind: 'Service',
+    namespace,
+    name,
+    createdMs: createdMs(service),
+    attachments: [{ virtualHost: `Service ${key}`, hostnames: [], clientNamespace: undefined }],
+    ruleName: undefined,
+    backends: [{ weight: 1, target: { kind: 'backend', key } }],
+  }
+}
+
+function keep<Route extends { readonly key: string }>(route: Route, before: readonly Route[] | undefined): Route {
+  return same(
+    route,
+    before?.find(old => old.key === route.key),
+  )
 }
 
 function addressFindings({ service, address }: ServiceInput, facts: ServiceFacts): Finding[] {
