@@ -1,5 +1,5 @@
 /**
- * Bytes to values and back: HTTP/1.1 message heads and chunked bodies (RFC 9110, RFC 9112), HTTP/2 connections (RFC 9113, RFC 7541).
+ * Bytes to values and back: HTTP/1.1 message heads and chunked bodies (RFC 9110, RFC 9112), HTTP/2 connections (RFC 9113, RFC 7541), gRPC and protocol buffers.
  * It does no I/O, knows no sockets, routes or policies; it keeps no bytes but an HTTP/2 frame that is not complete.
  * The proxy calls it on every worker thread, one parser or session per connection; tests and fuzzers call it alike.
  * Bad bytes are an expected result, a stable `Http1Problem` or `Http2Problem`, never an exception.
@@ -39,3 +39,44 @@ export { Http2Session } from './http2/session.ts'
 export type { Http2SessionOptions } from './http2/session.ts'
 export type { Http2Stream } from './http2/stream.ts'
 export { staticTable } from './http2/static-table.ts'
+export { formatIpAddress, parseIpAddress } from './ip-address.ts'
+export { encodeProxyHeader, maxProxyHeaderBytes, parseProxyHeader } from './proxy-protocol.ts'
+export type { ProxyAddresses, ProxyHeaderOutcome, SocketAddress } from './proxy-protocol.ts'
+export { HelloReader, maxHelloBytes } from './tls-hello.ts'
+export type { HelloProgress } from './tls-hello.ts'
+export {
+  defaultGrpcLimits,
+  frameGrpcMessage,
+  grpcEvents,
+  grpcFlags,
+  GrpcFrameScanner,
+  grpcPrefixBytes,
+  readUnaryMessage,
+  writeGrpcPrefix,
+} from './grpc/frames.ts'
+export type { GrpcFrameLimits, UnaryMessage } from './grpc/frames.ts'
+export {
+  decodeHealthRequest,
+  decodeHealthResponse,
+  encodeHealthRequest,
+  encodeHealthResponse,
+  grpcHealthPath,
+  servingStatuses,
+} from './grpc/health.ts'
+export type { ServingStatus } from './grpc/health.ts'
+export {
+  decodeGrpcMessage,
+  encodeGrpcMessage,
+  formatGrpcTimeout,
+  grpcFormOf,
+  grpcForms,
+  parseGrpcTimeout,
+} from './grpc/metadata.ts'
+export { grpcReply, grpcReplyStatus } from './grpc/reply.ts'
+export type { GrpcReply } from './grpc/reply.ts'
+export { grpcStatuses, grpcStatusNames, grpcStatusOfHttp, httpStatusOfGrpc, parseGrpcStatus } from './grpc/status.ts'
+export type { GrpcStatusName } from './grpc/status.ts'
+export { contentTypeFromWeb, contentTypeToWeb, WebResponse, WebTextDecoder } from './grpc/web.ts'
+export { maxProtobufDepth, ProtobufReader, wireTypes } from './protobuf/reader.ts'
+export type { ProtobufProblem } from './protobuf/reader.ts'
+export { ProtobufWriter } from './protobuf/writer.ts'
