@@ -128,7 +128,7 @@ export class ProtobufReader {
   #fail(problem: ProtobufProblem): void {
     this.problem ??= problem
     this.#at = this.#end
-    this.#parent?.#fail(problem)
+    if (this.#parent !== undefined) this.#parent.#fail(problem)
   }
 
   #has(count: number): boolean {
