@@ -151,6 +151,7 @@ const explained: ExplainDocument = {
       hostname: undefined,
       route: {
         key: `HTTPRoute shop/r${index}`,
+        kind: 'HTTPRoute',
         namespace: 'shop',
         name: `r${index}`,
         createdMs: 0,
@@ -165,7 +166,7 @@ const explained: ExplainDocument = {
         backends: [],
         requestTimeoutMs: 1500,
         backendRequestTimeoutMs: 0,
-        retry: { attempts: 2, codes: [503], backoffMs: 1 },
+        retry: { attempts: 2, codes: [503], grpcCodes: [], backoffMs: 1 },
         session: undefined,
         failure: undefined,
       },

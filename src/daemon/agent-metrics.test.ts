@@ -32,7 +32,15 @@ test('AgentMetrics forgets series of what a snapshot takes away', () => {
   const metrics = new AgentMetrics()
   metrics.collected(1, counted(3))
   assert.equal(requestsOf(metrics), '3')
-  const route: HttpRoute = { key: 'r', namespace: '', name: '', createdMs: 0, attachments: [], rules: [] }
+  const route: HttpRoute = {
+    key: 'r',
+    kind: 'HTTPRoute',
+    namespace: '',
+    name: '',
+    createdMs: 0,
+    attachments: [],
+    rules: [],
+  }
   const before = { ...emptySnapshot, routes: new Map([['r', route]]) }
   metrics.published(before, diffSnapshots(before, { ...emptySnapshot, version: 7 }))
   assert.equal(requestsOf(metrics), undefined)

@@ -13,6 +13,7 @@ const listener = (id: string, kind: Listener['kind'], host: string, hostname?: s
 
 const route = (key: string, virtualHost: string, path: string, header?: string): HttpRoute => ({
   key,
+  kind: 'HTTPRoute',
   namespace: 'shop',
   name: key,
   createdMs: 0,

@@ -54,6 +54,7 @@ test('keepSeriesAfter() drops the series of an endpoint that went, alone or with
 test('keepSeriesAfter() drops the series of a route that went', () => {
   const route: HttpRoute = {
     key: 'HTTPRoute shop/x',
+    kind: 'HTTPRoute',
     namespace: 'shop',
     name: 'x',
     createdMs: 0,

@@ -1,3 +1,4 @@
+import type { RetryPolicy } from './route.ts'
 import type { BackendTls } from './tls.ts'
 
 /** `namespace/name` of a Service. */
@@ -102,6 +103,8 @@ export interface BackendSettings {
   readonly proxyProtocol?: 'v1' | 'v2'
   /** An unused connection to an endpoint is closed after this time. */
   readonly idleTimeoutMs: number
+  /** For requests whose rule has no retries of its own. @default none */
+  readonly retry?: RetryPolicy
 }
 
 /** One port of a Service with everything the proxy needs to send to it. Immutable; replaced whole. */

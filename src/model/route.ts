@@ -1,10 +1,12 @@
 import type { BackendKey } from './backend.ts'
 
-/** `HTTPRoute namespace/name`, or `Service namespace/name:port` for the route every service has by itself. */
+/** `HTTPRoute namespace/name`, `GRPCRoute namespace/name`, or `Service namespace/name:port` for the route every service has by itself. */
 export type RouteKey = string
 
+/** Where requests go. A GRPCRoute comes to the same rules: its methods are paths. */
 export interface HttpRoute {
   readonly key: RouteKey
+  readonly kind: HttpRouteKind
   readonly namespace: string
   readonly name: string
   /** metadata.creationTimestamp in milliseconds since 1970; the older route wins a tie. Files without one count as 0. */
@@ -13,6 +15,8 @@ export interface HttpRoute {
   readonly attachments: readonly Attachment[]
   readonly rules: readonly RouteRule[]
 }
+
+export type HttpRouteKind = 'HTTPRoute' | 'GRPCRoute' | 'Service'
 
 /** A route on one virtual host (a Gateway's listener, or a port of a Service in the mesh). */
 export interface Attachment {
@@ -72,7 +76,8 @@ export interface RouteMatch {
 export type PathMatch =
   | { readonly kind: 'exact'; readonly value: string }
   | { readonly kind: 'prefix'; readonly value: string }
-  | { readonly kind: 'regex'; readonly value: string }
+  /** Of regular expressions the one with more `weight` goes first; without, its own length is its weight. */
+  | { readonly kind: 'regex'; readonly value: string; readonly weight?: number }
 
 /** Header names are lower case; query names are as written. A regex must match the whole value. */
 export interface ValueMatch {
@@ -143,6 +148,8 @@ export interface RetryPolicy {
   readonly attempts: number
   /** Status codes that are retried, beside connection errors. */
   readonly codes: readonly number[]
+  /** gRPC status codes that are retried while no message of the answer was passed on; of gRPC requests only. */
+  readonly grpcCodes: readonly number[]
   /** Least pause between two tries; grows by doubling with jitter. */
   readonly backoffMs: number
 }

@@ -23,7 +23,7 @@ function expectReason(answer: Answer, status: number, reason: string): void {
   assert.equal(answer.headers.get('x-heddle-reason'), reason)
 }
 
-const retry = { attempts: 2, codes: [500, 503], backoffMs: 1 }
+const retry = { attempts: 2, codes: [500, 503], grpcCodes: [], backoffMs: 1 }
 
 describe('proxy answers for itself', () => {
   it('no-route, no-backend and no-endpoint', async () => {

@@ -92,6 +92,7 @@ export function buildSnapshot(sketch: MeshSketch, port: number, version: number)
   }
   const route: HttpRoute = {
     key: 'HTTPRoute test/route',
+    kind: 'HTTPRoute',
     namespace: 'test',
     name: 'route',
     createdMs: 0,

@@ -261,7 +261,7 @@ test('grpcFormOf() tells gRPC by its content type', () => {
     ['application/grpc-web-other', grpcForms.none],
     ['application/grpcx', grpcForms.none],
   ]
-  for (const [type, form] of cases) assert.equal(grpcFormOf(type), form, type)
+  for (const [type, form] of cases) assert.equal(grpcFormOf(type), form, String(type))
 })
 
 test('grpcReply() turns an answer of our own into trailers alone', () => {

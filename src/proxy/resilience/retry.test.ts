@@ -6,7 +6,7 @@ import type { RetryInput, StopReason } from './retry.ts'
 
 /** A GET that got no connection under a policy of two retries. */
 const base: RetryInput = {
-  policy: { attempts: 2, codes: [500, 503], backoffMs: 100 },
+  policy: { attempts: 2, codes: [500, 503], grpcCodes: [], backoffMs: 100 },
   triesSoFar: 1,
   outcome: Outcome.connectFailure,
   status: 0,
@@ -26,6 +26,12 @@ function answered(status: number): Partial<RetryInput> {
   return { outcome, status, safety: 'never' }
 }
 
+/** A gRPC call that the endpoint answered with trailers alone. */
+function answeredGrpc(grpcStatus: number): Partial<RetryInput> {
+  const policy = { attempts: 2, codes: [503], grpcCodes: [8, 14], backoffMs: 100 }
+  return { policy, outcome: Outcome.success, status: 200, grpcStatus, method: 'POST', safety: 'never' }
+}
+
 const cases: readonly (readonly [string, Partial<RetryInput>, number | StopReason])[] = [
   ['a refused connection', {}, 150],
   ['a refused connection of a POST', { method: 'POST' }, 150],
@@ -43,12 +49,34 @@ const cases: readonly (readonly [string, Partial<RetryInput>, number | StopReaso
   ['a listed status of a POST', { ...answered(503), method: 'POST' }, 'may-have-acted'],
   ['a status that is not listed', answered(502), 'not-a-failure'],
   ['a good answer', answered(200), 'not-a-failure'],
-  ['a listed status below 500', { ...answered(429), policy: { attempts: 1, codes: [429], backoffMs: 0 } }, 0],
+  [
+    'a listed status below 500',
+    { ...answered(429), policy: { attempts: 1, codes: [429], grpcCodes: [], backoffMs: 0 } },
+    0,
+  ],
+  ['a listed gRPC status, though every call is a POST', answeredGrpc(14), 150],
+  ['a gRPC status that is not listed', answeredGrpc(13), 'not-a-failure'],
+  ['a gRPC call that went well', answeredGrpc(0), 'not-a-failure'],
+  ['a listed gRPC status after messages', { ...answeredGrpc(14), responseStarted: true }, 'response-started'],
+  [
+    'a listed gRPC status of a call whose messages are gone',
+    { ...answeredGrpc(14), bodyReplayable: false },
+    'body-gone',
+  ],
+  [
+    'a gRPC call that was reset under way',
+    { ...answeredGrpc(14), grpcStatus: undefined, outcome: Outcome.reset },
+    'may-have-acted',
+  ],
   ['an answer that the client has seen', { ...answered(503), responseStarted: true }, 'response-started'],
   ['a body that is gone', { bodyReplayable: false }, 'body-gone'],
   ['the last attempt', { triesSoFar: 2 }, 250],
   ['no attempt left', { triesSoFar: 3 }, 'attempts-used-up'],
-  ['a policy without attempts', { policy: { attempts: 0, codes: [], backoffMs: 0 } }, 'attempts-used-up'],
+  [
+    'a policy without attempts',
+    { policy: { attempts: 0, codes: [], grpcCodes: [], backoffMs: 0 } },
+    'attempts-used-up',
+  ],
   ['no budget', { retryBudgetLeft: false }, 'budget-used-up'],
   ['the pause fits into the time left', { remainingMs: 151 }, 150],
   ['the pause takes all the time left', { remainingMs: 150 }, 'no-time-left'],

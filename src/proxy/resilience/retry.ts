@@ -11,6 +11,8 @@ export interface RetryInput {
   readonly outcome: Outcome
   /** Status of the endpoint's answer; 0 when there was none. */
   readonly status: number
+  /** The gRPC status of an answer that is nothing but trailers; undefined for every other answer. */
+  readonly grpcStatus?: number | undefined
   /** As in the request; methods are case-sensitive. */
   readonly method: string
   /**
@@ -50,7 +52,10 @@ export type StopReason =
  * Whether a try is made again, and when.
  *
  * What counts as failed: no connection, a reset, a timeout of the try, and
- * answers with a status that the policy lists.
+ * answers with a status that the policy lists. For gRPC, whose calls all answer
+ * 200, also answers of trailers alone with a gRPC status that the policy lists:
+ * there the policy says by itself that the call may be made again, as every call
+ * of gRPC is a POST (gRFC A6, retryableStatusCodes).
  *
  * When it is safe: the endpoint cannot have acted (`safety` is `safe`), or the
  * method is idempotent (RFC 9110 section 9.2.2: a proxy must not repeat others
@@ -72,7 +77,7 @@ export function decideRetry(input: RetryInput): RetryDecision {
   const { policy, safety } = input
   if (policy === undefined && !isUnnoticed(input)) return stop('no-policy')
   if (input.triesSoFar > (policy?.attempts ?? unnoticedAttempts)) return stop('attempts-used-up')
-  if (safety !== 'safe' && !isIdempotent(input.method)) return stop('may-have-acted')
+  if (safety !== 'safe' && !isIdempotent(input.method) && !isListedGrpcStatus(input)) return stop('may-have-acted')
   if (!input.bodyReplayable) return stop('body-gone')
   if (!input.retryBudgetLeft) return stop('budget-used-up')
   const afterMs = policy === undefined ? 0 : pauseMs(policy.backoffMs, input.triesSoFar, input.random())
@@ -110,8 +115,12 @@ function isFailure(input: RetryInput): boolean {
     case Outcome.success:
     case Outcome.failure5xx:
     case Outcome.gatewayFailure:
-      return input.policy?.codes.includes(input.status) ?? false
+      return (input.policy?.codes.includes(input.status) ?? false) || isListedGrpcStatus(input)
   }
+}
+
+function isListedGrpcStatus({ policy, grpcStatus }: RetryInput): boolean {
+  return policy !== undefined && grpcStatus !== undefined && policy.grpcCodes.includes(grpcStatus)
 }
 
 /** The endpoint never saw the try, as far as can be told. */

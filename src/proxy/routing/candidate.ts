@@ -121,7 +121,7 @@ export function fitsValue(test: ValueTest, value: string | undefined): boolean {
  */
 export function compareCandidates<T>(a: Candidate<T>, b: Candidate<T>): number {
   if (a.pathRegex !== undefined && b.pathRegex !== undefined) {
-    const longer = b.path.value.length - a.path.value.length
+    const longer = weightOf(b.path) - weightOf(a.path)
     if (longer !== 0) return longer
   }
   if ((a.method === undefined) !== (b.method === undefined)) return a.method === undefined ? 1 : -1
@@ -133,6 +133,11 @@ export function compareCandidates<T>(a: Candidate<T>, b: Candidate<T>): number {
     if (named !== 0) return named
   }
   return a.rule.index - b.rule.index || a.position - b.position
+}
+
+/** How specific a regular expression is: told by whoever made it, else as long as it is. */
+function weightOf(path: PathMatch): number {
+  return path.kind === 'regex' ? (path.weight ?? path.value.length) : 0
 }
 
 /** By code units, the same on every machine. */

@@ -23,6 +23,7 @@ export function sketchRoute(sketch: RouteSketch): HttpRoute {
   const namespace = sketch.namespace ?? 'shop'
   return {
     key: `HTTPRoute ${namespace}/${sketch.name}`,
+    kind: 'HTTPRoute',
     namespace,
     name: sketch.name,
     createdMs: sketch.createdMs ?? 0,

@@ -575,7 +575,7 @@ test('matches, timeouts, retry and session reach the model', () => {
   assert.equal(first?.name, 'first')
   assert.equal(first?.requestTimeoutMs, 60_500)
   assert.equal(first?.backendRequestTimeoutMs, 5_000)
-  assert.deepEqual(first?.retry, { attempts: 3, codes: [500, 503], backoffMs: 100 })
+  assert.deepEqual(first?.retry, { attempts: 3, codes: [500, 503], grpcCodes: [], backoffMs: 100 })
   assert.deepEqual(first?.session, {
     kind: 'cookie',
     name: 'sid',
@@ -583,7 +583,7 @@ test('matches, timeouts, retry and session reach the model', () => {
     idleTimeoutMs: 0,
     permanent: true,
   })
-  assert.deepEqual(second?.retry, { attempts: 1, codes: [], backoffMs: 25 })
+  assert.deepEqual(second?.retry, { attempts: 1, codes: [], grpcCodes: [], backoffMs: 25 })
   assert.equal(second?.session?.kind, 'header')
   assert.match(second?.session?.name ?? '', /^x-heddle-session-[0-9a-f]{8}$/)
 })

@@ -36,7 +36,15 @@ export function judgeRoute(
   const { namespace, name } = resource.metadata
   const accepted = whole === undefined ? attachments : []
   const key = `HTTPRoute ${namespace}/${name}`
-  const route = { key, namespace, name, createdMs: createdMs(resource), attachments, rules }
+  const route: HttpRoute = {
+    key,
+    kind: 'HTTPRoute',
+    namespace,
+    name,
+    createdMs: createdMs(resource),
+    attachments,
+    rules,
+  }
   return {
     route: attachments.length === 0 ? undefined : same(route, before?.route),
     status: same(statusOf(draft, outcomes, whole), before?.status),

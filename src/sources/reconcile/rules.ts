@@ -158,6 +158,8 @@ function retryPolicy(retry: HttpRouteRetry): RetryPolicy {
   return {
     attempts: retry.attempts ?? retryDefaults.attempts,
     codes: retry.codes ?? [],
+    // The API has no field for gRPC statuses; a BackendPolicy has.
+    grpcCodes: [],
     backoffMs: retry.backoff === undefined ? retryDefaults.backoffMs : durationMs(retry.backoff),
   }
 }

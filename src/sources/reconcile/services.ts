@@ -190,6 +190,7 @@ function ownRoute(service: ServiceResource, key: string): HttpRoute {
   const { namespace, name } = service.metadata
   return {
     key: `Service ${key}`,
+    kind: 'Service',
     namespace,
     name,
     createdMs: createdMs(service),

@@ -1,4 +1,5 @@
-import { type BackendSettings, type HashSource, type HealthCheck, type LoadBalancing } from '../../model/index.ts'
+import type { BackendSettings, HashSource, HealthCheck, LoadBalancing, RetryPolicy } from '../../model/index.ts'
+import { grpcStatuses } from '../../codec/index.ts'
 import { assertNever } from '../../core/index.ts'
 import { durationMs } from '../schema/duration.ts'
 import type { BackendPolicySpec, HashSpec, HealthCheckSpec, LoadBalancingSpec } from '../schema/resource.ts'
@@ -28,6 +29,16 @@ export function backendSettings(policy: BackendPolicySpec): BackendSettings {
     preferLocalZone: loadBalancing.locality === 'PreferLocal',
     connectTimeoutMs: durationMs(policy.connectTimeout),
     idleTimeoutMs: durationMs(policy.idleTimeout),
+    ...(policy.retry === undefined ? {} : { retry: retryPolicy(policy.retry) }),
+  }
+}
+
+function retryPolicy(retry: NonNullable<BackendPolicySpec['retry']>): RetryPolicy {
+  return {
+    attempts: retry.attempts,
+    codes: retry.codes,
+    grpcCodes: retry.grpcCodes.map(name => grpcStatuses[name]),
+    backoffMs: durationMs(retry.backoff),
   }
 }
 

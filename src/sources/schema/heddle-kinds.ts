@@ -1,4 +1,5 @@
 import { isIP } from 'node:net'
+import { grpcStatusNames } from '../../codec/index.ts'
 import { defaultBackendSettings } from '../../model/index.ts'
 import { formatDuration, durationMs } from './duration.ts'
 import { dnsLabel, duration, headerName, labelValue, port } from './formats.ts'
@@ -194,6 +195,21 @@ const targetReference: Shape<TargetReference> = object<TargetReference>({
   sectionName: optional(dnsLabel),
 })
 
+type RetrySpec = NonNullable<BackendPolicySpec['retry']>
+
+/** `ok` is no reason to try again. */
+const grpcFailures = grpcStatusNames.filter(name => name !== 'ok')
+
+const retry: Shape<RetrySpec> = object<RetrySpec>({
+  attempts: byDefault(integer(1, 100), 1),
+  backoff: byDefault(duration({ maxMs: hourMs }), '25ms'),
+  codes: byDefault(array(integer(400, 599), { unique: { by: code => code, what: 'code' } }), Object.freeze([])),
+  grpcCodes: byDefault(
+    array(enumeration(...grpcFailures), { unique: { by: code => code, what: 'code' } }),
+    Object.freeze([]),
+  ),
+})
+
 export const backendPolicySpec: Shape<BackendPolicySpec> = object<BackendPolicySpec>({
   targetRefs: required(
     array(targetReference, {
@@ -219,6 +235,7 @@ export const backendPolicySpec: Shape<BackendPolicySpec> = object<BackendPolicyS
   protocol: optional(enumeration('HTTP1', 'H2C', 'TCP')),
   connectTimeout: byDefault(duration({ minMs: 1, maxMs: hourMs }), formatDuration(defaults.connectTimeoutMs)),
   idleTimeout: byDefault(duration({ minMs: 1, maxMs: dayMs }), formatDuration(defaults.idleTimeoutMs)),
+  retry: optional(retry),
 })
 
 const address: Shape<string> = {

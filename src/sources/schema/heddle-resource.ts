@@ -1,3 +1,4 @@
+import type { GrpcStatusName } from '../../codec/index.ts'
 import type { Duration, Resource, StringMap } from './object.ts'
 
 // Our own kinds, heddle.dev/v1alpha1
@@ -79,6 +80,17 @@ export interface BackendPolicySpec {
   readonly protocol?: 'HTTP1' | 'H2C' | 'TCP'
   readonly connectTimeout: Duration
   readonly idleTimeout: Duration
+  /** For requests whose rule has no retries of its own. */
+  readonly retry?: {
+    /** Retries after the first try. @default 1 */
+    readonly attempts: number
+    /** @default '25ms' */
+    readonly backoff: Duration
+    /** HTTP statuses, beside connection errors. @default [] */
+    readonly codes: readonly number[]
+    /** gRPC statuses by name. @default [] */
+    readonly grpcCodes: readonly GrpcStatusName[]
+  }
 }
 
 export type BackendPolicyResource = Resource<'BackendPolicy', BackendPolicySpec>
