@@ -23,6 +23,8 @@ export interface AccessRecord {
   responseBytes: number
   /** Address of the client, `127.0.0.1:51034`. */
   client: string
+  /** `namespace/name` of the Service whose workload the client is; empty when unknown, as at the edge. */
+  clientService: string
   virtualHost: string
   /** Key of the route and name or index of its rule; empty without a route. */
   route: string

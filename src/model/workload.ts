@@ -25,6 +25,13 @@ export interface WorkloadProcess {
   readonly restartBackoffMs: number
 }
 
+/** Whom a client of a Service belongs to, as far as it is known. */
+export interface Caller {
+  readonly namespace: string
+  /** `namespace/name`; empty when the workload names no Service and is only selected by labels. */
+  readonly service: string
+}
+
 /** The virtual address of a Service's port, handed to workloads as NAME_SERVICE_HOST and NAME_SERVICE_PORT. */
 export interface ServiceAddress {
   readonly namespace: string

@@ -103,6 +103,7 @@ function newAccessRecord(): AccessRecord {
     requestBytes: 0,
     responseBytes: 0,
     client: '',
+    clientService: '',
     virtualHost: '',
     route: '',
     rule: '',

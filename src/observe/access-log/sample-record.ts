@@ -14,6 +14,7 @@ export function sampleRecord(changes: Partial<AccessRecord> = {}): AccessRecord 
     requestBytes: 0,
     responseBytes: 5321,
     client: '127.0.0.1:51034',
+    clientService: '',
     virtualHost: 'Gateway shop/web/http',
     route: 'HTTPRoute shop/cart',
     rule: '0',

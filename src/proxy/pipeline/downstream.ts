@@ -1,4 +1,5 @@
 import { complete, framings, HeadParser, needMore } from '../../codec/index.ts'
+import type { Caller } from '../../model/index.ts'
 import type { Connection, ConnectionHandler } from '../transport/connection.ts'
 import type { ProxyRuntime } from '../runtime.ts'
 import { bodyDone, bodyInvalid, BodyReader } from './body.ts'
@@ -19,6 +20,8 @@ const skippingBody = 3
 /** Our answer is out and our side closed; what still comes is read so that it does not reset the answer away. */
 const lingering = 4
 const tunnelling = 5
+/** Who calls is being found out: bytes that come wait, since it may decide where they go. */
+const identifying = 6
 
 /** What accepted the connection. */
 export interface DownstreamOwner extends ListenerFacts {
@@ -30,6 +33,7 @@ export interface DownstreamOwner extends ListenerFacts {
 export class Downstream implements ConnectionHandler, ExchangeClient {
   readonly connection: Connection
   readonly listener: DownstreamOwner
+  caller: Caller | undefined = undefined
   readonly #runtime: ProxyRuntime
   readonly #exchanges: ExchangePool
   /** Only while a request is under way. */
@@ -56,12 +60,7 @@ export class Downstream implements ConnectionHandler, ExchangeClient {
   #clientAddress = ''
   #forwarded: ForwardedFacts | undefined = undefined
 
-  constructor(
-    runtime: ProxyRuntime,
-    listener: DownstreamOwner,
-    exchanges: ExchangePool,
-    connection: Connection,
-  ) {
+  constructor(runtime: ProxyRuntime, listener: DownstreamOwner, exchanges: ExchangePool, connection: Connection) {
     this.#runtime = runtime
     this.listener = listener
     this.#exchanges = exchanges
@@ -116,6 +115,21 @@ export class Downstream implements ConnectionHandler, ExchangeClient {
     return !this.#expectsContinue && this.#body.framing === framings.length && this.#body.remaining <= skipBytes
   }
 
+  /** A new connection reads its first request once `identified` was called. */
+  awaitCaller(): void {
+    this.#state = identifying
+    this.connection.pause()
+  }
+
+  /** Says who calls; undefined when nobody knows. A connection that does not wait is told, too, for the requests to come. */
+  identified(caller: Caller | undefined): void {
+    this.caller = caller
+    if (this.#state !== identifying || this.connection.isClosed) return
+    this.#runtime.tick()
+    this.#becomeIdle()
+    if (this.#hasEnded && this.#requests === 0) this.connection.end()
+  }
+
   onBytes(bytes: Buffer, length: number): void {
     this.#runtime.tick()
     this.#turn(bytes, 0, length)
@@ -146,6 +160,7 @@ export class Downstream implements ConnectionHandler, ExchangeClient {
           at = this.#readBody(bytes, at, end)
           break
         case waiting:
+        case identifying:
           this.#keepPending(bytes, at, end)
           return
         case lingering:
@@ -317,6 +332,7 @@ export class Downstream implements ConnectionHandler, ExchangeClient {
         this.connection.destroy()
         break
       case waiting:
+      case identifying:
         // The client has said all it will say, and still reads: it gets its answer.
         break
       default:

@@ -1,5 +1,5 @@
 import type { Gauge } from '../../core/index.ts'
-import type { Listener } from '../../model/index.ts'
+import type { Caller, Listener } from '../../model/index.ts'
 import type { RouteTable } from '../routing/route-table.ts'
 import type { Connection } from '../transport/connection.ts'
 import type { CompiledRule, RouteSeries } from './compiled-rule.ts'
@@ -30,6 +30,8 @@ export interface ExchangeClient {
   /** `address:port`, for people. */
   readonly client: string
   readonly clientAddress: string
+  /** Undefined at the edge, and wherever it does not matter or can't be told. */
+  readonly caller: Caller | undefined
   /** Undefined inside the mesh: there we pass on what the caller said. */
   readonly forwarded: ForwardedFacts | undefined
   /** Whether the next answer must be the connection's last. */

@@ -110,7 +110,7 @@ export class Exchange implements TriesListener {
       return
     }
     const virtualHost = this.#routes.table.virtualHost(this.#downstream.listener.id, this.#host)
-    const decision = virtualHost?.match(view, undefined)
+    const decision = virtualHost?.match(view, this.#downstream.caller?.namespace)
     if (decision === undefined) {
       this.#reply('no-route')
       return
@@ -476,6 +476,7 @@ export class Exchange implements TriesListener {
     record.requestBytes = this.#requestBytes
     record.responseBytes = this.#answer.bodyBytes
     record.client = this.#downstream.client
+    record.clientService = this.#downstream.caller?.service ?? ''
     record.virtualHost = this.#rule?.virtualHost ?? ''
     record.route = this.#rule?.routeName ?? ''
     record.rule = this.#rule?.ruleName ?? ''
