@@ -46,7 +46,7 @@ const expected: readonly (readonly [RegExp, 'error' | 'warning'])[] = [
   [/^syntax\.yaml:14: YAML: /, 'error'],
   [/^unknown-field\.yaml:11: HTTPRoute shop\/unknown-field: .*did you mean backendRefs\?$/, 'error'],
   [/^unknown-kind\.yaml:3: .*did you mean HTTPRoute\?$/, 'error'],
-  [/^unknown-kind\.yaml:16: GRPCRoute shop\/not-yet: not used by Heddle yet$/, 'warning'],
+  [/^unknown-kind\.yaml:16: ServiceAccount shop\/not-yet: not used by Heddle yet$/, 'warning'],
   [/^wrong-type\.yaml:10: HTTPRoute shop\/wrong-type: spec\.hostnames: expected a list/, 'error'],
   [/^zz-duplicate\.yaml:\d+: Service shop\/cart: is defined already at .*good\.yaml:\d+/, 'error'],
 ]

@@ -26,7 +26,7 @@ const expected: readonly string[] = [
   'unknown-field.yaml:11: HTTPRoute shop/unknown-field: spec.rules[0].backendRef: unknown field "backendRef", did you mean backendRefs?',
   'unknown-kind.yaml:3: HTTPRoutte shop/unknown-kind: kind: unknown kind "HTTPRoutte", did you mean HTTPRoute?',
   'unknown-kind.yaml:9: HTTPRoute shop/wrong-group: apiVersion',
-  'unknown-kind.yaml:16: GRPCRoute shop/not-yet: not used by Heddle yet',
+  'unknown-kind.yaml:16: ServiceAccount shop/not-yet: not used by Heddle yet',
   'unknown-kind.yaml:23: Deployment shop/not-yet: not used by Heddle yet',
   'unknown-kind.yaml:30: apiVersion: is required',
   'unknown-kind.yaml:30: kind: is required',

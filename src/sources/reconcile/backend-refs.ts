@@ -55,7 +55,7 @@ export function resolveBackend(draft: RouteDraft, ref: BackendReference, path: s
   if (!usable.protocols.includes(port.protocol)) {
     return invalid(
       'UnsupportedProtocol',
-      `port ${port.port} of Service ${key} does not speak ${usable.name} (${port.declared})`,
+      `port ${port.port} of Service ${key} does not speak ${usable.name} (${port.declared})${usable.hint ?? ''}`,
     )
   }
   return { kind: 'backend', key: portKey(key, port) }
@@ -63,9 +63,13 @@ export function resolveBackend(draft: RouteDraft, ref: BackendReference, path: s
 
 /** What a port must speak to be a backend; whatever TCP carries can be forwarded as bytes. */
 const usableProtocols: Readonly<
-  Record<RouteResource['kind'], { readonly name: string; readonly protocols: readonly PortProtocol[] }>
+  Record<
+    RouteResource['kind'],
+    { readonly name: string; readonly protocols: readonly PortProtocol[]; readonly hint?: string }
+  >
 > = {
   HTTPRoute: { name: 'HTTP/1.1', protocols: ['http1'] },
+  GRPCRoute: { name: 'HTTP/2', protocols: ['h2c'], hint: '; give the port appProtocol: kubernetes.io/h2c' },
   TCPRoute: { name: 'TCP', protocols: ['http1', 'h2c', 'tcp', 'tls'] },
   TLSRoute: { name: 'TCP', protocols: ['http1', 'h2c', 'tcp', 'tls'] },
   UDPRoute: { name: 'UDP', protocols: ['udp'] },

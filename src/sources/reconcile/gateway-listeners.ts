@@ -29,10 +29,15 @@ export interface ListenerDraft {
 
 const routeGroup = 'gateway.networking.k8s.io'
 
+const httpKinds: readonly RouteKind[] = [
+  { group: routeGroup, kind: 'HTTPRoute' },
+  { group: routeGroup, kind: 'GRPCRoute' },
+]
+
 /** What a listener takes without `allowedRoutes.kinds`; protocols that are not here are not supported. */
 const kindsByProtocol: ReadonlyMap<string, readonly RouteKind[]> = new Map([
-  ['HTTP', [{ group: routeGroup, kind: 'HTTPRoute' }]],
-  ['HTTPS', [{ group: routeGroup, kind: 'HTTPRoute' }]],
+  ['HTTP', httpKinds],
+  ['HTTPS', httpKinds],
   ['TLS', [{ group: routeGroup, kind: 'TLSRoute' }]],
   ['TCP', [{ group: routeGroup, kind: 'TCPRoute' }]],
   ['UDP', [{ group: routeGroup, kind: 'UDPRoute' }]],

@@ -132,6 +132,7 @@ const servedProtocols: Readonly<
   >
 > = {
   HTTPRoute: { name: 'HTTP/1.1', protocols: ['http1'], hint: '' },
+  GRPCRoute: { name: 'HTTP/2', protocols: ['h2c'], hint: '; give the port appProtocol: kubernetes.io/h2c' },
   TCPRoute: { name: 'TCP', protocols: ['tcp', 'tls'], hint: '; give the port appProtocol: tcp' },
   TLSRoute: { name: 'TLS', protocols: ['tls'], hint: '; give the port appProtocol: tls' },
   UDPRoute: { name: 'UDP', protocols: ['udp'], hint: '' },

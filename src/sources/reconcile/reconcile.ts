@@ -9,7 +9,7 @@ import {
   type StreamRoute,
   type Workload,
 } from '../../model/index.ts'
-import type { AnyResource, HTTPRouteResource, ReferenceGrantSpec } from '../schema/resource.ts'
+import type { AnyResource, ReferenceGrantSpec } from '../schema/resource.ts'
 import { CopyOnWriteMap } from './copy-on-write-map.ts'
 import type { FactTables } from './facts.ts'
 import { isMachineAddress } from './gateway-addresses.ts'
@@ -17,7 +17,7 @@ import { GatewayStage } from './gateway-stage.ts'
 import { ProblemList, type Finding } from './problems.ts'
 import { ResourceTables, type ResourceChange } from './resource-tables.ts'
 import { RouteStage } from './route-stage.ts'
-import { judgeRoute } from './routes.ts'
+import { judgeRoute, type HttpRouteResource } from './routes.ts'
 import { same } from './same.ts'
 import { ServiceStage, type StageSink } from './service-stage.ts'
 import { SortedRecords } from './sorted-records.ts'
@@ -62,7 +62,7 @@ export class Reconciler {
   readonly #resources = new ResourceTables()
   readonly #gateways: GatewayStage
   readonly #services: ServiceStage
-  readonly #routes = new RouteStage<HTTPRouteResource, HttpRoute>(['HTTPRoute'], judgeRoute)
+  readonly #routes = new RouteStage<HttpRouteResource, HttpRoute>(['HTTPRoute', 'GRPCRoute'], judgeRoute)
   readonly #streamRoutes = new RouteStage<StreamRouteResource, StreamRoute>(
     ['TCPRoute', 'UDPRoute', 'TLSRoute'],
     judgeStreamRoute,

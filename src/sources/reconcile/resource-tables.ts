@@ -22,6 +22,7 @@ export class ResourceTables {
     GatewayClass: new Map(),
     Gateway: new Map(),
     HTTPRoute: new Map(),
+    GRPCRoute: new Map(),
     TCPRoute: new Map(),
     UDPRoute: new Map(),
     TLSRoute: new Map(),

@@ -1,7 +1,8 @@
-import type { ResourceStatus } from '../../model/index.ts'
+import type { Attachment, ResourceStatus } from '../../model/index.ts'
 import { CopyOnWriteMap } from './copy-on-write-map.ts'
 import { Dependents } from './dependents.ts'
 import { FactReader, type FactTables } from './facts.ts'
+import { KindConflicts } from './kind-conflicts.ts'
 import type { Finding } from './problems.ts'
 import type { RouteResource } from '../schema/resource.ts'
 import type { ResourceChange, Tables } from './resource-tables.ts'
@@ -17,6 +18,8 @@ export interface RouteOutcome<Route> {
   readonly listeners: readonly string[]
   /** Ids of the Service ports whose own route it replaces for all clients. */
   readonly deciding: readonly string[]
+  /** Where it would take part, were it not for routes of other kinds; empty where kinds don't exclude each other. */
+  readonly claims: readonly Attachment[]
   readonly reads: ReadonlySet<string>
 }
 
@@ -32,11 +35,12 @@ export interface RouteStageInput<Route> {
   readonly sink: StageSink
 }
 
-/** Judges one resource; `before` is its last outcome. */
+/** Judges one resource; `before` is its last outcome, `losses` says where another kind is accepted instead. */
 export type RouteJudge<Resource extends RouteResource, Route> = (
   resource: Resource,
   facts: FactReader,
   before: RouteOutcome<Route> | undefined,
+  losses: ReadonlyMap<string, string>,
 ) => RouteOutcome<Route>
 
 /**
@@ -49,6 +53,7 @@ export class RouteStage<Resource extends RouteResource, Route extends object> {
   readonly #judge: RouteJudge<Resource, Route>
   readonly #outcomes = new Map<string, RouteOutcome<Route>>()
   readonly #dependents = new Dependents()
+  readonly #conflicts = new KindConflicts()
   /** Routes attached to a listener of a Gateway, by `VirtualHost.id`. */
   readonly #attached = new Counter()
   /** Routes that decide for all clients of a Service's port, by `VirtualHost.id`. */
@@ -69,27 +74,40 @@ export class RouteStage<Resource extends RouteResource, Route extends object> {
     const dirty = new Set<string>()
     for (const { kind, key } of changes) if (this.#kinds.has(kind)) dirty.add(`${kind} ${key}`)
     for (const fact of changedFacts) for (const id of this.#dependents.of(fact)) dirty.add(id)
-    const recount = new Set(touchedOwnRoutes)
-    const gateways = new Set<string>()
-    for (const id of dirty) {
-      const before = this.#outcomes.get(id)
-      const resource = this.#find(tables, id)
-      const after = resource === undefined ? undefined : this.#judge(resource, new FactReader(facts), before)
-      this.#dependents.set(id, after?.reads ?? new Set())
-      this.#attached.replace(before?.listeners, after?.listeners)
-      this.#deciding.replace(before?.deciding, after?.deciding)
-      for (const outcome of [before, after]) {
-        for (const host of outcome?.deciding ?? []) recount.add(host)
-        for (const host of outcome?.listeners ?? []) gateways.add(gatewayOf(host))
-      }
-      this.routes.set(id, after?.route)
-      sink.status(id, after?.status)
-      sink.findings(id, after?.findings ?? [])
-      if (after === undefined) this.#outcomes.delete(id)
-      else this.#outcomes.set(id, after)
+    const touched = { ownRoutes: new Set(touchedOwnRoutes), gateways: new Set<string>() }
+    for (const id of dirty) this.#judgeAnew(id, tables, facts, sink, touched)
+    // Claims don't depend on losses, so that one more round is enough.
+    for (const id of this.#conflicts.settle()) this.#judgeAnew(id, tables, facts, sink, touched)
+    for (const id of touched.ownRoutes) {
+      this.routes.set(id, this.#deciding.get(id) > 0 ? undefined : ownRoutes.get(id))
     }
-    for (const id of recount) this.routes.set(id, this.#deciding.get(id) > 0 ? undefined : ownRoutes.get(id))
-    return gateways
+    return touched.gateways
+  }
+
+  #judgeAnew(
+    id: string,
+    tables: Tables,
+    facts: FactTables,
+    sink: StageSink,
+    touched: { readonly ownRoutes: Set<string>; readonly gateways: Set<string> },
+  ): void {
+    const before = this.#outcomes.get(id)
+    const resource = this.#find(tables, id)
+    const losses = this.#conflicts.lossesOf(id)
+    const after = resource === undefined ? undefined : this.#judge(resource, new FactReader(facts), before, losses)
+    this.#dependents.set(id, after?.reads ?? new Set())
+    this.#attached.replace(before?.listeners, after?.listeners)
+    this.#deciding.replace(before?.deciding, after?.deciding)
+    this.#conflicts.set(id, resource, after?.claims ?? [])
+    for (const outcome of [before, after]) {
+      for (const host of outcome?.deciding ?? []) touched.ownRoutes.add(host)
+      for (const host of outcome?.listeners ?? []) touched.gateways.add(gatewayOf(host))
+    }
+    this.routes.set(id, after?.route)
+    sink.status(id, after?.status)
+    sink.findings(id, after?.findings ?? [])
+    if (after === undefined) this.#outcomes.delete(id)
+    else this.#outcomes.set(id, after)
   }
 
   /** @param id  `HTTPRoute shop/cart`, of one of this stage's kinds */

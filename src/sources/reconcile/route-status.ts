@@ -11,11 +11,25 @@ import type { FactReader } from './facts.ts'
 import { isGatewayRef, judgeParent, type ParentOutcome } from './parents.ts'
 import { RouteDraft } from './route-draft.ts'
 
-/** What the routes of every kind have in common: their parents come first, and their status is made the same way. */
+export interface JudgedParents {
+  readonly draft: RouteDraft
+  readonly outcomes: readonly ParentOutcome[]
+  /** Where the route would take part, were it not for routes of other kinds. */
+  readonly claims: readonly Attachment[]
+}
+
+const noLosses: ReadonlyMap<string, string> = new Map()
+
+/**
+ * What the routes of every kind have in common: their parents come first, and their status is made the same way.
+ *
+ * @param losses  by virtual host: why a route of another kind is accepted there instead
+ */
 export function judgeParents(
   resource: RouteResource,
   facts: FactReader,
-): { readonly draft: RouteDraft; readonly outcomes: readonly ParentOutcome[] } {
+  losses: ReadonlyMap<string, string> = noLosses,
+): JudgedParents {
   const refs = resource.spec.parentRefs ?? []
   const draft = new RouteDraft(resource, facts, { needsGrants: refs.some(isGatewayRef) })
   if (refs.length === 0) draft.warn('spec.parentRefs', 'the route has no parents and decides nothing')
@@ -23,11 +37,33 @@ export function judgeParents(
     draft.warn('spec.useDefaultGateways', 'there are no default Gateways; name the Gateways in parentRefs')
   }
   const outcomes: ParentOutcome[] = []
+  const claims: Attachment[] = []
   for (const [index, ref] of refs.entries()) {
-    const outcome = judgeParent(draft, ref, `spec.parentRefs[${index}]`)
-    if (outcome !== undefined) outcomes.push(outcome)
+    const path = `spec.parentRefs[${index}]`
+    const outcome = judgeParent(draft, ref, path)
+    if (outcome === undefined) continue
+    claims.push(...outcome.attachments)
+    outcomes.push(losses.size === 0 ? outcome : withoutLost(draft, outcome, losses, path))
   }
-  return { draft, outcomes }
+  return { draft, outcomes, claims }
+}
+
+/** A parent where every attachment is lost does not accept the route. */
+function withoutLost(
+  draft: RouteDraft,
+  outcome: ParentOutcome,
+  losses: ReadonlyMap<string, string>,
+  path: string,
+): ParentOutcome {
+  const { ref, accepted, attachments } = outcome
+  const left = attachments.filter(attachment => !losses.has(attachment.virtualHost))
+  if (left.length === attachments.length) return outcome
+  const messages = attachments
+    .filter(attachment => losses.has(attachment.virtualHost))
+    .map(({ virtualHost }) => `not on ${virtualHost}: ${losses.get(virtualHost)}`)
+  const message = messages.join('; ')
+  draft.warn(path, message)
+  return { ref, accepted: left.length === 0 ? fails('Conflicted', message) : accepted, attachments: left }
 }
 
 /** Several parentRefs may come to the same listener; it takes part there once. */

@@ -1,13 +1,16 @@
-import { type HttpRoute, type RouteRule } from '../../model/index.ts'
-import type { HTTPRouteResource } from '../schema/resource.ts'
+import type { HttpRoute, RouteRule } from '../../model/index.ts'
+import type { GRPCRouteResource, HTTPRouteResource } from '../schema/resource.ts'
 import { same } from './same.ts'
 import { fails, type Verdict } from './conditions.ts'
 import { createdMs } from './age.ts'
 import type { FactReader } from './facts.ts'
+import { judgeGrpcMatch, judgeHttpMatch } from './matches.ts'
 import type { RouteDraft } from './route-draft.ts'
 import type { RouteOutcome } from './route-stage.ts'
 import { judgeParents, statusOf, uniqueAttachments } from './route-status.ts'
 import { compileRule } from './rules.ts'
+
+export type HttpRouteResource = HTTPRouteResource | GRPCRouteResource
 
 /**
  * Judges a route against its parents and the Services it names.
@@ -19,18 +22,16 @@ import { compileRule } from './rules.ts'
  * of a Service would flow as if nobody had ever asked for the filter.
  *
  * @param before  the last outcome; an equal route or status is handed on as the same object
+ * @param losses  by virtual host: why a route of the other kind is accepted there instead
  */
 export function judgeRoute(
-  resource: HTTPRouteResource,
+  resource: HttpRouteResource,
   facts: FactReader,
   before: RouteOutcome<HttpRoute> | undefined,
+  losses: ReadonlyMap<string, string>,
 ): RouteOutcome<HttpRoute> {
-  const { draft, outcomes } = judgeParents(resource, facts)
-  const rules: RouteRule[] = []
-  for (const [index, rule] of resource.spec.rules.entries()) {
-    const compiled = compileRule(draft, rule, index)
-    if (compiled !== undefined) rules.push(compiled)
-  }
+  const { draft, outcomes, claims } = judgeParents(resource, facts, losses)
+  const rules = resource.kind === 'GRPCRoute' ? grpcRules(draft, resource) : httpRules(draft, resource)
   const whole = wholeVerdict(draft)
   const attachments = uniqueAttachments(outcomes)
   const { namespace, name } = resource.metadata
@@ -53,8 +54,23 @@ export function judgeRoute(
     deciding: attachments
       .filter(one => one.clientNamespace === undefined && one.virtualHost.startsWith('Service '))
       .map(one => one.virtualHost),
+    claims,
     reads: facts.reads,
   }
+}
+
+function httpRules(draft: RouteDraft, { spec }: HTTPRouteResource): readonly RouteRule[] {
+  return spec.rules.flatMap((rule, index) => {
+    const matches = rule.matches.map((match, at) => judgeHttpMatch(match, `spec.rules[${index}].matches[${at}]`))
+    return compileRule(draft, rule, index, matches) ?? []
+  })
+}
+
+function grpcRules(draft: RouteDraft, { spec }: GRPCRouteResource): readonly RouteRule[] {
+  return spec.rules.flatMap((rule, index) => {
+    const matches = rule.matches.map((match, at) => judgeGrpcMatch(match, `spec.rules[${index}].matches[${at}]`))
+    return compileRule(draft, rule, index, matches) ?? []
+  })
 }
 
 /** Why the route as a whole is not accepted by anyone; undefined when some rule is left. */

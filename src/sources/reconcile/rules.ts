@@ -1,30 +1,21 @@
 import {
-  validateRegex,
-  type PathMatch,
   type RetryPolicy,
   type RouteMatch,
   type RouteRule,
   type RuleFailure,
   type SessionPersistence,
-  type ValueMatch,
   type WeightedBackend,
 } from '../../model/index.ts'
 import { durationMs } from '../schema/duration.ts'
-import type {
-  HttpBackendReference,
-  HttpRouteMatch,
-  HttpRouteRule,
-  HttpRouteRetry,
-  HttpValueMatch,
-  SessionPersistenceSpec,
-} from '../schema/resource.ts'
+import type { HttpBackendReference, HttpRouteRule, HttpRouteRetry, SessionPersistenceSpec } from '../schema/resource.ts'
 import { resolveBackend } from './backend-refs.ts'
 import { compileFilters, type FilterFailure } from './filters.ts'
+import type { JudgedMatch } from './matches.ts'
 import type { RouteDraft } from './route-draft.ts'
 import { hashText } from './virtual-addresses.ts'
 
 /**
- * One rule of an HTTPRoute for the data path.
+ * One rule of an HTTPRoute or GRPCRoute for the data path.
  *
  * What can't be carried out must not open what it should close. A filter that
  * can't be applied makes its rule answer 500 (or, in a backendRef, that
@@ -33,9 +24,15 @@ import { hashText } from './virtual-addresses.ts'
  * rather than fall to a less specific rule. Only a rule without any usable match
  * disappears.
  *
+ * @param judged  its matches; none stands for everything
  * @returns undefined when no match of the rule is usable
  */
-export function compileRule(draft: RouteDraft, rule: HttpRouteRule, index: number): RouteRule | undefined {
+export function compileRule(
+  draft: RouteDraft,
+  rule: Omit<HttpRouteRule, 'matches'>,
+  index: number,
+  judged: readonly JudgedMatch[],
+): RouteRule | undefined {
   const path = `spec.rules[${index}]`
   const { filters, failure: filterFailure } = compileFilters(draft, rule.filters ?? [], `${path}.filters`)
   const failures: RuleFailure[] = []
@@ -51,18 +48,17 @@ export function compileRule(draft: RouteDraft, rule: HttpRouteRule, index: numbe
     fail(message)
   }
   const matches: RouteMatch[] = []
-  for (const [at, match] of rule.matches.entries()) {
-    const broken = findBrokenExpression(match, `${path}.matches[${at}]`)
-    if (broken === undefined) {
-      matches.push(compileMatch(match))
+  for (const match of judged) {
+    if (!('problem' in match)) {
+      matches.push(match)
       continue
     }
-    draft.drop(index, broken.path, broken.message, { incompatible: false })
-    fail(broken.message)
+    draft.drop(index, match.at, match.problem, { incompatible: false })
+    fail(match.problem)
   }
   // The backends are judged even if the rule fails, so that one pass finds all mistakes.
   const backends = (rule.backendRefs ?? []).map((ref, at) => compileBackend(draft, ref, `${path}.backendRefs[${at}]`))
-  if (matches.length === 0 && rule.matches.length > 0) return undefined
+  if (matches.length === 0 && judged.length > 0) return undefined
   return {
     index,
     name: rule.name,
@@ -104,45 +100,6 @@ function compileBackend(draft: RouteDraft, ref: HttpBackendReference, path: stri
   }
 }
 
-function compileMatch(match: HttpRouteMatch): RouteMatch {
-  return {
-    path: compilePath(match.path),
-    method: match.method,
-    headers: uniqueByName((match.headers ?? []).map(header => valueMatch(header, header.name.toLowerCase()))),
-    query: uniqueByName((match.queryParams ?? []).map(param => valueMatch(param, param.name))),
-  }
-}
-
-function compilePath({ type, value }: HttpRouteMatch['path']): PathMatch {
-  if (type === 'Exact') return { kind: 'exact', value }
-  if (type === 'RegularExpression') return { kind: 'regex', value }
-  return { kind: 'prefix', value: value.endsWith('/') ? value.slice(0, -1) : value }
-}
-
-function valueMatch({ type, value }: HttpValueMatch, name: string): ValueMatch {
-  return { kind: type === 'RegularExpression' ? 'regex' : 'exact', name, value }
-}
-
-/** Of equivalent names only the first counts (Gateway API, HTTPHeaderMatch.name). */
-function uniqueByName(matches: readonly ValueMatch[]): ValueMatch[] {
-  const seen = new Set<string>()
-  return matches.filter(({ name }) => !seen.has(name) && seen.add(name))
-}
-
-function findBrokenExpression(match: HttpRouteMatch, path: string): { path: string; message: string } | undefined {
-  const candidates = [
-    { at: `${path}.path.value`, type: match.path.type, value: match.path.value },
-    ...(match.headers ?? []).map((header, index) => ({ at: `${path}.headers[${index}].value`, ...header })),
-    ...(match.queryParams ?? []).map((param, index) => ({ at: `${path}.queryParams[${index}].value`, ...param })),
-  ]
-  for (const { at, type, value } of candidates) {
-    if (type !== 'RegularExpression') continue
-    const problem = validateRegex(value)
-    if (problem !== undefined) return { path: at, message: `${value} ${problem}` }
-  }
-  return undefined
-}
-
 function duration(text: string | undefined): number {
   return text === undefined ? 0 : durationMs(text)
 }
@@ -171,7 +128,7 @@ function retryPolicy(retry: HttpRouteRetry): RetryPolicy {
  */
 function session(
   draft: RouteDraft,
-  rule: HttpRouteRule,
+  rule: Pick<HttpRouteRule, 'name'>,
   spec: SessionPersistenceSpec,
   index: number,
 ): SessionPersistence {

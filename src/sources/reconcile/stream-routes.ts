@@ -47,6 +47,7 @@ export function judgeStreamRoute(
     deciding: attachments
       .filter(one => one.clientNamespace === undefined && one.virtualHost.startsWith('Service '))
       .map(one => one.virtualHost),
+    claims: [],
     reads: facts.reads,
   }
 }

@@ -207,23 +207,31 @@ export const distinctParents: Rule<Pick<HttpRouteSpec, 'parentRefs'>> = {
 
 const maxMatches = 128
 
-export const matchCount: Rule<HttpRouteSpec> = {
-  reads: ['rules'],
-  check({ rules }, reading) {
-    const count = rules.reduce((sum, rule) => sum + rule.matches.length, 0)
-    if (count > maxMatches) reading.error(`has ${count} matches in all, at most ${maxMatches} are allowed`, 'rules')
-  },
+interface WithRules {
+  readonly rules: readonly { readonly name?: string; readonly matches: readonly unknown[] }[]
 }
 
-export const ruleNames: Rule<HttpRouteSpec> = {
-  reads: ['rules'],
-  check({ rules }, reading) {
-    const names = new Map<string, number>()
-    for (const [index, { name }] of rules.entries()) {
-      if (name === undefined) continue
-      const first = names.get(name)
-      if (first === undefined) names.set(name, index)
-      else reading.error(`repeats the name of rules[${first}]`, 'rules', index, 'name')
-    }
-  },
+export function matchCount<T extends WithRules>(): Rule<T> {
+  return {
+    reads: ['rules'],
+    check({ rules }, reading) {
+      const count = rules.reduce((sum, rule) => sum + rule.matches.length, 0)
+      if (count > maxMatches) reading.error(`has ${count} matches in all, at most ${maxMatches} are allowed`, 'rules')
+    },
+  }
+}
+
+export function ruleNames<T extends WithRules>(): Rule<T> {
+  return {
+    reads: ['rules'],
+    check({ rules }, reading) {
+      const names = new Map<string, number>()
+      for (const [index, { name }] of rules.entries()) {
+        if (name === undefined) continue
+        const first = names.get(name)
+        if (first === undefined) names.set(name, index)
+        else reading.error(`repeats the name of rules[${first}]`, 'rules', index, 'name')
+      }
+    },
+  }
 }

@@ -43,7 +43,7 @@ import {
   string,
   tagged,
 } from './shape.ts'
-import type { Fields, Shape } from './shape.ts'
+import type { Fields, PresentField, Shape } from './shape.ts'
 import type {
   BackendReference,
   HttpBackendReference,
@@ -91,7 +91,11 @@ const backendReference: Shape<BackendReference> = object<BackendReference>(backe
   rules: [backendPort()],
 })
 
-const byName = { by: (item: { readonly name: string }) => item.name, what: 'name' }
+/** Of lists whose items have distinct names. */
+export const byName: { readonly by: (item: { readonly name: string }) => string; readonly what: string } = {
+  by: (item: { readonly name: string }) => item.name,
+  what: 'name',
+}
 const bySelf = { by: (item: string) => item, what: 'value' }
 
 const path: Shape<HttpPathMatch> = object<HttpPathMatch>(
@@ -102,7 +106,10 @@ const path: Shape<HttpPathMatch> = object<HttpPathMatch>(
   { rules: [pathValue] },
 )
 
-const matchType = byDefault(enumeration('Exact', 'RegularExpression'), 'Exact')
+export const matchType: PresentField<'Exact' | 'RegularExpression'> = byDefault(
+  enumeration('Exact', 'RegularExpression'),
+  'Exact',
+)
 
 const headerMatch: Shape<HttpValueMatch> = object<HttpValueMatch>({
   type: matchType,
@@ -133,7 +140,7 @@ const headerField = object<{ name: string; value: string }>({
   value: required(headerValue),
 })
 
-const headerModifier: Shape<HttpHeaderModifier> = object<HttpHeaderModifier>({
+export const headerModifier: Shape<HttpHeaderModifier> = object<HttpHeaderModifier>({
   set: optional(array(headerField, { max: 16, unique: byName })),
   add: optional(array(headerField, { max: 16, unique: byName })),
   remove: optional(array(text, { max: 16, unique: bySelf })),
@@ -162,7 +169,7 @@ const fraction = object<{ numerator: number; denominator: number }>(
   { rules: [fractionAtMostOne] },
 )
 
-const requestMirror: Shape<HttpRequestMirror> = object<HttpRequestMirror>(
+export const requestMirror: Shape<HttpRequestMirror> = object<HttpRequestMirror>(
   { backendRef: required(backendReference), percent: optional(integer(0, 100)), fraction: optional(fraction) },
   { rules: [atMostOne('percent', 'fraction')] },
 )
@@ -229,7 +236,7 @@ const retry: Shape<HttpRouteRetry> = object<HttpRouteRetry>({
   backoff: optional(duration()),
 })
 
-const sessionPersistence: Shape<SessionPersistenceSpec> = object<SessionPersistenceSpec>(
+export const sessionPersistence: Shape<SessionPersistenceSpec> = object<SessionPersistenceSpec>(
   {
     sessionName: optional(string({ max: 128 })),
     absoluteTimeout: optional(duration()),
@@ -268,5 +275,5 @@ export const httpRouteSpec: Shape<HttpRouteSpec> = object<HttpRouteSpec>(
     rules: byDefault(array(rule, { min: 1, max: 16 }), Object.freeze([Object.freeze({ matches: everything })])),
     useDefaultGateways: optional(enumeration('All', 'None')),
   },
-  { rules: [distinctParents, matchCount, ruleNames] },
+  { rules: [distinctParents, matchCount(), ruleNames()] },
 )

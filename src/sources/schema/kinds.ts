@@ -2,6 +2,7 @@ import { backendTlsPolicySpec } from './backend-tls-policy.ts'
 import { base64Data, namespaceSpec, serviceSpec, sliceEndpoints, slicePorts, textData } from './core-kinds.ts'
 import { gatewayClassSpec, gatewaySpec, referenceGrantSpec } from './gateway-kinds.ts'
 import { backendPolicySpec, workloadSpec } from './heddle-kinds.ts'
+import { grpcRouteSpec } from './grpc-route.ts'
 import { httpRouteSpec } from './http-route.ts'
 import { objectMeta } from './metadata.ts'
 import { streamRouteSpec, tlsRouteSpec } from './stream-routes.ts'
@@ -47,6 +48,7 @@ export const servedKinds: Readonly<Record<ResourceKind, KindDefinition>> = {
   GatewayClass: withSpec('GatewayClass', gateway, ['v1', 'v1beta1'], 'cluster', required(gatewayClassSpec)),
   Gateway: withSpec('Gateway', gateway, ['v1', 'v1beta1'], 'namespaced', required(gatewaySpec)),
   HTTPRoute: withSpec('HTTPRoute', gateway, ['v1', 'v1beta1'], 'namespaced', required(httpRouteSpec)),
+  GRPCRoute: withSpec('GRPCRoute', gateway, ['v1'], 'namespaced', required(grpcRouteSpec)),
   TCPRoute: withSpec('TCPRoute', gateway, ['v1', 'v1alpha2'], 'namespaced', required(streamRouteSpec)),
   UDPRoute: withSpec('UDPRoute', gateway, ['v1', 'v1alpha2'], 'namespaced', required(streamRouteSpec)),
   TLSRoute: withSpec('TLSRoute', gateway, ['v1', 'v1alpha3', 'v1alpha2'], 'namespaced', required(tlsRouteSpec)),
@@ -80,7 +82,7 @@ export const unusedKinds: Readonly<Record<string, readonly string[]>> = {
     'ServiceAccount',
   ],
   'discovery.k8s.io': [],
-  'gateway.networking.k8s.io': ['GRPCRoute', 'ListenerSet'],
+  'gateway.networking.k8s.io': ['ListenerSet'],
   'heddle.dev': [],
 }
 

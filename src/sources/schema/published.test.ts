@@ -5,6 +5,7 @@ import { describe, test } from 'node:test'
 import { BackendTLSPolicy } from '@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1/BackendTLSPolicy'
 import { Gateway } from '@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1/Gateway'
 import { GatewayClass } from '@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1/GatewayClass'
+import { GRPCRoute } from '@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1/GRPCRoute'
 import { HTTPRoute } from '@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1/HTTPRoute'
 import { TLSRoute } from '@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1/TLSRoute'
 import { TCPRoute } from '@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1alpha2/TCPRoute'
@@ -32,6 +33,7 @@ const published: Readonly<Record<string, new (data: never) => { validate(): void
   GatewayClass,
   Gateway,
   HTTPRoute,
+  GRPCRoute,
   TLSRoute,
   TCPRoute,
   UDPRoute,
@@ -172,6 +174,41 @@ const rich: readonly Record<string, unknown>[] = [
       ],
     },
   })),
+  {
+    ...samples['GRPCRoute']?.(),
+    spec: {
+      parentRefs: [{ name: 'web', namespace: 'shop', sectionName: 'http', port: 80 }],
+      hostnames: ['*.shop.example'],
+      rules: [
+        {
+          name: 'first',
+          matches: [
+            {
+              method: { type: 'Exact', service: 'shop.Cart', method: 'AddItem' },
+              headers: [{ type: 'RegularExpression', name: 'x-a', value: 'b.*' }],
+            },
+            { method: { type: 'RegularExpression', service: 'shop\\..*' } },
+          ],
+          filters: [
+            { type: 'RequestHeaderModifier', requestHeaderModifier: { set: [{ name: 'a', value: 'b' }] } },
+            { type: 'ResponseHeaderModifier', responseHeaderModifier: { remove: ['a'] } },
+            { type: 'RequestMirror', requestMirror: { backendRef: { name: 'm', port: 80 }, percent: 5 } },
+            { type: 'ExtensionRef', extensionRef: { group: 'a.example', kind: 'Thing', name: 'x' } },
+          ],
+          backendRefs: [
+            {
+              name: 'cart',
+              port: 80,
+              weight: 5,
+              namespace: 'shop',
+              filters: [{ type: 'RequestHeaderModifier', requestHeaderModifier: { add: [{ name: 'a', value: 'b' }] } }],
+            },
+          ],
+          sessionPersistence: { sessionName: 'shop', type: 'Header' },
+        },
+      ],
+    },
+  },
   {
     ...samples['Gateway']?.(),
     spec: {

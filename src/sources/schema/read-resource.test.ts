@@ -446,6 +446,65 @@ const mistakes: readonly (readonly [string, string, unknown, ...string[]])[] = [
   ['HTTPRoute', `${rule}.retry`, { codes: [500, 500] }, 'spec.rules[0].retry.codes[1]: repeats the code'],
   ['HTTPRoute', `${rule}.retry`, { attempts: 0 }, 'spec.rules[0].retry.attempts: expected a whole number'],
   ['HTTPRoute', 'spec.useDefaultGateways', 'yes', 'spec.useDefaultGateways: expected one of All, None'],
+  [
+    'GRPCRoute',
+    'spec.rules[0].matches[0].method',
+    {},
+    'spec.rules[0].matches[0].method: needs service or method, or both',
+  ],
+  [
+    'GRPCRoute',
+    'spec.rules[0].matches[0].method.service',
+    'shop/Cart',
+    'spec.rules[0].matches[0].method.service: must be a service',
+  ],
+  [
+    'GRPCRoute',
+    'spec.rules[0].matches[0].method.service',
+    '',
+    'spec.rules[0].matches[0].method.service: must be a service',
+  ],
+  [
+    'GRPCRoute',
+    'spec.rules[0].matches[0].method.method',
+    'Add-Item',
+    'spec.rules[0].matches[0].method.method: must be a method',
+  ],
+  [
+    'GRPCRoute',
+    'spec.rules[0].matches[0].method.type',
+    'Prefix',
+    'spec.rules[0].matches[0].method.type: expected one of',
+  ],
+  [
+    'GRPCRoute',
+    'spec.rules[0].filters',
+    [{ type: 'URLRewrite', urlRewrite: {} }],
+    'spec.rules[0].filters[0].type: expected one of',
+  ],
+  [
+    'GRPCRoute',
+    'spec.rules[0].filters',
+    [
+      { type: 'RequestHeaderModifier', requestHeaderModifier: {} },
+      { type: 'RequestHeaderModifier', requestHeaderModifier: {} },
+    ],
+    'spec.rules[0].filters[1]: repeats RequestHeaderModifier',
+  ],
+  ['GRPCRoute', 'spec.rules[0].matches', Array.from({ length: 65 }, () => ({})), 'spec.rules[0].matches: has 65 items'],
+  [
+    'GRPCRoute',
+    'spec.rules',
+    Array.from({ length: 3 }, () => ({ matches: Array.from({ length: 50 }, () => ({})) })),
+    'spec.rules: has 150 matches',
+  ],
+  [
+    'GRPCRoute',
+    'spec.rules[0].backendRefs[0].port',
+    undefined,
+    'spec.rules[0].backendRefs[0].port: is required for a Service',
+  ],
+  ['GRPCRoute', 'spec.rules[0].retry', {}, 'spec.rules[0].retry: unknown field'],
   ['TCPRoute', 'spec.rules', [], 'spec.rules: '],
   ['TCPRoute', 'spec.rules[0].backendRefs', undefined, 'spec.rules[0].backendRefs: is required'],
   [
@@ -592,6 +651,10 @@ const mistakes: readonly (readonly [string, string, unknown, ...string[]])[] = [
   ['HTTPRoute', 'spec.rules', list(3, { matches: list(43, {}) }), 'spec.rules: has 129 matches in all'],
 
   // Our own kinds
+  ['BackendPolicy', 'spec.retry', { grpcCodes: ['UNAVAILABLE'] }, 'spec.retry.grpcCodes[0]: expected one of'],
+  ['BackendPolicy', 'spec.retry', { grpcCodes: ['ok'] }, 'spec.retry.grpcCodes[0]: expected one of'],
+  ['BackendPolicy', 'spec.retry', { codes: [200] }, 'spec.retry.codes[0]: expected a whole number from 400 to 599'],
+  ['BackendPolicy', 'spec.retry', { attempts: 0 }, 'spec.retry.attempts: expected a whole number'],
   ['BackendPolicy', 'spec.targetRefs', [], 'spec.targetRefs: needs at least one item'],
   ['BackendPolicy', 'spec.targetRefs', list(2, { name: 'a' }), 'spec.targetRefs[1]: repeats the target'],
   ['BackendPolicy', 'spec.targetRefs[0].kind', 'Pod', 'spec.targetRefs[0].kind: expected "Service"'],
@@ -692,7 +755,6 @@ describe('no mistakes', () => {
 describe('kinds', () => {
   const kinds: readonly (readonly [unknown, unknown, string, string])[] = [
     ['gateway.networking.k8s.io/v1beta1', 'Gateway', 'invalid', 'spec: is required'],
-    ['gateway.networking.k8s.io/v1', 'GRPCRoute', 'unused', ': not used by Heddle yet'],
     ['apps/v1', 'Deployment', 'unused', ': not used by Heddle yet'],
     ['networking.k8s.io/v1', 'Ingress', 'unused', ': not used by Heddle yet'],
     ['v1', 'Pod', 'unused', ': not used by Heddle yet'],

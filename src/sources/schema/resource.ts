@@ -22,11 +22,13 @@ import type {
   TLSRouteResource,
   UDPRouteResource,
 } from './gateway-resource.ts'
+import type { GRPCRouteResource } from './grpc-route-resource.ts'
 import type { BackendPolicyResource, WorkloadResource } from './heddle-resource.ts'
 
 export type * from './backend-tls-resource.ts'
 export type * from './core-resource.ts'
 export type * from './gateway-resource.ts'
+export type * from './grpc-route-resource.ts'
 export type * from './heddle-resource.ts'
 export type * from './object.ts'
 
@@ -39,6 +41,7 @@ export type AnyResource =
   | GatewayClassResource
   | GatewayResource
   | HTTPRouteResource
+  | GRPCRouteResource
   | TCPRouteResource
   | UDPRouteResource
   | TLSRouteResource

@@ -94,6 +94,15 @@ export const samples: Readonly<Record<string, () => Record<string, unknown>>> = 
       rules: [{ backendRefs: [{ name: 'vault', port: 8200 }] }],
     },
   }),
+  GRPCRoute: () => ({
+    apiVersion: 'gateway.networking.k8s.io/v1',
+    kind: 'GRPCRoute',
+    metadata: { name: 'cart', namespace: 'shop' },
+    spec: {
+      parentRefs: [{ name: 'web' }],
+      rules: [{ matches: [{ method: { service: 'shop.Cart' } }], backendRefs: [{ name: 'cart', port: 80 }] }],
+    },
+  }),
   ReferenceGrant: () => ({
     apiVersion: 'gateway.networking.k8s.io/v1beta1',
     kind: 'ReferenceGrant',
