@@ -476,12 +476,7 @@ const mistakes: readonly (readonly [string, string, unknown, ...string[]])[] = [
     'Prefix',
     'spec.rules[0].matches[0].method.type: expected one of',
   ],
-  [
-    'GRPCRoute',
-    'spec.rules[0].filters',
-    [{ type: 'URLRewrite', urlRewrite: {} }],
-    'spec.rules[0].filters[0].type: expected one of',
-  ],
+  ['GRPCRoute', 'spec.rules[0].filters', [{ type: 'URLRewrite' }], 'spec.rules[0].filters[0].type: expected one of'],
   [
     'GRPCRoute',
     'spec.rules[0].filters',
