@@ -82,9 +82,9 @@ function escapeProblem(escaped: string): string {
   return `uses the escape \\${escaped}, which is not supported`
 }
 
-/** `/shop/v[0-9]+` → `shop`; undefined where a path with another first element could fit. */
+/** `/shop/v[0-9]+` → `shop`, `/shop\.Cart/[^/]+` → `shop.Cart`; undefined where a path with another first element could fit. */
 export function literalFirstElement(pattern: string): string | undefined {
-  const element = /^\/([\w~-]+)\/(?![*+?{])/.exec(pattern)?.[1]
+  const element = /^\/((?:[\w~-]|\\\.)+)\/(?![*+?{])/.exec(pattern)?.[1]?.replaceAll('\\.', '.')
   if (element === undefined) return undefined
   let outside = pattern.replaceAll(/\\./g, '').replaceAll(/\[[^\]]*\]/g, '')
   for (let before = ''; before !== outside;) {

@@ -62,8 +62,8 @@ const invalidRefs: readonly RefCase[] = [
     reason: 'RefNotPermitted',
   },
   {
-    test: 'HTTP/2 backends, not supported',
-    title: 'a port that speaks HTTP/2 only',
+    test: 'backends of another protocol',
+    title: 'a port that does not speak HTTP',
     ref: () => '{name: odd, port: 8081}',
     reason: 'UnsupportedProtocol',
   },
@@ -75,7 +75,7 @@ for (const { test, title, ref, reason } of invalidRefs) {
       const { bed, port } = await openWeb('infra/v1', 'web-backend/v1')
       await using _ = bed
       const good = `{name: v1, port: SERVICE_PORT}`
-      await bed.put('odd', service('infra/odd', { ports: '[{name: h2c, port: 8081, appProtocol: kubernetes.io/h2c}]' }))
+      await bed.put('odd', service('infra/odd', { ports: '[{name: redis, port: 8081, appProtocol: redis}]' }))
       await bed.put(
         'route',
         route('infra/r', {
@@ -88,7 +88,7 @@ for (const { test, title, ref, reason } of invalidRefs) {
         }),
       )
       assert.deepEqual(bed.parents('infra/r'), { 'infra/web': unresolved(reason) })
-      assert.deepEqual(bed.listeners('infra/web'), { http: `${wellListener} routes=1 kinds=HTTPRoute` })
+      assert.deepEqual(bed.listeners('infra/web'), { http: `${wellListener} routes=1 kinds=HTTPRoute,GRPCRoute` })
       assert.equal(bed.conditions('Gateway infra/web'), wellGateway)
       await bed.expect(port, [
         ['/only', 500],

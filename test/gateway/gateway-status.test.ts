@@ -17,7 +17,7 @@ import { freePort } from '../support/proxy.ts'
 // Tests of the Gateway API's conformance suite, v1.6, by their names there: Gateways and their statuses.
 
 const noKinds = 'routes=0 kinds='
-const noRoutes = `${wellListener} routes=0 kinds=HTTPRoute`
+const noRoutes = `${wellListener} routes=0 kinds=HTTPRoute,GRPCRoute`
 
 describe('GatewayListenerUnsupportedProtocol', () => {
   it('is not accepted when no listener is left', async () => {
@@ -49,7 +49,7 @@ describe('GatewayListenerUnsupportedProtocol', () => {
       'Accepted=True/ListenersNotValid Programmed=True/Programmed ResolvedRefs=True/ResolvedRefs',
     )
     assert.deepEqual(bed.listeners('infra/mixed'), {
-      http: `${wellListener} routes=1 kinds=HTTPRoute`,
+      http: `${wellListener} routes=1 kinds=HTTPRoute,GRPCRoute`,
       odd: `Accepted=False/UnsupportedProtocol Programmed=False/Invalid ResolvedRefs=True/ResolvedRefs Conflicted=False/NoConflicts ${noKinds}`,
     })
     await bed.expect(port, [['/', 'infra/v1']])
@@ -144,7 +144,7 @@ describe('GatewayInvalidTLSConfiguration', () => {
       )
       assert.deepEqual(bed.listeners('infra/web'), {
         https:
-          'Accepted=True/Accepted Programmed=False/Invalid ResolvedRefs=False/InvalidCertificateRef Conflicted=False/NoConflicts routes=0 kinds=HTTPRoute',
+          'Accepted=True/Accepted Programmed=False/Invalid ResolvedRefs=False/InvalidCertificateRef Conflicted=False/NoConflicts routes=0 kinds=HTTPRoute,GRPCRoute',
       })
       assert.equal(
         bed.conditions('Gateway infra/web'),
@@ -157,7 +157,7 @@ describe('GatewayInvalidTLSConfiguration', () => {
 
 const fromGateways = '{group: gateway.networking.k8s.io, kind: Gateway, namespace: infra}'
 const refused =
-  'Accepted=True/Accepted Programmed=False/Invalid ResolvedRefs=False/RefNotPermitted Conflicted=False/NoConflicts routes=0 kinds=HTTPRoute'
+  'Accepted=True/Accepted Programmed=False/Invalid ResolvedRefs=False/RefNotPermitted Conflicted=False/NoConflicts routes=0 kinds=HTTPRoute,GRPCRoute'
 
 interface GrantCase {
   readonly test: string
@@ -268,7 +268,7 @@ describe('GatewayModifyListeners', () => {
     const rules = ['backendRefs: [{name: v1, port: SERVICE_PORT}]']
     await bed.put('gateway', gateway('infra/web', [listener('one', one, 'one.example.com')]))
     await bed.put('route', route('infra/all', { parents: 'web', rules }))
-    const healthy = `${wellListener} routes=1 kinds=HTTPRoute`
+    const healthy = `${wellListener} routes=1 kinds=HTTPRoute,GRPCRoute`
     assert.deepEqual(bed.listeners('infra/web'), { one: healthy })
     await assert.rejects(bed.ask(two, 'two.example.com/'), { code: 'ECONNREFUSED' })
 
@@ -421,7 +421,7 @@ describe('GatewayWithAttachedRoutes', () => {
       route('infra/c', { parents: '{name: one}, {name: two, sectionName: second}', rules }),
       route('guest/d', { parents: '{name: one, namespace: infra}', rules }),
     )
-    const well = (routes: number): string => `${wellListener} routes=${routes} kinds=HTTPRoute`
+    const well = (routes: number): string => `${wellListener} routes=${routes} kinds=HTTPRoute,GRPCRoute`
     assert.deepEqual(bed.listeners('infra/one'), { http: well(2) })
     assert.deepEqual(bed.listeners('infra/two'), { first: well(1), second: well(1) })
     await bed.put('routes', route('infra/a', { parents: 'one', rules }))
@@ -442,7 +442,7 @@ describe('GatewayWithAttachedRoutes', () => {
     )
     assert.deepEqual(bed.listeners('infra/web'), {
       https:
-        'Accepted=True/Accepted Programmed=False/Invalid ResolvedRefs=False/InvalidCertificateRef Conflicted=False/NoConflicts routes=1 kinds=HTTPRoute',
+        'Accepted=True/Accepted Programmed=False/Invalid ResolvedRefs=False/InvalidCertificateRef Conflicted=False/NoConflicts routes=1 kinds=HTTPRoute,GRPCRoute',
     })
     assert.deepEqual(bed.parents('infra/all'), { 'infra/web': wellParent })
   })
@@ -455,7 +455,7 @@ describe('GatewayWithAttachedRoutes', () => {
       gateway('infra/web', [`{name: http, port: ${port}, protocol: HTTP}`]),
       route('infra/all', { parents: 'web', rules: ['backendRefs: [{name: nowhere, port: 80}]'] }),
     )
-    assert.deepEqual(bed.listeners('infra/web'), { http: `${wellListener} routes=1 kinds=HTTPRoute` })
+    assert.deepEqual(bed.listeners('infra/web'), { http: `${wellListener} routes=1 kinds=HTTPRoute,GRPCRoute` })
   })
 })
 
@@ -474,7 +474,7 @@ describe('GatewayWithAttachedRoutesWithPort8080', () => {
         rules: ['backendRefs: [{name: v1, port: SERVICE_PORT}]'],
       }),
     )
-    assert.match(bed.listeners('infra/web')['http'] ?? '', /routes=1 kinds=HTTPRoute$/)
+    assert.match(bed.listeners('infra/web')['http'] ?? '', /routes=1 kinds=HTTPRoute,GRPCRoute$/)
     assert.deepEqual(bed.parents('infra/all'), { 'infra/web:8080': wellParent })
     assert.deepEqual(bed.parents('infra/none'), {
       'infra/web:8090': 'Accepted=False/NoMatchingParent ResolvedRefs=True/ResolvedRefs',

@@ -50,7 +50,7 @@ describe('HTTPRouteHTTPSListener', () => {
       route('infra/any', { parents: 'web', rules: [`matches: [{${prefix('/any')}}], ${toV2}`] }),
     )
     assert.equal(bed.conditions('Gateway infra/web'), wellGateway)
-    assert.deepEqual(bed.listeners('infra/web'), { https: `${wellListener} routes=2 kinds=HTTPRoute` })
+    assert.deepEqual(bed.listeners('infra/web'), { https: `${wellListener} routes=2 kinds=HTTPRoute,GRPCRoute` })
     assert.deepEqual(bed.parents('infra/r'), { 'infra/web': wellParent })
     await bed.expect(port, [
       [
@@ -103,7 +103,7 @@ describe('HTTPRouteHTTPSListener: certificates', () => {
       ]),
     )
     assert.deepEqual(bed.conditions('Gateway infra/web'), wellGateway)
-    const overlapping = `${wellListener} OverlappingTLSConfig=True/OverlappingHostnames routes=0 kinds=HTTPRoute`
+    const overlapping = `${wellListener} OverlappingTLSConfig=True/OverlappingHostnames routes=0 kinds=HTTPRoute,GRPCRoute`
     assert.deepEqual(bed.listeners('infra/web'), { any: overlapping, wild: overlapping, exact: overlapping })
     const shopNames = 'DNS:shop.example, DNS:*.shop.example'
     for (const [servername, names] of [
@@ -161,7 +161,7 @@ describe('HTTPRouteHTTPSListener: certificates', () => {
     await bed.put('route', route('infra/r', { parents: 'web', rules: [toV1] }))
     assert.deepEqual(bed.listeners('infra/web'), {
       https:
-        'Accepted=True/Accepted Programmed=True/Programmed ResolvedRefs=False/InvalidCertificateRef Conflicted=False/NoConflicts routes=1 kinds=HTTPRoute',
+        'Accepted=True/Accepted Programmed=True/Programmed ResolvedRefs=False/InvalidCertificateRef Conflicted=False/NoConflicts routes=1 kinds=HTTPRoute,GRPCRoute',
     })
     await bed.expect(port, [[{ at: 'shop.example/', tls: shop }, v1]])
   })
@@ -250,11 +250,11 @@ describe('HTTP and HTTPS listeners of one Gateway', () => {
     )
     await bed.put('route', route('infra/r', { parents: 'web', rules: [toV1] }))
     const conflict = (reason: string): string =>
-      `Accepted=False/${reason} Programmed=False/Invalid ResolvedRefs=True/ResolvedRefs Conflicted=True/${reason} routes=1 kinds=HTTPRoute`
+      `Accepted=False/${reason} Programmed=False/Invalid ResolvedRefs=True/ResolvedRefs Conflicted=True/${reason} routes=1 kinds=HTTPRoute,GRPCRoute`
     assert.deepEqual(bed.listeners('infra/web'), {
       http: conflict('ProtocolConflict'),
       https: conflict('ProtocolConflict'),
-      upper: `${wellListener} routes=1 kinds=HTTPRoute`,
+      upper: `${wellListener} routes=1 kinds=HTTPRoute,GRPCRoute`,
     })
     assert.equal(
       bed.conditions('Gateway infra/web'),

@@ -29,7 +29,7 @@ for (const { test, routes, rows } of matchingCases) {
       )
       assert.equal(bed.conditions('Gateway infra/web'), wellGateway)
       assert.deepEqual(bed.listeners('infra/web'), {
-        http: `${wellListener} routes=${sketches.length} kinds=HTTPRoute`,
+        http: `${wellListener} routes=${sketches.length} kinds=HTTPRoute,GRPCRoute`,
       })
       for (const [name] of sketches) assert.deepEqual(bed.parents(`infra/${name}`), { 'infra/web': wellParent })
       await bed.expect(port, rows)
@@ -132,7 +132,7 @@ describe('HTTPRouteHostnameIntersection', () => {
       }),
     )
     assert.equal(bed.conditions('Gateway infra/web'), wellGateway)
-    const attached = (routes: number): string => `${wellListener} routes=${routes} kinds=HTTPRoute`
+    const attached = (routes: number): string => `${wellListener} routes=${routes} kinds=HTTPRoute,GRPCRoute`
     assert.deepEqual(bed.listeners('infra/web'), {
       exact: attached(2),
       wildcard: attached(1),
@@ -282,7 +282,7 @@ describe('HTTPRouteListenerPortMatching', () => {
       route('infra/all', { parents: 'web', rules: [to('v1', '/all')] }),
     )
     assert.deepEqual(bed.parents('infra/both'), { [`infra/web/four:${three}`]: wellParent })
-    const attached = (routes: number): string => `${wellListener} routes=${routes} kinds=HTTPRoute`
+    const attached = (routes: number): string => `${wellListener} routes=${routes} kinds=HTTPRoute,GRPCRoute`
     assert.deepEqual(bed.listeners('infra/web'), {
       one: attached(2),
       two: attached(1),
@@ -389,7 +389,7 @@ for (const [test, where, parentOf, reason] of refusals) {
       assert.deepEqual(Object.values(bed.parents(`${where}/r`)), [
         `Accepted=False/${reason} ResolvedRefs=True/ResolvedRefs`,
       ])
-      assert.deepEqual(bed.listeners('infra/web'), { http: `${wellListener} routes=0 kinds=HTTPRoute` })
+      assert.deepEqual(bed.listeners('infra/web'), { http: `${wellListener} routes=0 kinds=HTTPRoute,GRPCRoute` })
       await bed.expect(port, [['/', 404]])
     })
   })

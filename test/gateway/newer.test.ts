@@ -96,7 +96,7 @@ describe('HTTPRouteDisallowedKind', () => {
     assert.deepEqual(bed.parents('infra/r'), {
       'infra/web/tls': 'Accepted=False/NotAllowedByListeners ResolvedRefs=True/ResolvedRefs',
     })
-    assert.equal(bed.listeners('infra/web')['http'], `${wellListener} routes=0 kinds=HTTPRoute`)
+    assert.equal(bed.listeners('infra/web')['http'], `${wellListener} routes=0 kinds=HTTPRoute,GRPCRoute`)
     await bed.expect(port, [['/', 404]])
   })
 })

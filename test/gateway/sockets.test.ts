@@ -34,7 +34,7 @@ describe('Gateway on a port that somebody else has', () => {
       ]),
       route('infra/r', { parents: 'web', rules: [to('v1')] }),
     )
-    const well = `${wellListener} routes=1 kinds=HTTPRoute`
+    const well = `${wellListener} routes=1 kinds=HTTPRoute,GRPCRoute`
     assert.deepEqual(bed.listeners('infra/web'), {
       taken: well.replace('Programmed=True/Programmed', 'Programmed=False/PortUnavailable'),
       free: well,
@@ -65,10 +65,10 @@ describe('Gateways on one address and port', () => {
       aged(gateway('infra/newer', [http, `{name: own, port: ${port}, protocol: HTTP, hostname: own.example}`]), 2026),
       route('infra/newer', { parents: 'newer', rules: [to('v2')] }),
     )
-    const well = `${wellListener} routes=1 kinds=HTTPRoute`
+    const well = `${wellListener} routes=1 kinds=HTTPRoute,GRPCRoute`
     assert.deepEqual(bed.listeners('infra/older'), { http: well })
     assert.deepEqual(bed.listeners('infra/newer'), {
-      http: 'Accepted=False/PortUnavailable Programmed=False/Invalid ResolvedRefs=True/ResolvedRefs Conflicted=False/NoConflicts routes=1 kinds=HTTPRoute',
+      http: 'Accepted=False/PortUnavailable Programmed=False/Invalid ResolvedRefs=True/ResolvedRefs Conflicted=False/NoConflicts routes=1 kinds=HTTPRoute,GRPCRoute',
       own: well,
     })
     await bed.expect(port, [

@@ -68,7 +68,7 @@ const usableProtocols: Readonly<
     { readonly name: string; readonly protocols: readonly PortProtocol[]; readonly hint?: string }
   >
 > = {
-  HTTPRoute: { name: 'HTTP/1.1', protocols: ['http1'] },
+  HTTPRoute: { name: 'HTTP', protocols: ['http1', 'h2c'] },
   GRPCRoute: { name: 'HTTP/2', protocols: ['h2c'], hint: '; give the port appProtocol: kubernetes.io/h2c' },
   TCPRoute: { name: 'TCP', protocols: ['http1', 'h2c', 'tcp', 'tls'] },
   TLSRoute: { name: 'TCP', protocols: ['http1', 'h2c', 'tcp', 'tls'] },

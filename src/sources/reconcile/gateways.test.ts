@@ -24,7 +24,10 @@ test('a Gateway of the built-in class is accepted, programmed and listens on the
   assert.equal(brief(status.conditions), fine)
   assert.deepEqual(listenersOf(result, 'Gateway shop/web'), { http: fineListener })
   assert.deepEqual(status.addresses, ['127.0.0.1'])
-  assert.deepEqual(status.listeners[0]?.supportedKinds, [{ group: 'gateway.networking.k8s.io', kind: 'HTTPRoute' }])
+  assert.deepEqual(
+    status.listeners[0]?.supportedKinds.map(({ kind }) => kind),
+    ['HTTPRoute', 'GRPCRoute'],
+  )
   for (const one of [...status.conditions, ...(status.listeners[0]?.conditions ?? [])]) {
     assert.equal(one.observedGeneration, 7)
   }
@@ -37,7 +40,15 @@ test('a Gateway of the built-in class is accepted, programmed and listens on the
         port: 80,
         kind: 'gateway',
         protocol: 'HTTP',
-        virtualHosts: [{ id: 'Gateway shop/web/http', hostname: undefined, certificates: [] }],
+        virtualHosts: [
+          {
+            id: 'Gateway shop/web/http',
+            hostname: undefined,
+            certificates: [],
+            tls: undefined,
+            clientCertificate: undefined,
+          },
+        ],
       },
     ],
   )

@@ -131,7 +131,7 @@ const servedProtocols: Readonly<
     { readonly name: string; readonly protocols: readonly PortProtocol[]; readonly hint: string }
   >
 > = {
-  HTTPRoute: { name: 'HTTP/1.1', protocols: ['http1'], hint: '' },
+  HTTPRoute: { name: 'HTTP', protocols: ['http1', 'h2c'], hint: '' },
   GRPCRoute: { name: 'HTTP/2', protocols: ['h2c'], hint: '; give the port appProtocol: kubernetes.io/h2c' },
   TCPRoute: { name: 'TCP', protocols: ['tcp', 'tls'], hint: '; give the port appProtocol: tcp' },
   TLSRoute: { name: 'TLS', protocols: ['tls'], hint: '; give the port appProtocol: tls' },

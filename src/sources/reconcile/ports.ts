@@ -21,7 +21,16 @@ const policyProtocols: Readonly<Record<NonNullable<BackendPolicySpec['protocol']
   TCP: 'tcp',
 }
 
-/** What a Service is to routes. A port speaks what a BackendPolicy says, else its `appProtocol`, else HTTP. */
+/**
+ * Names by which a port tells that it speaks HTTP/2, `grpc` or `grpc-api`: many
+ * Services were written before `appProtocol` and go by their names.
+ */
+const http2Name = /^(grpc|h2c|http2)(-|$)/
+
+/**
+ * What a Service is to routes. A port speaks what a BackendPolicy says, else its
+ * `appProtocol`, else what its name says, else HTTP/1.1.
+ */
 export function serviceFacts(
   service: ServiceResource,
   policyFor: (portName: string) => BackendPolicySpec | undefined,
@@ -46,6 +55,9 @@ function portFacts(port: ServicePort, policy: BackendPolicySpec['protocol']): Se
   }
   if (policy !== undefined) {
     return { name, port: port.port, protocol: policyProtocols[policy], declared: `BackendPolicy protocol ${policy}` }
+  }
+  if (port.appProtocol === undefined && http2Name.test(name)) {
+    return { name, port: port.port, protocol: 'h2c', declared: `port name ${name}` }
   }
   if (port.appProtocol === undefined) {
     return { name, port: port.port, protocol: 'http1', declared: 'no appProtocol' }

@@ -211,6 +211,7 @@ test('a backendRef that cannot be used answers 500 for its share, and the route 
   const rows: [string, string, string | undefined][] = [
     ['{ name: cart, port: 80 }', 'True/ResolvedRefs', undefined],
     ['{ name: headless, port: 80 }', 'True/ResolvedRefs', undefined],
+    ['{ name: mixed, port: 1 }', 'True/ResolvedRefs', undefined],
     ['{ name: mixed, port: 4 }', 'True/ResolvedRefs', undefined],
     ['{ name: mixed, port: 5 }', 'True/ResolvedRefs', undefined],
     ['{ name: carts, port: 80 }', 'False/BackendNotFound', 'no Service shop/carts, did you mean shop/cart?'],
@@ -232,24 +233,19 @@ test('a backendRef that cannot be used answers 500 for its share, and the route 
       'Service other/far is in another namespace, and no ReferenceGrant there admits it',
     ],
     [
-      '{ name: mixed, port: 1 }',
-      'False/UnsupportedProtocol',
-      'port 1 of Service shop/mixed does not speak HTTP/1.1 (appProtocol kubernetes.io/h2c)',
-    ],
-    [
       '{ name: mixed, port: 2 }',
       'False/UnsupportedProtocol',
-      'port 2 of Service shop/mixed does not speak HTTP/1.1 (appProtocol redis)',
+      'port 2 of Service shop/mixed does not speak HTTP (appProtocol redis)',
     ],
     [
       '{ name: mixed, port: 3 }',
       'False/UnsupportedProtocol',
-      'port 3 of Service shop/mixed does not speak HTTP/1.1 (appProtocol kubernetes.io/wss)',
+      'port 3 of Service shop/mixed does not speak HTTP (appProtocol kubernetes.io/wss)',
     ],
     [
       '{ name: mixed, port: 6 }',
       'False/UnsupportedProtocol',
-      'port 6 of Service shop/mixed does not speak HTTP/1.1 (protocol UDP)',
+      'port 6 of Service shop/mixed does not speak HTTP (protocol UDP)',
     ],
   ]
   for (const [ref, resolved, message] of rows) {
@@ -366,7 +362,7 @@ test('a Service without an address, the port or the protocol is no parent', () =
     ['clusterIP: None, ports: [{ port: 80 }]', '', /is headless/],
     ['type: ExternalName, externalName: example.com, ports: [{ port: 80 }]', '', /is of type ExternalName/],
     ['ports: [{ port: 80 }]', ', port: 81', /has no port 81, only 80/],
-    ['ports: [{ port: 80, appProtocol: redis }]', '', /does not speak HTTP\/1\.1 there \(80: appProtocol redis\)/],
+    ['ports: [{ port: 80, appProtocol: redis }]', '', /does not speak HTTP there \(80: appProtocol redis\)/],
     ['type: NodePort, ports: [{ port: 80 }]', '', undefined],
     ['type: LoadBalancer, ports: [{ port: 80 }]', '', undefined],
   ]

@@ -59,7 +59,9 @@ test('a Service has a virtual address, a listener per HTTP port and an address f
   assert.match(first.id, /^127\.77\.\d+\.\d+:80$/)
   assert.equal(first.address, second.address)
   assert.equal(first.kind, 'service')
-  assert.deepEqual(first.virtualHosts, [{ id: 'Service shop/cart:80', hostname: undefined, certificates: [] }])
+  assert.deepEqual(first.virtualHosts, [
+    { id: 'Service shop/cart:80', hostname: undefined, certificates: [], tls: undefined, clientCertificate: undefined },
+  ])
   assert.deepEqual(result.serviceAddresses, [
     { namespace: 'shop', service: 'cart', address: first.address, port: 80, portName: 'http' },
     { namespace: 'shop', service: 'cart', address: first.address, port: 81, portName: 'admin' },
@@ -86,8 +88,13 @@ test('a port is served with what it speaks, and told when that can not be', () =
     ['{ port: 80, appProtocol: http }', 'http1', 'HTTP'],
     ['{ port: 80, appProtocol: HTTP }', 'http1', 'HTTP'],
     ['{ port: 80, appProtocol: kubernetes.io/ws }', 'http1', 'HTTP'],
-    ['{ port: 80, appProtocol: kubernetes.io/h2c }', 'h2c', undefined],
-    ['{ port: 80, appProtocol: grpc }', 'h2c', undefined],
+    ['{ port: 80, appProtocol: kubernetes.io/h2c }', 'h2c', 'HTTP'],
+    ['{ port: 80, appProtocol: grpc }', 'h2c', 'HTTP'],
+    ['{ port: 80, name: grpc }', 'h2c', 'HTTP'],
+    ['{ port: 80, name: grpc-api }', 'h2c', 'HTTP'],
+    ['{ port: 80, name: http2 }', 'h2c', 'HTTP'],
+    ['{ port: 80, name: grpcweb }', 'http1', 'HTTP'],
+    ['{ port: 80, name: grpc, appProtocol: http }', 'http1', 'HTTP'],
     ['{ port: 80, appProtocol: tcp }', 'tcp', 'TCP'],
     ['{ port: 80, appProtocol: redis }', 'tcp', 'TCP'],
     ['{ port: 80, appProtocol: https }', 'tcp', 'TLS'],
@@ -348,6 +355,6 @@ test('a BackendPolicy decides what a port speaks', () => {
         policy('p', `targetRefs: [{ name: cart }], protocol: ${protocol}`),
     )
     assert.equal(backendOf(result).protocol, expected)
-    assert.equal(result.snapshot.listeners.size, expected === 'h2c' ? 0 : 1)
+    assert.equal(result.snapshot.listeners.size, 1)
   }
 })

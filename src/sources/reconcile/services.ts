@@ -71,7 +71,7 @@ export function judgeService(input: ServiceInput, before: ServiceOutcome | undef
     if (facts.kind !== 'cluster-ip') continue
     const served = listenerProtocols[port.protocol]
     if (served === undefined) {
-      const message = `port ${port.port} is not served at the Service's address: the mesh speaks HTTP/1.1, TLS, TCP and UDP (${port.declared})`
+      const message = `port ${port.port} is not served at the Service's address: the mesh speaks HTTP, TLS, TCP and UDP (${port.declared})`
       findings.push({ resource: service, severity: 'warning', path: `spec.ports[${index}]`, message })
       continue
     }
@@ -99,7 +99,7 @@ const backendProtocols: Readonly<Record<PortProtocol, BackendProtocol | undefine
 /** What a Service's own address is listened on with. */
 const listenerProtocols: Readonly<Record<PortProtocol, Listener['protocol'] | undefined>> = {
   http1: 'HTTP',
-  h2c: undefined,
+  h2c: 'HTTP',
   tcp: 'TCP',
   tls: 'TLS',
   udp: 'UDP',
