@@ -36,10 +36,11 @@ export function judgeRoute(
   const attachments = uniqueAttachments(outcomes)
   const { namespace, name } = resource.metadata
   const accepted = whole === undefined ? attachments : []
-  const key = `HTTPRoute ${namespace}/${name}`
+  const { kind } = resource
+  const key = `${kind} ${namespace}/${name}`
   const route: HttpRoute = {
     key,
-    kind: 'HTTPRoute',
+    kind,
     namespace,
     name,
     createdMs: createdMs(resource),
