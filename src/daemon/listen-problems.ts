@@ -23,6 +23,6 @@ export function listenProblems(
 
 /** `Gateway shop/web/http` is a listener of `Gateway shop/web`, `Service shop/reviews:9080` a port of `Service shop/reviews`. */
 function ownerOf(virtualHost: string): string {
-  const isGateway = virtualHost.startsWith('Gateway ')
-  return virtualHost.slice(0, virtualHost.lastIndexOf(isGateway ? '/' : ':'))
+  const isService = virtualHost.startsWith('Service ')
+  return virtualHost.slice(0, virtualHost.lastIndexOf(isService ? ':' : '/'))
 }

@@ -38,7 +38,7 @@ export interface Listener {
 
 /** One listener of a Gateway, or one port of a Service. Routes attach to it. */
 export interface VirtualHost {
-  /** `Gateway shop/web/http` or `Service shop/reviews:9080`; also its name in logs and metrics. */
+  /** `Gateway shop/web/http`, `ListenerSet shop/extra/http` or `Service shop/reviews:9080`; also its name in logs and metrics. */
   readonly id: string
   /** Lower case, `*.example.com` for suffixes; undefined for any. */
   readonly hostname: string | undefined

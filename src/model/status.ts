@@ -13,11 +13,13 @@ export interface ResourceStatus {
   readonly namespace: string
   readonly name: string
   readonly generation: number
-  /** GatewayClass, Gateway, BackendPolicy. */
+  /** Gateway: how many ListenerSets it has accepted. @default 0 */
+  readonly attachedListenerSets?: number
+  /** GatewayClass, Gateway, ListenerSet, policies. */
   readonly conditions: readonly Condition[]
   /** Gateway: where it is reached, once Programmed. */
   readonly addresses: readonly string[]
-  /** Gateway. */
+  /** Gateway, ListenerSet. */
   readonly listeners: readonly ListenerStatus[]
   /** Routes: one entry per parentRef that exists. */
   readonly parents: readonly ParentStatus[]

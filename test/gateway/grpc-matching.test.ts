@@ -65,7 +65,8 @@ interface Ask {
 /** The Service a request goes to; undefined where nothing matches, which gRPC hears as UNIMPLEMENTED. */
 function router(...texts: readonly string[]): (ask: Ask) => string | undefined {
   const { snapshot } = reconciled(services + texts.join(''))
-  const table = RouteTable.empty.update(snapshot, (_, { backends: [backend] }) =>
+  const empty: RouteTable<string> = RouteTable.empty
+  const table = empty.update(snapshot, (_, { backends: [backend] }) =>
     backend?.target.kind === 'backend' ? backend.target.key : 'none',
   )
   return ({ path = '/a.Echo/Echo', host = 'example.com', headers: given = {} }) => {

@@ -1,5 +1,5 @@
 import type { Certificate } from '../../model/index.ts'
-import type { GatewayResource, SecretReference, SecretResource } from '../schema/resource.ts'
+import type { GatewayResource, ListenerSetResource, SecretReference, SecretResource } from '../schema/resource.ts'
 import { isGranted } from './facts.ts'
 import { parseKeyPair, type KeyPair } from './key-pair.ts'
 import { didYouMean } from './name-index.ts'
@@ -20,8 +20,12 @@ export type ResolvedCertificate =
 export class CertificateResolver {
   readonly #parsed = new WeakMap<SecretResource, KeyPair>()
 
-  resolve(gateway: GatewayResource, ref: SecretReference, tables: SecretTables): ResolvedCertificate {
-    const { namespace } = gateway.metadata
+  resolve(
+    from: GatewayResource | ListenerSetResource,
+    ref: SecretReference,
+    tables: SecretTables,
+  ): ResolvedCertificate {
+    const { namespace } = from.metadata
     const secretNamespace = ref.namespace ?? namespace
     const key = `${secretNamespace}/${ref.name}`
     if (ref.group !== '' || ref.kind !== 'Secret') {
@@ -30,7 +34,7 @@ export class CertificateResolver {
     if (secretNamespace !== namespace) {
       const granted = isGranted(
         tables.grants.get(secretNamespace) ?? [],
-        { group: 'gateway.networking.k8s.io', kind: 'Gateway', namespace },
+        { group: 'gateway.networking.k8s.io', kind: from.kind, namespace },
         { group: '', kind: 'Secret', namespace: secretNamespace, name: ref.name },
       )
       const message = `Secret ${key} is in another namespace, and no ReferenceGrant there admits it`

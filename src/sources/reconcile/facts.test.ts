@@ -65,9 +65,10 @@ test('a FactReader notes what was read, also where nothing was found', () => {
   const reader = new FactReader({
     services: new Map(),
     gateways: new Map(),
+    listenerSets: new Map(),
     namespaceLabels: new Map([['a', { l: '1' }]]),
     grants: new Map(),
-    names: { Service: new Names([]), Gateway: new Names([]) },
+    names: { Service: new Names([]), Gateway: new Names([]), ListenerSet: new Names([]) },
   })
   assert.equal(reader.service('a/s'), undefined)
   assert.equal(reader.gateway('a/g'), undefined)

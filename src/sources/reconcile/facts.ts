@@ -41,13 +41,16 @@ export interface ListenerFacts {
   readonly routeKinds: readonly string[]
 }
 
-/** What routes may know of a Gateway. Whether its listeners work does not matter to them. */
+/** What routes may know of a Gateway or a ListenerSet. Whether its listeners work does not matter to them. */
 export interface GatewayFacts {
+  readonly kind: 'Gateway' | 'ListenerSet'
   readonly key: string
   readonly namespace: string
   readonly name: string
   /** False for a Gateway of another controller's class: routes ignore it. */
   readonly isOurs: boolean
+  /** Why routes can't attach at all: the Gateway does not admit the ListenerSet. */
+  readonly refusal: string | undefined
   readonly listeners: readonly ListenerFacts[]
 }
 
@@ -68,10 +71,11 @@ export interface Referent {
 export interface FactTables {
   readonly services: ReadonlyMap<string, ServiceFacts>
   readonly gateways: ReadonlyMap<string, GatewayFacts>
+  readonly listenerSets: ReadonlyMap<string, GatewayFacts>
   readonly namespaceLabels: ReadonlyMap<string, Readonly<Record<string, string>>>
   /** By namespace of the referent. */
   readonly grants: ReadonlyMap<string, readonly ReferenceGrantSpec[]>
-  readonly names: { readonly Service: Names; readonly Gateway: Names }
+  readonly names: { readonly Service: Names; readonly Gateway: Names; readonly ListenerSet: Names }
 }
 
 /**
@@ -97,6 +101,11 @@ export class FactReader {
     return this.#tables.gateways.get(key)
   }
 
+  listenerSet(key: string): GatewayFacts | undefined {
+    this.reads.add(`ListenerSet ${key}`)
+    return this.#tables.listenerSets.get(key)
+  }
+
   /** Every namespace has the label `kubernetes.io/metadata.name`, whether or not a Namespace resource exists. */
   namespaceLabels(name: string): Readonly<Record<string, string>> {
     this.reads.add(`Namespace ${name}`)
@@ -110,7 +119,7 @@ export class FactReader {
   }
 
   /** `, did you mean shop/cart?` or nothing. */
-  suggest(kind: 'Service' | 'Gateway', key: string): string {
+  suggest(kind: 'Service' | 'Gateway' | 'ListenerSet', key: string): string {
     this.reads.add(`names ${kind}`)
     return this.#tables.names[kind].suggest(key)
   }

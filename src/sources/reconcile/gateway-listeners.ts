@@ -1,9 +1,9 @@
 import type { Certificate } from '../../model/index.ts'
-import type { GatewayListener, GatewayResource } from '../schema/resource.ts'
+import type { GatewayListener, GatewayResource, ListenerSetResource } from '../schema/resource.ts'
 import type { CertificateResolver, SecretTables } from './certificates.ts'
 import { fails, holds, type Verdict } from './conditions.ts'
 import type { ListenerFacts } from './facts.ts'
-import { findConflicts, findOverlap } from './listener-conflicts.ts'
+import { findOverlap, type Conflict } from './listener-conflicts.ts'
 import type { Finding } from './problems.ts'
 
 export interface RouteKind {
@@ -11,7 +11,7 @@ export interface RouteKind {
   readonly kind: string
 }
 
-/** A listener of a Gateway as far as the Gateway alone decides; whether it gets its socket comes later. */
+/** A listener as far as its Gateway alone decides; whether it gets its socket comes later. */
 export interface ListenerDraft {
   readonly spec: GatewayListener
   /** `spec.listeners[0]` */
@@ -43,57 +43,81 @@ const kindsByProtocol: ReadonlyMap<string, readonly RouteKind[]> = new Map([
   ['UDP', [{ group: routeGroup, kind: 'UDPRoute' }]],
 ])
 
+/** Who has listeners: a Gateway, or a ListenerSet that adds some to it. */
+export interface ListenerOwner {
+  readonly resource: GatewayResource | ListenerSetResource
+  /** Itself, or the one it adds to. */
+  readonly gateway: GatewayResource
+  /** By index of the listener. */
+  readonly conflicts: ReadonlyMap<number, Conflict>
+  readonly findings: Finding[]
+}
+
+/**
+ * @param owners  a Gateway and the ListenerSets that add to it
+ * @returns the listeners of each
+ */
 export function draftListeners(
-  gateway: GatewayResource,
+  owners: readonly ListenerOwner[],
   resolver: CertificateResolver,
   tables: SecretTables,
-  findings: Finding[],
-): readonly ListenerDraft[] {
-  const conflicts = findConflicts(gateway.spec.listeners)
-  const credentials = gateway.spec.listeners.map((spec, index) =>
-    terminatesTls(spec)
-      ? resolveCertificates(gateway, spec, `spec.listeners[${index}]`, resolver, tables, findings)
-      : noCertificates,
+): readonly (readonly ListenerDraft[])[] {
+  const credentials = owners.map(owner =>
+    owner.resource.spec.listeners.map((spec, index) =>
+      terminatesTls(spec)
+        ? resolveCertificates(owner, spec, `spec.listeners[${index}]`, resolver, tables)
+        : noCertificates,
+    ),
   )
-  const tlsListeners = gateway.spec.listeners.map((spec, index) => ({
-    name: spec.name,
-    port: spec.port,
-    hostname: spec.hostname?.toLowerCase(),
-    certificateHostnames: credentials[index]?.hostnames ?? [],
-    isTls: spec.protocol === 'HTTPS' || spec.protocol === 'TLS',
-  }))
-  return gateway.spec.listeners.map((spec, index) => {
-    const path = `spec.listeners[${index}]`
-    const report = (at: string, message: string): void => {
-      findings.push({ resource: gateway, severity: 'error', path: `${path}${at}`, message })
-    }
-    const kinds = judgeKinds(spec, report)
-    const conflict = conflicts.get(index)
-    if (conflict !== undefined) report('', conflict.message)
-    const accepted =
-      conflict === undefined ? judgeAccepted(gateway, spec, report) : fails(conflict.reason, conflict.message)
-    const { certificates, verdict } = credentials[index] ?? noCertificates
-    const tls = tlsListeners[index]
-    const overlap = tls?.isTls
-      ? findOverlap(
-          tls,
-          tlsListeners.filter(other => other.isTls),
-        )
-      : undefined
-    const resolvedRefs = kinds.verdict ?? verdict ?? holds('ResolvedRefs')
-    return {
-      spec,
-      path,
-      facts: listenerFacts(gateway, spec, kinds.supported),
-      accepted,
-      resolvedRefs,
-      conflicted: conflict === undefined ? fails('NoConflicts', '') : holds(conflict.reason, conflict.message),
-      overlapping: overlap === undefined ? undefined : holds(overlap.reason, overlap.message),
-      supportedKinds: kinds.supported,
-      certificates,
-      obstacle: findObstacle(accepted, spec, certificates, kinds.supported, resolvedRefs),
-    }
-  })
+  const tlsListeners = owners.map((owner, at) =>
+    owner.resource.spec.listeners.map((spec, index) => ({
+      name: spec.name,
+      port: spec.port,
+      hostname: spec.hostname?.toLowerCase(),
+      certificateHostnames: credentials[at]?.[index]?.hostnames ?? [],
+      isTls: spec.protocol === 'HTTPS' || spec.protocol === 'TLS',
+    })),
+  )
+  const allTls = tlsListeners.flat().filter(listener => listener.isTls)
+  return owners.map((owner, at) =>
+    owner.resource.spec.listeners.map((spec, index) => {
+      const tls = tlsListeners[at]?.[index]
+      const overlap = tls?.isTls ? findOverlap(tls, allTls) : undefined
+      const overlapping = overlap === undefined ? undefined : holds(overlap.reason, overlap.message)
+      return draftListener(owner, spec, index, credentials[at]?.[index] ?? noCertificates, overlapping)
+    }),
+  )
+}
+
+function draftListener(
+  owner: ListenerOwner,
+  spec: GatewayListener,
+  index: number,
+  { certificates, verdict }: Credentials,
+  overlapping: Verdict | undefined,
+): ListenerDraft {
+  const path = `spec.listeners[${index}]`
+  const report = (at: string, message: string): void => {
+    owner.findings.push({ resource: owner.resource, severity: 'error', path: `${path}${at}`, message })
+  }
+  const kinds = judgeKinds(spec, report)
+  const conflict = owner.conflicts.get(index)
+  if (conflict !== undefined) report('', conflict.message)
+  const accepted =
+    conflict === undefined ? judgeAccepted(owner.gateway, spec, report) : fails(conflict.reason, conflict.message)
+  const resolvedRefs = kinds.verdict ?? verdict ?? holds('ResolvedRefs')
+  return {
+    spec,
+    path,
+    facts: listenerFacts(owner.resource, spec, kinds.supported),
+    accepted,
+    resolvedRefs,
+    conflicted: conflict === undefined ? fails('NoConflicts', '') : holds(conflict.reason, conflict.message),
+    overlapping,
+    supportedKinds: kinds.supported,
+    certificates,
+    obstacle: findObstacle(accepted, spec, certificates, kinds.supported, resolvedRefs),
+  }
 }
 
 /** Only a passthrough listener has no certificates: its backends show theirs. */
@@ -116,15 +140,15 @@ function findObstacle(
 }
 
 function listenerFacts(
-  gateway: GatewayResource,
+  { kind, metadata }: ListenerOwner['resource'],
   spec: GatewayListener,
   supported: readonly RouteKind[],
 ): ListenerFacts {
-  const { namespace, name } = gateway.metadata
+  const { namespace, name } = metadata
   const { from, selector } = spec.allowedRoutes.namespaces
   return {
     name: spec.name,
-    virtualHost: `Gateway ${namespace}/${name}/${spec.name}`,
+    virtualHost: `${kind} ${namespace}/${name}/${spec.name}`,
     port: spec.port,
     hostname: spec.hostname?.toLowerCase(),
     from,
@@ -189,18 +213,17 @@ interface Credentials {
 const noCertificates: Credentials = { certificates: [], hostnames: [], verdict: undefined }
 
 function resolveCertificates(
-  gateway: GatewayResource,
+  { resource, findings }: ListenerOwner,
   spec: GatewayListener,
   path: string,
   resolver: CertificateResolver,
   tables: SecretTables,
-  findings: Finding[],
 ): Credentials {
   const certificates: Certificate[] = []
   const hostnames: string[] = []
   let verdict: Verdict | undefined
   const refuse = (at: string, reason: string, message: string): void => {
-    findings.push({ resource: gateway, severity: 'error', path: `${path}.tls${at}`, message })
+    findings.push({ resource, severity: 'error', path: `${path}.tls${at}`, message })
     verdict ??= fails(reason, message)
   }
   const refs = spec.tls?.certificateRefs ?? []
@@ -212,7 +235,7 @@ function resolveCertificates(
     )
   }
   for (const [index, ref] of refs.entries()) {
-    const resolved = resolver.resolve(gateway, ref, tables)
+    const resolved = resolver.resolve(resource, ref, tables)
     if (resolved.kind === 'invalid') {
       refuse(`.certificateRefs[${index}]`, resolved.reason, resolved.message)
       continue

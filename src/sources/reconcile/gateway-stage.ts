@@ -14,13 +14,17 @@ export interface GatewayStageOptions {
 }
 
 /**
- * Gateways and their classes. They are few and depend on each other through the
+ * Gateways with their classes and ListenerSets. They are few and depend on each other through the
  * sockets they share, so all are judged again when one of the kinds they read
  * changes.
  */
 export class GatewayStage {
-  readonly facts: Map<string, GatewayFacts> = new Map<string, GatewayFacts>()
-  names: Names = new Names([])
+  /** Of Gateways and ListenerSets, each by `namespace/name`. */
+  readonly facts: Record<GatewayFacts['kind'], Map<string, GatewayFacts>> = {
+    Gateway: new Map(),
+    ListenerSet: new Map(),
+  }
+  readonly names: Record<GatewayFacts['kind'], Names> = { Gateway: new Names([]), ListenerSet: new Names([]) }
   readonly #options: GatewayStageOptions
   readonly #resolver = new CertificateResolver()
   #outcomes: ReadonlyMap<string, GatewayOutcome> = new Map()
@@ -45,8 +49,10 @@ export class GatewayStage {
     listenFailures: ReadonlyMap<string, string>,
     sink: StageSink,
   ): { readonly changedFacts: readonly string[]; readonly judged: Iterable<string> } {
-    const isTouched =
-      changes.some(({ kind }) => relevantKinds.has(kind)) || !isSameMap(listenFailures, this.#listenFailures)
+    // Labels of namespaces decide only which ListenerSets are admitted.
+    const isRelevant = (kind: ResourceChange['kind']): boolean =>
+      relevantKinds.has(kind) || (kind === 'Namespace' && tables.ListenerSet.size > 0)
+    const isTouched = changes.some(({ kind }) => isRelevant(kind)) || !isSameMap(listenFailures, this.#listenFailures)
     if (!isTouched) return { changedFacts: [], judged: [] }
     this.#listenFailures = new Map(listenFailures)
     const gateways = [...tables.Gateway.values()]
@@ -61,6 +67,11 @@ export class GatewayStage {
     sink.findings('GatewayClass', classes.findings)
     const { outcomes, sockets } = judgeGateways({
       gateways,
+      listenerSets: [...tables.ListenerSet.values()],
+      namespaceLabels: name => ({
+        ...tables.Namespace.get(name)?.metadata.labels,
+        'kubernetes.io/metadata.name': name,
+      }),
       classes,
       secrets: tables.Secret,
       grants,
@@ -72,8 +83,9 @@ export class GatewayStage {
     return { changedFacts: this.#publishOutcomes(outcomes, sink), judged: outcomes.keys() }
   }
 
-  writeStatus(key: string, attachedRoutes: (virtualHost: string) => number, sink: StageSink): void {
-    sink.status(`Gateway ${key}`, this.#outcomes.get(key)?.statusWith?.(attachedRoutes))
+  /** @param id  `Gateway shop/web` or `ListenerSet shop/extra` */
+  writeStatus(id: string, attachedRoutes: (virtualHost: string) => number, sink: StageSink): void {
+    sink.status(id, this.#outcomes.get(id)?.statusWith?.(attachedRoutes))
   }
 
   #publishSockets(sockets: ReadonlyMap<string, Listener>, sink: StageSink): void {
@@ -90,27 +102,28 @@ export class GatewayStage {
 
   #publishOutcomes(outcomes: ReadonlyMap<string, GatewayOutcome>, sink: StageSink): readonly string[] {
     const changedFacts: string[] = []
-    let hasNewNames = false
-    for (const key of this.#outcomes.keys()) {
-      if (outcomes.has(key)) continue
-      this.facts.delete(key)
-      hasNewNames = true
-      changedFacts.push(`Gateway ${key}`)
-      sink.status(`Gateway ${key}`, undefined)
-      sink.findings(`Gateway ${key}`, [])
+    const renamed = new Set<GatewayFacts['kind']>()
+    for (const [id, { facts }] of this.#outcomes) {
+      if (outcomes.has(id)) continue
+      this.facts[facts.kind].delete(facts.key)
+      renamed.add(facts.kind)
+      changedFacts.push(id)
+      sink.status(id, undefined)
+      sink.findings(id, [])
     }
-    for (const [key, outcome] of outcomes) {
-      const old = this.facts.get(key)
+    for (const [id, outcome] of outcomes) {
+      const { kind, key } = outcome.facts
+      const old = this.facts[kind].get(key)
       const facts = same(outcome.facts, old)
-      if (old === undefined) hasNewNames = true
-      if (facts !== old) changedFacts.push(`Gateway ${key}`)
-      this.facts.set(key, facts)
-      sink.findings(`Gateway ${key}`, outcome.findings)
+      if (old === undefined) renamed.add(kind)
+      if (facts !== old) changedFacts.push(id)
+      this.facts[kind].set(key, facts)
+      sink.findings(id, outcome.findings)
     }
     this.#outcomes = outcomes
-    if (hasNewNames) {
-      this.names = new Names(outcomes.keys())
-      changedFacts.push('names Gateway')
+    for (const kind of renamed) {
+      this.names[kind] = new Names(this.facts[kind].keys())
+      changedFacts.push(`names ${kind}`)
     }
     return changedFacts
   }
@@ -119,6 +132,7 @@ export class GatewayStage {
 const relevantKinds: ReadonlySet<ResourceChange['kind']> = new Set([
   'GatewayClass',
   'Gateway',
+  'ListenerSet',
   'Secret',
   'ReferenceGrant',
 ])

@@ -1,17 +1,29 @@
-import type { Condition, Listener, ListenerStatus, ResourceStatus } from '../../model/index.ts'
-import type { GatewayResource } from '../schema/resource.ts'
+import type { Listener, ResourceStatus } from '../../model/index.ts'
+import { resourceIdOf, type GatewayResource, type ListenerSetResource } from '../schema/resource.ts'
 import { compareAge } from './age.ts'
 import type { CertificateResolver, SecretTables } from './certificates.ts'
 import { condition, fails, holds, type Verdict } from './conditions.ts'
 import type { GatewayFacts } from './facts.ts'
 import { judgeAddresses, type AddressOutcome } from './gateway-addresses.ts'
 import type { ClassTable } from './gateway-classes.ts'
-import { draftListeners, type ListenerDraft } from './gateway-listeners.ts'
-import { listenersOf, placeListener, type Place, type SocketDraft } from './gateway-sockets.ts'
+import { draftListeners, type ListenerDraft, type ListenerOwner } from './gateway-listeners.ts'
+import { listenersOf, placeListener, type SocketDraft } from './gateway-sockets.ts'
+import { isProgrammed, judgeProgrammed, listenerStatus, type JudgedListener } from './judged-listeners.ts'
+import { findConflicts, findLateConflicts, type TakenListener } from './listener-conflicts.ts'
+import {
+  admitsSet,
+  foreignOutcome,
+  groupByGateway,
+  notAllowedOutcome,
+  orphanOutcome,
+  setOutcome,
+} from './listener-sets.ts'
 import type { Finding } from './problems.ts'
 
 export interface GatewayInput extends SecretTables {
   readonly gateways: Iterable<GatewayResource>
+  readonly listenerSets: readonly ListenerSetResource[]
+  readonly namespaceLabels: (namespace: string) => Readonly<Record<string, string>>
   readonly classes: ClassTable
   readonly bindAddress: string
   readonly isLocal: (address: string) => boolean
@@ -28,7 +40,7 @@ export interface GatewayOutcome {
 }
 
 export interface GatewaysOutcome {
-  /** By `namespace/name`. */
+  /** By id, `Gateway shop/web` or `ListenerSet shop/extra`. */
   readonly outcomes: ReadonlyMap<string, GatewayOutcome>
   readonly sockets: ReadonlyMap<string, Listener>
 }
@@ -38,23 +50,34 @@ export interface GatewaysOutcome {
  * address and port: they share the socket as long as they speak the same
  * protocol and their hostnames differ; a listener that comes too late for its
  * hostname is off with the reason PortUnavailable. (Inside one Gateway equal
- * hostnames are a conflict without a winner.)
+ * hostnames are a conflict without a winner; between it and its ListenerSets
+ * the first one wins.)
  */
 export function judgeGateways(input: GatewayInput): GatewaysOutcome {
   const sockets = new Map<string, SocketDraft>()
   const outcomes = new Map<string, GatewayOutcome>()
+  const sets = groupByGateway(input.listenerSets)
+  const gatewayKeys = new Set<string>()
   for (const gateway of [...input.gateways].toSorted(compareAge)) {
-    const { namespace, name } = gateway.metadata
-    outcomes.set(`${namespace}/${name}`, judgeGateway(gateway, input, sockets))
+    const key = `${gateway.metadata.namespace}/${gateway.metadata.name}`
+    gatewayKeys.add(key)
+    judgeGateway(gateway, sets.get(key) ?? [], input, sockets, outcomes)
+  }
+  for (const set of input.listenerSets) {
+    const id = resourceIdOf(set)
+    if (!outcomes.has(id)) outcomes.set(id, orphanOutcome(set, gatewayKeys))
   }
   return { outcomes, sockets: listenersOf(sockets) }
 }
 
+/** @param sets  ListenerSets that want to add to it */
 function judgeGateway(
   gateway: GatewayResource,
+  sets: readonly ListenerSetResource[],
   input: GatewayInput,
   sockets: Map<string, SocketDraft>,
-): GatewayOutcome {
+  outcomes: Map<string, GatewayOutcome>,
+): void {
   const findings: Finding[] = []
   const report = (severity: Finding['severity'], path: string, message: string): void => {
     findings.push({ resource: gateway, severity, path, message })
@@ -62,7 +85,7 @@ function judgeGateway(
   const { namespace, name } = gateway.metadata
   const { gatewayClassName } = gateway.spec
   const owner = input.classes.classOf(gatewayClassName)
-  const base = { key: `${namespace}/${name}`, namespace, name }
+  const base = { kind: 'Gateway', key: `${namespace}/${name}`, namespace, name } as const
   if (owner === 'missing' || owner === 'foreign') {
     if (owner === 'foreign') {
       report('warning', 'spec.gatewayClassName', `GatewayClass ${gatewayClassName} belongs to another controller`)
@@ -70,27 +93,71 @@ function judgeGateway(
       const hint = input.classes.suggest(gatewayClassName)
       report('error', 'spec.gatewayClassName', `no GatewayClass ${gatewayClassName}${hint}`)
     }
-    return { facts: { ...base, isOurs: false, listeners: [] }, findings, statusWith: undefined }
+    const facts = { ...base, isOurs: false, refusal: undefined, listeners: [] }
+    outcomes.set(`Gateway ${base.key}`, { facts, findings, statusWith: undefined })
+    for (const set of sets) outcomes.set(resourceIdOf(set), foreignOutcome(set))
+    return
   }
-  const drafts = draftListeners(gateway, input.resolver, input, findings)
   const addresses = judgeAddresses(gateway.spec.addresses, input.bindAddress, input.isLocal)
   const wrongAddress = addresses.refused ?? addresses.unusable
   if (wrongAddress !== undefined) report('error', `spec.addresses[${addresses.at}]`, wrongAddress.message)
   const proxyProtocol = expectsProxyProtocol(gateway, report)
   const refused = refuseWhole(gateway, owner, addresses, report)
   const joining = { gateway: base.key, addresses: addresses.usable, proxyProtocol }
-  const listeners = drafts.map(draft => {
-    const place = refused === undefined ? placeListener(draft, joining, sockets) : { lost: undefined, ids: [] }
-    if (place.lost !== undefined) report('error', draft.path, place.lost)
-    return judgeProgrammed(draft, place, refused, input.listenFailures)
-  })
-  const clientCertificate = judgeClientCertificate(gateway, input, report)
-  const verdicts = gatewayVerdicts(listeners, addresses, refused, clientCertificate)
-  return {
-    facts: { ...base, isOurs: true, listeners: drafts.map(draft => draft.facts) },
-    findings,
-    statusWith: attachedRoutes => statusOf(gateway, verdicts, listeners, addresses, attachedRoutes),
+  const admitted = sets.filter(set => admitsSet(gateway, set, input.namespaceLabels))
+  const owners = listenerOwners(gateway, admitted, findings)
+  const drafts = draftListeners(owners, input.resolver, input)
+  const judged = drafts.map((list, at) =>
+    list.map(draft => {
+      const place = refused === undefined ? placeListener(draft, joining, sockets) : { lost: undefined, ids: [] }
+      if (place.lost !== undefined) tellLost(owners[at], draft, place.lost)
+      return judgeProgrammed(draft, place, refused, input.listenFailures)
+    }),
+  )
+  for (const set of sets) if (!admitted.includes(set)) outcomes.set(resourceIdOf(set), notAllowedOutcome(set, gateway))
+  let attachedListenerSets = 0
+  for (const [at, set] of admitted.entries()) {
+    const outcome = setOutcome(set, judged[at + 1] ?? [], refused, owners[at + 1]?.findings ?? [])
+    if (outcome.isAccepted) attachedListenerSets++
+    outcomes.set(resourceIdOf(set), outcome)
   }
+  const clientCertificate = judgeClientCertificate(gateway, input, report)
+  const listeners = judged[0] ?? []
+  const all = judged.flat()
+  const verdicts = gatewayVerdicts(listeners, all, addresses, refused, clientCertificate)
+  const usable = all.some(isProgrammed) ? addresses.usable : []
+  outcomes.set(`Gateway ${base.key}`, {
+    facts: { ...base, isOurs: true, refusal: undefined, listeners: listeners.map(({ draft }) => draft.facts) },
+    findings,
+    statusWith: attachedRoutes => ({
+      ...statusOf(gateway, verdicts, usable),
+      listeners: listeners.map(listener => listenerStatus(listener, gateway.metadata.generation, attachedRoutes)),
+      ...(attachedListenerSets > 0 ? { attachedListenerSets } : {}),
+    }),
+  })
+}
+
+/** The Gateway, then its sets in the order in which they win conflicts. */
+function listenerOwners(
+  gateway: GatewayResource,
+  sets: readonly ListenerSetResource[],
+  findings: Finding[],
+): readonly ListenerOwner[] {
+  const own = gateway.spec.listeners
+  const taken: TakenListener[] = own.map(listener => ({ listener, owner: resourceIdOf(gateway) }))
+  return [
+    { resource: gateway, gateway, conflicts: findConflicts(own), findings },
+    ...sets.map(set => ({
+      resource: set,
+      gateway,
+      conflicts: findLateConflicts(resourceIdOf(set), set.spec.listeners, taken),
+      findings: [],
+    })),
+  ]
+}
+
+function tellLost(owner: ListenerOwner | undefined, { path }: ListenerDraft, message: string): void {
+  owner?.findings.push({ resource: owner.resource, severity: 'error', path, message })
 }
 
 const proxyProtocolAnnotation = 'heddle.dev/proxy-protocol'
@@ -130,33 +197,6 @@ function refuseWhole(
   return addresses.refused
 }
 
-interface JudgedListener {
-  readonly draft: ListenerDraft
-  readonly accepted: Verdict
-  readonly programmed: Verdict
-}
-
-function judgeProgrammed(
-  draft: ListenerDraft,
-  place: Place,
-  refused: Verdict | undefined,
-  listenFailures: ReadonlyMap<string, string>,
-): JudgedListener {
-  if (place.lost !== undefined) {
-    const verdict = fails('PortUnavailable', place.lost)
-    return { draft, accepted: verdict, programmed: fails('Invalid', place.lost) }
-  }
-  const { accepted } = draft
-  const obstacle = draft.obstacle ?? refused?.message
-  if (obstacle !== undefined) return { draft, accepted, programmed: fails('Invalid', obstacle) }
-  for (const id of place.ids) {
-    const failure = listenFailures.get(id)
-    if (failure !== undefined) return { draft, accepted, programmed: fails('PortUnavailable', `${id}: ${failure}`) }
-  }
-  if (place.ids.length === 0) return { draft, accepted, programmed: fails('Pending', 'no address to listen on') }
-  return { draft, accepted, programmed: holds('Programmed') }
-}
-
 /** Backends are not reached by TLS yet, so the certificate goes unused; a wrong reference is told all the same. */
 function judgeClientCertificate(
   gateway: GatewayResource,
@@ -182,8 +222,10 @@ interface GatewayVerdicts {
   readonly resolvedRefs: Verdict
 }
 
+/** @param all  with those of ListenerSets, which keep a Gateway going whose own listeners are all invalid */
 function gatewayVerdicts(
   listeners: readonly JudgedListener[],
+  all: readonly JudgedListener[],
   addresses: AddressOutcome,
   refused: Verdict | undefined,
   clientCertificate: Verdict | undefined,
@@ -193,12 +235,12 @@ function gatewayVerdicts(
   const message = invalid.map(({ draft, accepted }) => `${draft.spec.name}: ${accepted.message}`).join('; ')
   let accepted = refused ?? holds('Accepted')
   if (refused === undefined && invalid.length > 0) {
-    const isLeft = invalid.length < listeners.length
+    const isLeft = all.some(listener => listener.accepted.status === 'True')
     accepted = isLeft ? holds('ListenersNotValid', message) : fails('ListenersNotValid', message)
   }
   return {
     accepted,
-    programmed: gatewayProgrammed(accepted, listeners, addresses),
+    programmed: gatewayProgrammed(accepted, all, addresses),
     resolvedRefs:
       clientCertificate ??
       (unresolved === undefined
@@ -214,7 +256,7 @@ function gatewayProgrammed(
 ): Verdict {
   if (accepted.status !== 'True') return fails('Invalid', accepted.message)
   if (addresses.unusable !== undefined) return addresses.unusable
-  if (listeners.some(listener => listener.programmed.status === 'True')) return holds('Programmed')
+  if (listeners.some(isProgrammed)) return holds('Programmed')
   const [first] = listeners
   return fails(
     'Invalid',
@@ -222,15 +264,8 @@ function gatewayProgrammed(
   )
 }
 
-function statusOf(
-  gateway: GatewayResource,
-  verdicts: GatewayVerdicts,
-  listeners: readonly JudgedListener[],
-  addresses: AddressOutcome,
-  attachedRoutes: (virtualHost: string) => number,
-): ResourceStatus {
+function statusOf(gateway: GatewayResource, verdicts: GatewayVerdicts, addresses: readonly string[]): ResourceStatus {
   const { namespace, name, generation } = gateway.metadata
-  const isReached = listeners.some(listener => listener.programmed.status === 'True')
   return {
     apiVersion: gateway.apiVersion,
     kind: gateway.kind,
@@ -242,31 +277,8 @@ function statusOf(
       condition('Programmed', verdicts.programmed, generation),
       condition('ResolvedRefs', verdicts.resolvedRefs, generation),
     ],
-    addresses: isReached ? addresses.usable : [],
-    listeners: listeners.map(listener => listenerStatus(listener, generation, attachedRoutes)),
+    addresses,
+    listeners: [],
     parents: [],
-  }
-}
-
-function listenerStatus(
-  { draft, accepted, programmed }: JudgedListener,
-  generation: number,
-  attachedRoutes: (virtualHost: string) => number,
-): ListenerStatus {
-  const conditions: Condition[] = [
-    condition('Accepted', accepted, generation),
-    condition('Programmed', programmed, generation),
-    condition('ResolvedRefs', draft.resolvedRefs, generation),
-    condition('Conflicted', draft.conflicted, generation),
-  ]
-  if (draft.overlapping !== undefined) conditions.push(condition('OverlappingTLSConfig', draft.overlapping, generation))
-  return {
-    name: draft.spec.name,
-    port: draft.spec.port,
-    protocol: draft.spec.protocol,
-    hostname: draft.spec.hostname,
-    attachedRoutes: attachedRoutes(draft.facts.virtualHost),
-    supportedKinds: draft.supportedKinds,
-    conditions,
   }
 }

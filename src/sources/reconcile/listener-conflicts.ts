@@ -41,6 +41,46 @@ export function findConflicts(listeners: readonly GatewayListener[]): ReadonlyMa
   return conflicts
 }
 
+/** A listener that has its place already, and whose it is. */
+export interface TakenListener {
+  readonly listener: GatewayListener
+  readonly owner: string
+}
+
+/**
+ * Conflicts of the listeners that a ListenerSet adds: whoever comes first wins,
+ * the Gateway before its sets, those by their order, entries by theirs (Gateway
+ * API, ListenerSet).
+ *
+ * @param taken  grows by the entries that have no conflict
+ * @returns by index of the entry
+ */
+export function findLateConflicts(
+  owner: string,
+  listeners: readonly GatewayListener[],
+  taken: TakenListener[],
+): ReadonlyMap<number, Conflict> {
+  const conflicts = new Map<number, Conflict>()
+  for (const [index, listener] of listeners.entries()) {
+    const conflict = findLateConflict(listener, taken)
+    if (conflict === undefined) taken.push({ listener, owner })
+    else conflicts.set(index, conflict)
+  }
+  return conflicts
+}
+
+function findLateConflict(mine: GatewayListener, taken: readonly TakenListener[]): Conflict | undefined {
+  for (const { listener: theirs, owner } of taken) {
+    if (theirs.port !== mine.port || (theirs.protocol === 'UDP') !== (mine.protocol === 'UDP')) continue
+    const reason = conflictOf(mine, theirs)
+    if (reason === undefined) continue
+    const what = reason === 'HostnameConflict' ? `hostname ${mine.hostname ?? 'unset'}` : mine.protocol
+    const message = `port ${mine.port} with ${what} clashes with listener ${theirs.name} (${theirs.protocol}) of ${owner}, which comes first`
+    return { reason, message }
+  }
+  return undefined
+}
+
 function conflictOf(a: GatewayListener, b: GatewayListener): Conflict['reason'] | undefined {
   if (layerOf(a.protocol) !== layerOf(b.protocol)) return 'ProtocolConflict'
   if (!isByHostname(a.protocol)) return 'ProtocolConflict'

@@ -28,6 +28,10 @@ export function isGatewayRef(ref: ParentReference): boolean {
   return ref.group === gatewayGroup && ref.kind === 'Gateway'
 }
 
+export function isListenerSetRef(ref: ParentReference): boolean {
+  return ref.group === gatewayGroup && ref.kind === 'ListenerSet'
+}
+
 export function isServiceRef(ref: ParentReference): boolean {
   return ref.group === '' && ref.kind === 'Service'
 }
@@ -44,6 +48,14 @@ export function judgeParent(draft: RouteDraft, ref: ParentReference, path: strin
     }
     return gateway.isOurs ? attachToGateway(draft, ref, gateway, path) : undefined
   }
+  if (isListenerSetRef(ref)) {
+    const set = draft.facts.listenerSet(key)
+    if (set === undefined) {
+      draft.warn(path, `no ListenerSet ${key}${draft.facts.suggest('ListenerSet', key)}`)
+      return undefined
+    }
+    return set.isOurs ? attachToGateway(draft, ref, set, path) : undefined
+  }
   if (isServiceRef(ref)) {
     const service = draft.facts.service(key)
     if (service === undefined) {
@@ -53,7 +65,7 @@ export function judgeParent(draft: RouteDraft, ref: ParentReference, path: strin
     return attachToService(draft, ref, service, path)
   }
   const hint = ref.kind === 'Service' ? '; the group of a Service is "", written out' : ''
-  draft.warn(path, `a parent must be a Gateway or a Service, not ${ref.group}/${ref.kind}${hint}`)
+  draft.warn(path, `a parent must be a Gateway, a ListenerSet or a Service, not ${ref.group}/${ref.kind}${hint}`)
   return undefined
 }
 
@@ -62,6 +74,7 @@ function attachToGateway(draft: RouteDraft, ref: ParentReference, gateway: Gatew
     draft.warn(path, message)
     return { ref, accepted: fails(reason, message), attachments: [] }
   }
+  if (gateway.refusal !== undefined) return refuse('NoMatchingParent', gateway.refusal)
   const named = gateway.listeners.filter(
     listener =>
       (ref.sectionName === undefined || listener.name === ref.sectionName) &&
@@ -81,7 +94,7 @@ function attachToGateway(draft: RouteDraft, ref: ParentReference, gateway: Gatew
     const theirs = admitting.map(listener => listener.hostname).join(', ')
     return refuse(
       'NoMatchingListenerHostname',
-      `no hostname in common: the route has ${hostnames.join(', ')}, Gateway ${gateway.key} has ${theirs}`,
+      `no hostname in common: the route has ${hostnames.join(', ')}, ${gateway.kind} ${gateway.key} has ${theirs}`,
     )
   }
   return { ref, accepted: holds('Accepted'), attachments }
@@ -103,21 +116,22 @@ function admits(draft: RouteDraft, gateway: GatewayFacts, listener: ListenerFact
 function noListenerMessage(ref: ParentReference, gateway: GatewayFacts): string {
   const { sectionName, port } = ref
   const named = gateway.listeners.find(listener => listener.name === sectionName)
-  if (named !== undefined) return `listener ${named.name} of Gateway ${gateway.key} has port ${named.port}, not ${port}`
+  if (named !== undefined)
+    return `listener ${named.name} of ${gateway.kind} ${gateway.key} has port ${named.port}, not ${port}`
   if (sectionName === undefined) {
-    return `Gateway ${gateway.key} has no listener on port ${port}, only on ${listPorts(gateway.listeners)}`
+    return `${gateway.kind} ${gateway.key} has no listener on port ${port}, only on ${listPorts(gateway.listeners)}`
   }
   const names = gateway.listeners.map(listener => listener.name)
-  return `Gateway ${gateway.key} has no listener ${sectionName}${didYouMean(sectionName, names)}`
+  return `${gateway.kind} ${gateway.key} has no listener ${sectionName}${didYouMean(sectionName, names)}`
 }
 
 function notAllowedMessage(draft: RouteDraft, gateway: GatewayFacts, listeners: readonly ListenerFacts[]): string {
   const names = listeners.map(listener => listener.name).join(', ')
   const { kind } = draft.resource
   if (!listeners.some(listener => listener.routeKinds.includes(kind))) {
-    return `Gateway ${gateway.key} takes no ${kind}s on ${names}`
+    return `${gateway.kind} ${gateway.key} takes no ${kind}s on ${names}`
   }
-  return `allowedRoutes of Gateway ${gateway.key} does not admit namespace ${draft.resource.metadata.namespace} on ${names}`
+  return `allowedRoutes of ${gateway.kind} ${gateway.key} does not admit namespace ${draft.resource.metadata.namespace} on ${names}`
 }
 
 function hostnamesOf({ spec }: RouteResource): readonly string[] {

@@ -96,10 +96,11 @@ export class Reconciler {
     for (const fact of this.#services.update(changes, tables, this.#gateways.addresses, sink)) changedFacts.add(fact)
     const facts: FactTables = {
       services: this.#services.facts,
-      gateways: this.#gateways.facts,
+      gateways: this.#gateways.facts.Gateway,
+      listenerSets: this.#gateways.facts.ListenerSet,
       namespaceLabels: this.#namespaceLabels,
       grants: this.#grants,
-      names: { Service: this.#services.names, Gateway: this.#gateways.names },
+      names: { Service: this.#services.names, ...this.#gateways.names },
     }
     const input = { changes, changedFacts, tables, facts, touchedOwnRoutes, sink }
     const { ownRoutes, ownStreamRoutes } = this.#services

@@ -21,6 +21,7 @@ export class ResourceTables {
     EndpointSlice: new Map(),
     GatewayClass: new Map(),
     Gateway: new Map(),
+    ListenerSet: new Map(),
     HTTPRoute: new Map(),
     GRPCRoute: new Map(),
     TCPRoute: new Map(),

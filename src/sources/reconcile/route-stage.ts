@@ -14,7 +14,7 @@ export interface RouteOutcome<Route> {
   readonly route: Route | undefined
   readonly status: ResourceStatus
   readonly findings: readonly Finding[]
-  /** Ids of the Gateway listeners that count it as attached. */
+  /** Ids of the listeners of Gateways and ListenerSets that count it as attached. */
   readonly listeners: readonly string[]
   /** Ids of the Service ports whose own route it replaces for all clients. */
   readonly deciding: readonly string[]
@@ -54,7 +54,7 @@ export class RouteStage<Resource extends RouteResource, Route extends object> {
   readonly #outcomes = new Map<string, RouteOutcome<Route>>()
   readonly #dependents = new Dependents()
   readonly #conflicts = new KindConflicts()
-  /** Routes attached to a listener of a Gateway, by `VirtualHost.id`. */
+  /** Routes attached to a listener of a Gateway or ListenerSet, by `VirtualHost.id`. */
   readonly #attached = new Counter()
   /** Routes that decide for all clients of a Service's port, by `VirtualHost.id`. */
   readonly #deciding = new Counter()
@@ -68,20 +68,20 @@ export class RouteStage<Resource extends RouteResource, Route extends object> {
     return this.#attached.get(virtualHost)
   }
 
-  /** @returns Gateways, `namespace/name`, whose numbers of attached routes changed */
+  /** @returns ids of Gateways and ListenerSets whose numbers of attached routes changed */
   update(input: RouteStageInput<Route>): ReadonlySet<string> {
     const { changes, changedFacts, tables, facts, ownRoutes, touchedOwnRoutes, sink } = input
     const dirty = new Set<string>()
     for (const { kind, key } of changes) if (this.#kinds.has(kind)) dirty.add(`${kind} ${key}`)
     for (const fact of changedFacts) for (const id of this.#dependents.of(fact)) dirty.add(id)
-    const touched = { ownRoutes: new Set(touchedOwnRoutes), gateways: new Set<string>() }
+    const touched = { ownRoutes: new Set(touchedOwnRoutes), entrances: new Set<string>() }
     for (const id of dirty) this.#judgeAnew(id, tables, facts, sink, touched)
     // Claims don't depend on losses, so that one more round is enough.
     for (const id of this.#conflicts.settle()) this.#judgeAnew(id, tables, facts, sink, touched)
     for (const id of touched.ownRoutes) {
       this.routes.set(id, this.#deciding.get(id) > 0 ? undefined : ownRoutes.get(id))
     }
-    return touched.gateways
+    return touched.entrances
   }
 
   #judgeAnew(
@@ -89,7 +89,7 @@ export class RouteStage<Resource extends RouteResource, Route extends object> {
     tables: Tables,
     facts: FactTables,
     sink: StageSink,
-    touched: { readonly ownRoutes: Set<string>; readonly gateways: Set<string> },
+    touched: { readonly ownRoutes: Set<string>; readonly entrances: Set<string> },
   ): void {
     const before = this.#outcomes.get(id)
     const resource = this.#find(tables, id)
@@ -101,7 +101,7 @@ export class RouteStage<Resource extends RouteResource, Route extends object> {
     this.#conflicts.set(id, resource, after?.claims ?? [])
     for (const outcome of [before, after]) {
       for (const host of outcome?.deciding ?? []) touched.ownRoutes.add(host)
-      for (const host of outcome?.listeners ?? []) touched.gateways.add(gatewayOf(host))
+      for (const host of outcome?.listeners ?? []) touched.entrances.add(ownerOf(host))
     }
     this.routes.set(id, after?.route)
     sink.status(id, after?.status)
@@ -118,9 +118,9 @@ export class RouteStage<Resource extends RouteResource, Route extends object> {
   }
 }
 
-/** `Gateway shop/web/http` is a listener of `shop/web`. */
-function gatewayOf(virtualHost: string): string {
-  return virtualHost.slice('Gateway '.length, virtualHost.lastIndexOf('/'))
+/** `Gateway shop/web/http` is a listener of `Gateway shop/web`. */
+function ownerOf(virtualHost: string): string {
+  return virtualHost.slice(0, virtualHost.lastIndexOf('/'))
 }
 
 class Counter {

@@ -8,7 +8,7 @@ import {
 import type { ParentReference, RouteResource } from '../schema/resource.ts'
 import { condition, fails, holds, type Verdict } from './conditions.ts'
 import type { FactReader } from './facts.ts'
-import { isGatewayRef, judgeParent, type ParentOutcome } from './parents.ts'
+import { isGatewayRef, isListenerSetRef, judgeParent, type ParentOutcome } from './parents.ts'
 import { RouteDraft } from './route-draft.ts'
 
 export interface JudgedParents {
@@ -31,7 +31,9 @@ export function judgeParents(
   losses: ReadonlyMap<string, string> = noLosses,
 ): JudgedParents {
   const refs = resource.spec.parentRefs ?? []
-  const draft = new RouteDraft(resource, facts, { needsGrants: refs.some(isGatewayRef) })
+  const draft = new RouteDraft(resource, facts, {
+    needsGrants: refs.some(ref => isGatewayRef(ref) || isListenerSetRef(ref)),
+  })
   if (refs.length === 0) draft.warn('spec.parentRefs', 'the route has no parents and decides nothing')
   if (resource.spec.useDefaultGateways === 'All') {
     draft.warn('spec.useDefaultGateways', 'there are no default Gateways; name the Gateways in parentRefs')

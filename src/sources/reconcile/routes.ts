@@ -51,7 +51,7 @@ export function judgeRoute(
     route: attachments.length === 0 ? undefined : same(route, before?.route),
     status: same(statusOf(draft, outcomes, whole), before?.status),
     findings: draft.findings,
-    listeners: accepted.map(one => one.virtualHost).filter(id => id.startsWith('Gateway ')),
+    listeners: accepted.map(one => one.virtualHost).filter(id => !id.startsWith('Service ')),
     deciding: attachments
       .filter(one => one.clientNamespace === undefined && one.virtualHost.startsWith('Service '))
       .map(one => one.virtualHost),

@@ -43,7 +43,7 @@ export function judgeStreamRoute(
     route: attachments.length === 0 ? undefined : same(route, before?.route),
     status: same(statusOf(draft, outcomes, undefined), before?.status),
     findings: draft.findings,
-    listeners: attachments.map(one => one.virtualHost).filter(id => id.startsWith('Gateway ')),
+    listeners: attachments.map(one => one.virtualHost).filter(id => !id.startsWith('Service ')),
     deciding: attachments
       .filter(one => one.clientNamespace === undefined && one.virtualHost.startsWith('Service '))
       .map(one => one.virtualHost),

@@ -128,7 +128,7 @@ const hostnameByProtocol: Rule<GatewayListener> = {
   },
 }
 
-const listener: Shape<GatewayListener> = object<GatewayListener>(
+export const listener: Shape<GatewayListener> = object<GatewayListener>(
   {
     name: required(subdomain),
     hostname: optional(hostname),
@@ -158,19 +158,21 @@ const frontendValidation: Shape<FrontendValidation> = object<FrontendValidation>
 })
 
 /** Name, and the triple of port, protocol and hostname. */
-const distinctListeners: Rule<GatewaySpec> = {
-  reads: ['listeners'],
-  check(gateway, reading) {
-    const names = new Map<string, number>()
-    const triples = new Map<string, number>()
-    for (const [index, item] of gateway.listeners.entries()) {
-      tellRepeat(names, item.name, index, 'name', reading)
-      const triple = `port ${item.port}, protocol ${item.protocol} and ${item.hostname === undefined ? 'no hostname' : `hostname ${item.hostname}`}`
-      const first = triples.get(triple)
-      if (first === undefined) triples.set(triple, index)
-      else reading.error(`has ${triple} like listener "${gateway.listeners[first]?.name}"`, 'listeners', index)
-    }
-  },
+export function distinctListeners<T extends { readonly listeners: readonly GatewayListener[] }>(): Rule<T> {
+  return {
+    reads: ['listeners'],
+    check({ listeners }, reading) {
+      const names = new Map<string, number>()
+      const triples = new Map<string, number>()
+      for (const [index, item] of listeners.entries()) {
+        tellRepeat(names, item.name, index, 'name', reading)
+        const triple = `port ${item.port}, protocol ${item.protocol} and ${item.hostname === undefined ? 'no hostname' : `hostname ${item.hostname}`}`
+        const first = triples.get(triple)
+        if (first === undefined) triples.set(triple, index)
+        else reading.error(`has ${triple} like listener "${listeners[first]?.name}"`, 'listeners', index)
+      }
+    },
+  }
 }
 
 function tellRepeat(names: Map<string, number>, name: string, index: number, field: string, reading: Reading): void {
@@ -266,7 +268,7 @@ export const gatewaySpec: Shape<GatewaySpec> = object<GatewaySpec>(
     ),
     defaultScope: optional(enumeration('All', 'None')),
   },
-  { rules: [distinctListeners] },
+  { rules: [distinctListeners()] },
 )
 
 export const referenceGrantSpec: Shape<ReferenceGrantSpec> = object<ReferenceGrantSpec>({

@@ -77,6 +77,21 @@ export interface GatewaySpec {
 
 export type GatewayResource = Resource<'Gateway', GatewaySpec>
 
+/** Listeners that somebody else than its owner adds to a Gateway. */
+export interface ListenerSetSpec {
+  readonly parentRef: {
+    /** @default 'gateway.networking.k8s.io' */
+    readonly group: string
+    /** @default 'Gateway' */
+    readonly kind: string
+    readonly name: string
+    readonly namespace?: string
+  }
+  readonly listeners: readonly GatewayListener[]
+}
+
+export type ListenerSetResource = Resource<'ListenerSet', ListenerSetSpec>
+
 export interface ParentReference {
   /** @default 'gateway.networking.k8s.io' */
   readonly group: string

@@ -4,6 +4,7 @@ import { gatewayClassSpec, gatewaySpec, referenceGrantSpec } from './gateway-kin
 import { backendPolicySpec, workloadSpec } from './heddle-kinds.ts'
 import { grpcRouteSpec } from './grpc-route.ts'
 import { httpRouteSpec } from './http-route.ts'
+import { listenerSetSpec } from './listener-set.ts'
 import { objectMeta } from './metadata.ts'
 import { streamRouteSpec, tlsRouteSpec } from './stream-routes.ts'
 import { anything, boolean, byDefault, enumeration, object, optional, required, string } from './shape.ts'
@@ -47,6 +48,7 @@ export const servedKinds: Readonly<Record<ResourceKind, KindDefinition>> = {
   },
   GatewayClass: withSpec('GatewayClass', gateway, ['v1', 'v1beta1'], 'cluster', required(gatewayClassSpec)),
   Gateway: withSpec('Gateway', gateway, ['v1', 'v1beta1'], 'namespaced', required(gatewaySpec)),
+  ListenerSet: withSpec('ListenerSet', gateway, ['v1'], 'namespaced', required(listenerSetSpec)),
   HTTPRoute: withSpec('HTTPRoute', gateway, ['v1', 'v1beta1'], 'namespaced', required(httpRouteSpec)),
   GRPCRoute: withSpec('GRPCRoute', gateway, ['v1'], 'namespaced', required(grpcRouteSpec)),
   TCPRoute: withSpec('TCPRoute', gateway, ['v1', 'v1alpha2'], 'namespaced', required(streamRouteSpec)),
@@ -82,7 +84,7 @@ export const unusedKinds: Readonly<Record<string, readonly string[]>> = {
     'ServiceAccount',
   ],
   'discovery.k8s.io': [],
-  'gateway.networking.k8s.io': ['ListenerSet'],
+  'gateway.networking.k8s.io': [],
   'heddle.dev': [],
 }
 

@@ -10,6 +10,7 @@ import { HTTPRoute } from '@kubernetes-models/gateway-api/gateway.networking.k8s
 import { TLSRoute } from '@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1/TLSRoute'
 import { TCPRoute } from '@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1alpha2/TCPRoute'
 import { UDPRoute } from '@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1alpha2/UDPRoute'
+import { ListenerSet } from '@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1/ListenerSet'
 import { ReferenceGrant } from '@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1/ReferenceGrant'
 import { EndpointSlice } from 'kubernetes-models/discovery.k8s.io/v1/EndpointSlice'
 import { ConfigMap } from 'kubernetes-models/v1/ConfigMap'
@@ -32,6 +33,7 @@ const published: Readonly<Record<string, new (data: never) => { validate(): void
   EndpointSlice,
   GatewayClass,
   Gateway,
+  ListenerSet,
   HTTPRoute,
   GRPCRoute,
   TLSRoute,
@@ -174,6 +176,25 @@ const rich: readonly Record<string, unknown>[] = [
       ],
     },
   })),
+  {
+    ...samples['ListenerSet']?.(),
+    spec: {
+      parentRef: { group: 'gateway.networking.k8s.io', kind: 'Gateway', name: 'web', namespace: 'infra' },
+      listeners: [
+        {
+          name: 'https',
+          hostname: '*.example',
+          port: 443,
+          protocol: 'HTTPS',
+          tls: { mode: 'Terminate', certificateRefs: [{ name: 'web', namespace: 'shop' }], options: { a: 'b' } },
+          allowedRoutes: {
+            namespaces: { from: 'Selector', selector: { matchLabels: { a: 'b' } } },
+            kinds: [{ group: 'gateway.networking.k8s.io', kind: 'HTTPRoute' }],
+          },
+        },
+      ],
+    },
+  },
   {
     ...samples['GRPCRoute']?.(),
     spec: {

@@ -446,6 +446,34 @@ const mistakes: readonly (readonly [string, string, unknown, ...string[]])[] = [
   ['HTTPRoute', `${rule}.retry`, { codes: [500, 500] }, 'spec.rules[0].retry.codes[1]: repeats the code'],
   ['HTTPRoute', `${rule}.retry`, { attempts: 0 }, 'spec.rules[0].retry.attempts: expected a whole number'],
   ['HTTPRoute', 'spec.useDefaultGateways', 'yes', 'spec.useDefaultGateways: expected one of All, None'],
+  ['ListenerSet', 'spec.parentRef', undefined, 'spec.parentRef: is required'],
+  ['ListenerSet', 'spec.parentRef.sectionName', 'http', 'spec.parentRef.sectionName: unknown field'],
+  ['ListenerSet', 'spec.listeners', [], 'spec.listeners: needs at least one item'],
+  ['ListenerSet', 'spec.listeners[0].port', 0, 'spec.listeners[0].port: expected a whole number'],
+  [
+    'ListenerSet',
+    'spec.listeners[0].tls',
+    { certificateRefs: [{ name: 'a' }] },
+    'spec.listeners[0].tls: does not go with protocol HTTP',
+  ],
+  [
+    'ListenerSet',
+    'spec.listeners',
+    [
+      { name: 'a', port: 80, protocol: 'HTTP' },
+      { name: 'a', port: 81, protocol: 'HTTP' },
+    ],
+    'spec.listeners[1].name: repeats the name of listeners[0]',
+  ],
+  [
+    'ListenerSet',
+    'spec.listeners',
+    [
+      { name: 'a', port: 80, protocol: 'HTTP' },
+      { name: 'b', port: 80, protocol: 'HTTP' },
+    ],
+    'spec.listeners[1]: has port 80, protocol HTTP and no hostname like listener "a"',
+  ],
   [
     'GRPCRoute',
     'spec.rules[0].matches[0].method',

@@ -17,6 +17,7 @@ import type {
   GatewayClassResource,
   GatewayResource,
   HTTPRouteResource,
+  ListenerSetResource,
   ReferenceGrantResource,
   TCPRouteResource,
   TLSRouteResource,
@@ -40,6 +41,7 @@ export type AnyResource =
   | EndpointSliceResource
   | GatewayClassResource
   | GatewayResource
+  | ListenerSetResource
   | HTTPRouteResource
   | GRPCRouteResource
   | TCPRouteResource

@@ -63,6 +63,12 @@ export const samples: Readonly<Record<string, () => Record<string, unknown>>> = 
       options: { 'heddle.dev/min-version': 'TLSv1.3' },
     },
   }),
+  ListenerSet: () => ({
+    apiVersion: 'gateway.networking.k8s.io/v1',
+    kind: 'ListenerSet',
+    metadata: { name: 'extra', namespace: 'shop' },
+    spec: { parentRef: { name: 'web' }, listeners: [{ name: 'http', port: 8080, protocol: 'HTTP' }] },
+  }),
   HTTPRoute: () => ({
     apiVersion: 'gateway.networking.k8s.io/v1',
     kind: 'HTTPRoute',
