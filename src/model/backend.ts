@@ -1,4 +1,4 @@
-import type { RetryPolicy } from './route.ts'
+import type { RetryPolicy } from './retry-policy.ts'
 import type { BackendTls } from './tls.ts'
 
 /** `namespace/name` of a Service. */

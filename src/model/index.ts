@@ -8,9 +8,11 @@
  */
 export * from './access-record.ts'
 export * from './backend.ts'
+export * from './http-filter.ts'
 export * from './local-reply.ts'
 export * from './metrics.ts'
 export * from './outcome.ts'
+export * from './retry-policy.ts'
 export * from './route.ts'
 export * from './snapshot.ts'
 export * from './status.ts'

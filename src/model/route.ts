@@ -1,4 +1,6 @@
 import type { BackendKey } from './backend.ts'
+import type { Safeguard } from './http-filter.ts'
+import type { RetryPolicy } from './retry-policy.ts'
 
 /** `HTTPRoute namespace/name`, `GRPCRoute namespace/name`, or `Service namespace/name:port` for the route every service has by itself. */
 export type RouteKey = string
@@ -132,6 +134,7 @@ export type Filter =
       readonly fraction: number
     }
   | ({ readonly kind: 'cors' } & CorsPolicy)
+  | Safeguard
 
 export interface CorsPolicy {
   /** `https://shop.example`, with `*` in the host or `*` alone. */
@@ -141,17 +144,6 @@ export interface CorsPolicy {
   readonly allowHeaders: readonly string[]
   readonly exposeHeaders: readonly string[]
   readonly maxAgeSeconds: number
-}
-
-export interface RetryPolicy {
-  /** Retries after the first try. */
-  readonly attempts: number
-  /** Status codes that are retried, beside connection errors. */
-  readonly codes: readonly number[]
-  /** gRPC status codes that are retried while no message of the answer was passed on; of gRPC requests only. */
-  readonly grpcCodes: readonly number[]
-  /** Least pause between two tries; grows by doubling with jitter. */
-  readonly backoffMs: number
 }
 
 export interface SessionPersistence {

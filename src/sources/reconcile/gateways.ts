@@ -3,12 +3,17 @@ import { resourceIdOf, type GatewayResource, type ListenerSetResource } from '..
 import { compareAge } from './age.ts'
 import type { CertificateResolver, SecretTables } from './certificates.ts'
 import { condition, fails, holds, type Verdict } from './conditions.ts'
-import type { GatewayFacts } from './facts.ts'
 import { judgeAddresses, type AddressOutcome } from './gateway-addresses.ts'
 import type { ClassTable } from './gateway-classes.ts'
 import { draftListeners, type ListenerDraft, type ListenerOwner } from './gateway-listeners.ts'
 import { listenersOf, placeListener, type SocketDraft } from './gateway-sockets.ts'
-import { isProgrammed, judgeProgrammed, listenerStatus, type JudgedListener } from './judged-listeners.ts'
+import {
+  isProgrammed,
+  judgeProgrammed,
+  listenerStatus,
+  type GatewayOutcome,
+  type JudgedListener,
+} from './judged-listeners.ts'
 import { findConflicts, findLateConflicts, type TakenListener } from './listener-conflicts.ts'
 import {
   admitsSet,
@@ -30,13 +35,6 @@ export interface GatewayInput extends SecretTables {
   readonly resolver: CertificateResolver
   /** By listener id: why the proxy could not listen there. */
   readonly listenFailures: ReadonlyMap<string, string>
-}
-
-export interface GatewayOutcome {
-  readonly facts: GatewayFacts
-  readonly findings: readonly Finding[]
-  /** Status with the number of routes attached to a listener, by `VirtualHost.id`; undefined for a Gateway that is not ours. */
-  readonly statusWith: ((attachedRoutes: (virtualHost: string) => number) => ResourceStatus) | undefined
 }
 
 export interface GatewaysOutcome {

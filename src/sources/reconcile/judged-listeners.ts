@@ -1,7 +1,17 @@
-import type { Condition, ListenerStatus } from '../../model/index.ts'
+import type { Condition, ListenerStatus, ResourceStatus } from '../../model/index.ts'
 import { condition, fails, holds, type Verdict } from './conditions.ts'
+import type { GatewayFacts } from './facts.ts'
 import type { ListenerDraft } from './gateway-listeners.ts'
 import type { Place } from './gateway-sockets.ts'
+import type { Finding } from './problems.ts'
+
+/** A Gateway or a ListenerSet, judged. */
+export interface GatewayOutcome {
+  readonly facts: GatewayFacts
+  readonly findings: readonly Finding[]
+  /** Status with the number of routes attached to a listener, by `VirtualHost.id`; undefined for a Gateway that is not ours. */
+  readonly statusWith: ((attachedRoutes: (virtualHost: string) => number) => ResourceStatus) | undefined
+}
 
 /** A listener of a Gateway or a ListenerSet with everything that is said of it. */
 export interface JudgedListener {

@@ -3,8 +3,7 @@ import type { GatewayResource, ListenerSetResource } from '../schema/resource.ts
 import { compareAge } from './age.ts'
 import { condition, fails, holds, type Verdict } from './conditions.ts'
 import { selects, type GatewayFacts } from './facts.ts'
-import type { GatewayOutcome } from './gateways.ts'
-import { isProgrammed, isValid, listenerStatus, type JudgedListener } from './judged-listeners.ts'
+import { isProgrammed, isValid, listenerStatus, type GatewayOutcome, type JudgedListener } from './judged-listeners.ts'
 import { didYouMean } from './name-index.ts'
 import type { Finding } from './problems.ts'
 
