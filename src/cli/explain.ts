@@ -1,5 +1,5 @@
 import type { ExplainDocument, ExplainedCandidate, Mismatch } from '../daemon/index.ts'
-import { describeFilter, describeMatch } from '../daemon/index.ts'
+import { describeFilter, describeMatch, describeRetry } from '../daemon/index.ts'
 import { usage } from './call.ts'
 import { agentOf, paintOf, printJson, wantsJson } from './context.ts'
 import { withoutControls } from './paint.ts'
@@ -21,6 +21,7 @@ export const explain: Verb = {
   examples: [
     'heddle explain GET http://shop.localhost:8080/cart',
     "heddle explain GET http://reviews:9080/ --from shop/web -H 'x-user: anna'",
+    'heddle explain POST http://api.localhost:8080/shop.Cart/Add -H content-type:application/grpc',
   ],
   exits: ['1 also when no rule takes the request'],
   async run(call, io) {
@@ -80,7 +81,7 @@ function listenerNode(document: ExplainDocument, paint: Paint): Node {
         return leaf(paint.dim(`✗ ${name}: the host differs`))
     }
   })
-  const none = explanation.kind === 'no-virtual-host' ? [leaf(`${paint.bad('answer 404')}: no hostname fits`)] : []
+  const none = explanation.kind === 'no-virtual-host' ? [leaf(`${notFound(document, paint)}: no hostname fits`)] : []
   return { text, children: [...hosts, ...none] }
 }
 
@@ -98,10 +99,14 @@ function ruleNodes(document: ExplainDocument, paint: Paint): Node[] {
   const hidden = Math.max(0, tried.length - shownMismatches) + (winner < 0 ? explanation.omitted : 0)
   if (hidden > 0) nodes.push(leaf(paint.dim(`… ${hidden} more that do not fit`)))
   const chosen = candidates[winner]
-  if (chosen === undefined) return [...nodes, leaf(`${paint.bad('answer 404')}: no rule fits`)]
+  if (chosen === undefined) return [...nodes, leaf(`${notFound(document, paint)}: no rule fits`)]
   nodes.push(candidateNode(chosen, document, paint))
   const rest = describeRest(candidates.slice(winner + 1), explanation.omitted)
   return rest === '' ? nodes : [...nodes, leaf(paint.dim(`… ${rest}`))]
+}
+
+function notFound({ isGrpc }: ExplainDocument, paint: Paint): string {
+  return paint.bad(isGrpc ? 'answer 200 with grpc-status 12 (unimplemented)' : 'answer 404')
 }
 
 /** What was not looked at any more; a rule of another path is not even found. */
@@ -138,10 +143,7 @@ function outcomeNodes(candidate: ExplainedCandidate, document: ExplainDocument, 
   if (rule.requestTimeoutMs > 0) settings.push(leaf(`timeout ${rule.requestTimeoutMs / 1000}s`))
   if (rule.backendRequestTimeoutMs > 0)
     settings.push(leaf(`timeout of one try ${rule.backendRequestTimeoutMs / 1000}s`))
-  if (rule.retry !== undefined) {
-    const codes = rule.retry.codes.length === 0 ? '' : ` after ${rule.retry.codes.join(', ')}`
-    settings.push(leaf(`up to ${rule.retry.attempts} retries${codes}`))
-  }
+  if (rule.retry !== undefined) settings.push(leaf(describeRetry(rule.retry)))
   if (rule.session !== undefined) settings.push(leaf(`session by ${rule.session.kind} ${rule.session.name}`))
   return [...filters, ...settings, ...backendNodes(document, paint)]
 }

@@ -135,6 +135,7 @@ const explained: ExplainDocument = {
   method: 'GET',
   url: 'http://www.shop.example:8080/reviews/1',
   clientNamespace: null,
+  isGrpc: false,
   listener: { kind: 'found', id: '127.0.0.1:8080', role: 'gateway', why: 'the Gateway listener on port 8080' },
   refused: null,
   explanation: {
@@ -243,6 +244,24 @@ test('explain shows a few of many rules that were tried before the winner, and o
     none.slice(11, 13).map(line => line.trim()),
     ['│  ├─ … 5 more that do not fit', '│  └─ answer 404: no rule fits'],
   )
+  const grpc = {
+    ...explained,
+    isGrpc: true,
+    explanation: { ...explanation, kind: 'no-match' as const, candidates: [] },
+  }
+  assert.match(renderExplanation(grpc, plain), /answer 200 with grpc-status 12 \(unimplemented\): no rule fits/)
+})
+
+test('status shows ListenerSets after the Gateways, without addresses of their own', () => {
+  const [gateway] = sampleStatus.gateways
+  assert.ok(gateway !== undefined)
+  const set = { ...gateway, kind: 'ListenerSet', name: 'extra', addresses: [] }
+  const lines = renderStatus({ ...sampleStatus, gateways: [gateway, set] }, wide).split('\n')
+  const at = lines.indexOf('ListenerSets')
+  assert.ok(at > lines.indexOf('Gateways'))
+  assert.match(lines[at + 1] ?? '', /^NAME +LISTENERS +CONDITIONS$/)
+  assert.match(lines[at + 2] ?? '', /^shop\/extra +\S/)
+  assert.equal(renderStatus(sampleStatus, wide).includes('ListenerSets'), false)
 })
 
 test('explain says where nothing listens and what is refused', () => {

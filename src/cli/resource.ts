@@ -17,6 +17,11 @@ const kinds: Readonly<Record<string, string>> = {
   gatewayclass: 'GatewayClass',
   gatewayclasses: 'GatewayClass',
   gc: 'GatewayClass',
+  listenerset: 'ListenerSet',
+  listenersets: 'ListenerSet',
+  lset: 'ListenerSet',
+  grpcroute: 'GRPCRoute',
+  grpcroutes: 'GRPCRoute',
   httproute: 'HTTPRoute',
   httproutes: 'HTTPRoute',
   route: 'HTTPRoute',
@@ -83,6 +88,8 @@ function renderResource(resource: ResourceStatus, options: RenderOptions): strin
   const full = namespace === '' ? name : `${namespace}/${name}`
   const lines = [`${paint.bold(`${kind} ${full}`)}  ${paint.dim(`generation ${generation}`)}`]
   if (resource.addresses.length > 0) lines.push(`  addresses ${resource.addresses.join(', ')}`)
+  const sets = resource.attachedListenerSets ?? 0
+  if (sets > 0) lines.push(`  ${sets} accepted ListenerSet${sets === 1 ? '' : 's'}`)
   if (resource.conditions.length > 0) lines.push(renderConditions(resource.conditions, options, '  '))
   for (const listener of resource.listeners) lines.push('', ...renderListener(listener, options))
   for (const parent of resource.parents) lines.push('', ...renderParent(parent, options))

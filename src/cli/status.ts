@@ -59,7 +59,10 @@ export function renderStatus(document: StatusDocument, options: RenderOptions): 
   const { paint } = options
   const sections = [renderAgent(document.agent, paint)]
   const section = (title: string, content: string) => sections.push(`${paint.bold(title)}\n${content}`)
-  if (document.gateways.length > 0) section('Gateways', renderGateways(document.gateways, options))
+  const gateways = document.gateways.filter(({ kind }) => kind === 'Gateway')
+  const listenerSets = document.gateways.filter(({ kind }) => kind === 'ListenerSet')
+  if (gateways.length > 0) section('Gateways', renderGateways(gateways, options))
+  if (listenerSets.length > 0) section('ListenerSets', renderListenerSets(listenerSets, options))
   if (document.routes.length > 0) section('Routes', renderRoutes(document, options))
   if (document.services.length > 0) section('Services', renderServices(document.services, options))
   if (document.problems.length > 0) {
@@ -91,10 +94,22 @@ function renderGateways(gateways: readonly ResourceStatus[], options: RenderOpti
   const rows = gateways.map(gateway => [
     `${gateway.namespace}/${gateway.name}`,
     gateway.addresses.join(', ') || '-',
-    gateway.listeners.map(describeListener).join(', ') || '-',
-    conditionsCell([...gateway.conditions, ...gateway.listeners.flatMap(each => each.conditions)], options.paint),
+    ...listenerCells(gateway, options),
   ])
   return renderTable(['NAME', 'ADDRESS', 'LISTENERS', 'CONDITIONS'], rows, options)
+}
+
+/** Their addresses are those of their Gateways. */
+function renderListenerSets(sets: readonly ResourceStatus[], options: RenderOptions): string {
+  const rows = sets.map(set => [`${set.namespace}/${set.name}`, ...listenerCells(set, options)])
+  return renderTable(['NAME', 'LISTENERS', 'CONDITIONS'], rows, options)
+}
+
+function listenerCells({ conditions, listeners }: ResourceStatus, { paint }: RenderOptions): Cell[] {
+  return [
+    listeners.map(describeListener).join(', ') || '-',
+    conditionsCell([...conditions, ...listeners.flatMap(each => each.conditions)], paint),
+  ]
 }
 
 function renderRoutes(document: StatusDocument, options: RenderOptions): string {

@@ -1,3 +1,4 @@
+import { grpcFormOf, grpcForms } from '../codec/index.ts'
 import type { MeshSnapshot, BackendKey, Listener, ServiceAddress } from '../model/index.ts'
 import { explainRoute, normalizePath, RouteTable } from '../proxy/index.ts'
 import type { RouteExplanation } from '../proxy/index.ts'
@@ -8,6 +9,8 @@ export interface ExplainDocument {
   readonly method: string
   readonly url: string
   readonly clientNamespace: string | null
+  /** A gRPC client hears of what Heddle answers itself as a gRPC status. */
+  readonly isGrpc: boolean
   /** How the listener was found, or why there is none. */
   readonly listener: ExplainedListener
   /** Null without a listener, and for a path that no request may have. */
@@ -39,19 +42,15 @@ export class Explainer {
     this.#table = this.#table.update(snapshot, () => null)
     const { url, method } = request
     const clientNamespace = namespaceOf(request.from)
-    const base = { method, url: url.href, clientNamespace: clientNamespace ?? null }
+    const headers = headersOf(request)
+    const isGrpc = grpcFormOf(headers.get('content-type')) !== grpcForms.none
+    const base = { method, url: url.href, clientNamespace: clientNamespace ?? null, isGrpc }
     const listener = findListener(request, snapshot, addresses)
     if (listener.kind === 'none') return { ...base, listener, explanation: null, refused: null, backends: [] }
     const path = normalizePath(url.pathname)
     if (path.kind === 'refuse') {
       const refused = 'the path hides a dot segment, a null byte or a broken escape, and is answered 400'
       return { ...base, listener, explanation: null, refused, backends: [] }
-    }
-    const headers = new Map<string, string>()
-    for (const [name, value] of request.headers) {
-      const key = name.toLowerCase()
-      const before = headers.get(key)
-      headers.set(key, before === undefined ? value : `${before}, ${value}`)
     }
     const host = (headers.get('host') ?? url.hostname).replace(/:\d+$/, '').toLowerCase()
     const asked = {
@@ -64,6 +63,16 @@ export class Explainer {
     const explanation = explainRoute(this.#table, listener.id, asked, clientNamespace)
     return { ...base, listener, explanation, refused: null, backends: backendsOf(explanation, snapshot) }
   }
+}
+
+function headersOf(request: ExplainRequest): ReadonlyMap<string, string> {
+  const headers = new Map<string, string>()
+  for (const [name, value] of request.headers) {
+    const key = name.toLowerCase()
+    const before = headers.get(key)
+    headers.set(key, before === undefined ? value : `${before}, ${value}`)
+  }
+  return headers
 }
 
 /**

@@ -8,7 +8,7 @@ import type { Flow, LiveRates, Rates } from '../metrics/rates.ts'
  */
 export interface StatusDocument {
   readonly agent: AgentStatus
-  /** Resources of kind Gateway. */
+  /** Resources of the kinds Gateway and ListenerSet. */
   readonly gateways: readonly ResourceStatus[]
   readonly routes: readonly RouteStatus[]
   readonly services: readonly ServiceStatus[]
@@ -36,7 +36,7 @@ export interface AgentStatus {
 export interface RouteStatus {
   /** `HTTPRoute shop/cart`, or `Service shop/cart:8080` for the route that every service has by itself. */
   readonly key: RouteKey
-  /** Ids of the virtual hosts it takes part in: `Gateway shop/web/http`, `Service shop/reviews:9080`. */
+  /** Ids of the virtual hosts it takes part in: `Gateway shop/web/http`, `ListenerSet shop/extra/http`, `Service shop/reviews:9080`. */
   readonly virtualHosts: readonly string[]
   /** Empty means any host. */
   readonly hostnames: readonly string[]

@@ -5,8 +5,8 @@ import type { CertificateResolver, SecretTables } from './certificates.ts'
 import { condition, fails, holds, type Verdict } from './conditions.ts'
 import { judgeAddresses, type AddressOutcome } from './gateway-addresses.ts'
 import type { ClassTable } from './gateway-classes.ts'
-import { draftListeners, type ListenerDraft, type ListenerOwner } from './gateway-listeners.ts'
-import { listenersOf, placeListener, type SocketDraft } from './gateway-sockets.ts'
+import { draftListeners, type ListenerOwner } from './gateway-listeners.ts'
+import { listenersOf, placeListener, type Joining, type SocketDraft } from './gateway-sockets.ts'
 import {
   isProgrammed,
   judgeProgrammed,
@@ -102,20 +102,12 @@ function judgeGateway(
   const proxyProtocol = expectsProxyProtocol(gateway, report)
   const refused = refuseWhole(gateway, owner, addresses, report)
   const joining = { gateway: base.key, addresses: addresses.usable, proxyProtocol }
-  const admitted = sets.filter(set => admitsSet(gateway, set, input.namespaceLabels))
-  const owners = listenerOwners(gateway, admitted, findings)
-  const drafts = draftListeners(owners, input.resolver, input)
-  const judged = drafts.map((list, at) =>
-    list.map(draft => {
-      const place = refused === undefined ? placeListener(draft, joining, sockets) : { lost: undefined, ids: [] }
-      if (place.lost !== undefined) tellLost(owners[at], draft, place.lost)
-      return judgeProgrammed(draft, place, refused, input.listenFailures)
-    }),
-  )
-  for (const set of sets) if (!admitted.includes(set)) outcomes.set(resourceIdOf(set), notAllowedOutcome(set, gateway))
+  const owners = listenerOwners(gateway, sets, input, findings)
+  const judged = judgeListeners(owners, joining, refused, input, sockets)
   let attachedListenerSets = 0
-  for (const [at, set] of admitted.entries()) {
-    const outcome = setOutcome(set, judged[at + 1] ?? [], refused, owners[at + 1]?.findings ?? [])
+  for (const set of sets) {
+    const at = owners.findIndex(each => each.resource === set)
+    const outcome = at < 0 ? notAllowedOutcome(set, gateway) : setOutcome(set, judged[at] ?? [], refused, owners[at])
     if (outcome.isAccepted) attachedListenerSets++
     outcomes.set(resourceIdOf(set), outcome)
   }
@@ -135,17 +127,19 @@ function judgeGateway(
   })
 }
 
-/** The Gateway, then its sets in the order in which they win conflicts. */
+/** The Gateway, then the sets that it admits in the order in which they win conflicts. */
 function listenerOwners(
   gateway: GatewayResource,
   sets: readonly ListenerSetResource[],
+  { namespaceLabels }: GatewayInput,
   findings: Finding[],
 ): readonly ListenerOwner[] {
+  const admitted = sets.filter(set => admitsSet(gateway, set, namespaceLabels))
   const own = gateway.spec.listeners
   const taken: TakenListener[] = own.map(listener => ({ listener, owner: resourceIdOf(gateway) }))
   return [
     { resource: gateway, gateway, conflicts: findConflicts(own), findings },
-    ...sets.map(set => ({
+    ...admitted.map(set => ({
       resource: set,
       gateway,
       conflicts: findLateConflicts(resourceIdOf(set), set.spec.listeners, taken),
@@ -154,8 +148,24 @@ function listenerOwners(
   ]
 }
 
-function tellLost(owner: ListenerOwner | undefined, { path }: ListenerDraft, message: string): void {
-  owner?.findings.push({ resource: owner.resource, severity: 'error', path, message })
+/** @returns the listeners of each owner */
+function judgeListeners(
+  owners: readonly ListenerOwner[],
+  joining: Joining,
+  refused: Verdict | undefined,
+  input: GatewayInput,
+  sockets: Map<string, SocketDraft>,
+): readonly (readonly JudgedListener[])[] {
+  return draftListeners(owners, input.resolver, input).map((drafts, at) =>
+    drafts.map(draft => {
+      const place = refused === undefined ? placeListener(draft, joining, sockets) : { lost: undefined, ids: [] }
+      const owner = owners[at]
+      if (place.lost !== undefined && owner !== undefined) {
+        owner.findings.push({ resource: owner.resource, severity: 'error', path: draft.path, message: place.lost })
+      }
+      return judgeProgrammed(draft, place, refused, input.listenFailures)
+    }),
+  )
 }
 
 const proxyProtocolAnnotation = 'heddle.dev/proxy-protocol'

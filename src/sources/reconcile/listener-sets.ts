@@ -3,6 +3,7 @@ import type { GatewayResource, ListenerSetResource } from '../schema/resource.ts
 import { compareAge } from './age.ts'
 import { condition, fails, holds, type Verdict } from './conditions.ts'
 import { selects, type GatewayFacts } from './facts.ts'
+import type { ListenerOwner } from './gateway-listeners.ts'
 import { isProgrammed, isValid, listenerStatus, type GatewayOutcome, type JudgedListener } from './judged-listeners.ts'
 import { didYouMean } from './name-index.ts'
 import type { Finding } from './problems.ts'
@@ -65,7 +66,13 @@ export function foreignOutcome(set: ListenerSetResource): GatewayOutcome {
   return { facts: factsOf(set, { isOurs: false }), findings: [], statusWith: undefined }
 }
 
-export function notAllowedOutcome(set: ListenerSetResource, gateway: GatewayResource): GatewayOutcome {
+/** Of a set that its Gateway knows of. */
+export interface SetOutcome extends GatewayOutcome {
+  /** Whether it counts as attached. */
+  readonly isAccepted: boolean
+}
+
+export function notAllowedOutcome(set: ListenerSetResource, gateway: GatewayResource): SetOutcome {
   const { namespace, name } = gateway.metadata
   const message = `allowedListeners of Gateway ${namespace}/${name} does not admit namespace ${set.metadata.namespace}`
   const verdict = fails('NotAllowed', message)
@@ -73,6 +80,7 @@ export function notAllowedOutcome(set: ListenerSetResource, gateway: GatewayReso
     facts: { ...factsOf(set, { isOurs: true }), refusal: `ListenerSet ${keyOf(set)} is not accepted: ${message}` },
     findings: [{ resource: set, severity: 'error', path: 'spec.parentRef', message }],
     statusWith: () => statusOf(set, { accepted: verdict, programmed: verdict }, [], () => 0),
+    isAccepted: false,
   }
 }
 
@@ -81,12 +89,12 @@ export function setOutcome(
   set: ListenerSetResource,
   listeners: readonly JudgedListener[],
   refused: Verdict | undefined,
-  findings: readonly Finding[],
-): GatewayOutcome & { readonly isAccepted: boolean } {
+  owner: ListenerOwner | undefined,
+): SetOutcome {
   const verdicts = setVerdicts(listeners, refused)
   return {
     facts: { ...factsOf(set, { isOurs: true }), listeners: listeners.map(({ draft }) => draft.facts) },
-    findings,
+    findings: owner?.findings ?? [],
     statusWith: attachedRoutes => statusOf(set, verdicts, listeners, attachedRoutes),
     isAccepted: verdicts.accepted.status === 'True',
   }

@@ -110,7 +110,7 @@ export function drawGateway(gateway: ResourceStatus): PageElement {
       element(
         'p',
         { class: 'muted' },
-        gateway.addresses.length === 0 ? 'no address yet' : gateway.addresses.join(', '),
+        gateway.kind === 'ListenerSet' ? '' : gateway.addresses.join(', ') || 'no address yet',
       ),
     ),
     drawConditions(gateway.conditions),

@@ -67,7 +67,11 @@ export function serviceState(service: ServiceStatus): EndpointState {
 
 /** `Gateway shop/web/http` is the entry `Gateway shop/web`; ports of services are entered from inside the mesh. */
 export function entryOf(virtualHost: string): string {
-  return virtualHost.startsWith('Gateway ') ? virtualHost.slice(0, virtualHost.lastIndexOf('/')) : 'mesh'
+  return isEntry(virtualHost) ? virtualHost.slice(0, virtualHost.lastIndexOf('/')) : 'mesh'
+}
+
+export function isEntry(id: string): boolean {
+  return id.startsWith('Gateway ') || id.startsWith('ListenerSet ')
 }
 
 /** Every edge that is configured, and those that have traffic without being, with their rates. */
@@ -211,9 +215,8 @@ export function boxesOf(
       const ends = Array.from(links.values()).filter(link => link.from === key)
       return ends.length === 0 || ends.some(link => shown.has(link.to)) || !ends.some(link => known.has(link.to))
     })
-  const entryKeys = new Set(status.gateways.map(gateway => `Gateway ${gateway.namespace}/${gateway.name}`))
-  for (const link of links.values())
-    if (link.from === 'mesh' || link.from.startsWith('Gateway ')) entryKeys.add(link.from)
+  const entryKeys = new Set(status.gateways.map(({ kind, namespace, name }) => `${kind} ${namespace}/${name}`))
+  for (const link of links.values()) if (link.from === 'mesh' || isEntry(link.from)) entryKeys.add(link.from)
   if (entryKeys.size === 0 && services.length > 0) entryKeys.add('mesh')
   const blocks = services.map(service => (hasEndpoints ? Math.max(46, endpointRows(service) * 26 - 4) : 46))
   const gap = hasEndpoints ? 20 : 12
@@ -258,7 +261,9 @@ export function entryNodes(
   links: ReadonlyMap<string, Link>,
 ): PictureNode[] {
   return boxes.map(box => {
-    const gateway = status.gateways.find(candidate => box.id === `Gateway ${candidate.namespace}/${candidate.name}`)
+    const gateway = status.gateways.find(
+      candidate => box.id === `${candidate.kind} ${candidate.namespace}/${candidate.name}`,
+    )
     let requestsPerSecond = 0
     let errorsPerSecond = 0
     for (const link of links.values()) {
@@ -272,7 +277,7 @@ export function entryNodes(
       ...column,
       kind: 'entry',
       title: box.id === 'mesh' ? 'In the mesh' : box.id.slice(box.id.lastIndexOf('/') + 1),
-      subtitle: box.id === 'mesh' ? 'service to service' : `Gateway ${ports}`,
+      subtitle: box.id === 'mesh' ? 'service to service' : `${box.id.slice(0, box.id.indexOf(' '))} ${ports}`,
       requestsPerSecond,
       errorRatio: requestsPerSecond > 0 ? errorsPerSecond / requestsPerSecond : 0,
       state: 'none',
