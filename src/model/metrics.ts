@@ -40,6 +40,16 @@ export const metrics: Readonly<Record<string, MetricDefinition>> = {
     help: 'Accepted connections of clients.',
     labels: ['listener'],
   },
+  heddle_tls_handshakes_total: {
+    type: 'counter',
+    help: 'TLS handshakes of clients, by result (ok, or why not), version and whether a session was resumed.',
+    labels: ['listener', 'result', 'version', 'resumed'],
+  },
+  heddle_certificate_not_after_seconds: {
+    type: 'gauge',
+    help: 'When a certificate that is in use expires, in seconds since 1970.',
+    labels: ['certificate'],
+  },
   heddle_upstream_connections: { type: 'gauge', help: 'Open connections to endpoints.', labels: ['backend'] },
   heddle_upstream_connections_total: { type: 'counter', help: 'Connections made to endpoints.', labels: ['backend'] },
   heddle_upstream_connect_failures_total: {

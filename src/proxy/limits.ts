@@ -27,6 +27,10 @@ export interface ProxyLimits {
   readonly closeGraceMs: number
   /** Descriptors are finite: connections of clients per worker; more are closed at once and counted. */
   readonly maxDownstreamConnections: number
+  /** A client that never ends its TLS handshake would hold a descriptor; milliseconds from the connection. */
+  readonly handshakeTimeoutMs: number
+  /** Handshakes cost a hundred times what a request does: TLS handshakes under way per listener and worker; more connections are closed at once and counted. */
+  readonly maxHandshakes: number
   /** Requests of one connection before it is closed, so that no client holds a worker's share for ever; 0 is no limit. */
   readonly maxRequestsPerConnection: number
   /** A mirrored request whose body is longer is not mirrored: it would have to be kept in memory. */
@@ -45,6 +49,8 @@ export const defaultLimits: ProxyLimits = {
   lingerMs: 2_000,
   closeGraceMs: 200,
   maxDownstreamConnections: 100_000,
+  handshakeTimeoutMs: 10_000,
+  maxHandshakes: 1_000,
   maxRequestsPerConnection: 0,
   mirrorBytes: 64 * 1024,
 }

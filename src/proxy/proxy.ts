@@ -140,6 +140,11 @@ export class Proxy implements AsyncDisposable {
     }
   }
 
+  /** Keys of session tickets, the same for all workers: 48 bytes; sessions of the last ones are resumed no more. */
+  setTicketKeys(keys: Uint8Array): void {
+    this.#runtime.ticketKeys.set(keys)
+  }
+
   /** Port that a listener really has, for one that asked for port 0. */
   boundPort(listenerId: string): number {
     return this.#listeners.get(listenerId)?.boundPort ?? 0

@@ -6,6 +6,7 @@ import type { AccessLog, AccessRecord, Certificate } from '../model/index.ts'
 import { RequestIds } from './pipeline/request-id.ts'
 import { RequestView } from './pipeline/request-view.ts'
 import type { ProxyLimits } from './limits.ts'
+import { TicketKeys } from './listeners/ticket-keys.ts'
 import { TimerWheel } from './resilience/timer-wheel.ts'
 import { Output } from './transport/output.ts'
 import type { Transport } from './transport/connection.ts'
@@ -48,6 +49,7 @@ export class ProxyRuntime {
   readonly chunkLimits: ChunkLimits = defaultChunkLimits
   readonly transport: Transport
   readonly tlsClients: TlsClients = new TlsClients()
+  readonly ticketKeys: TicketKeys = new TicketKeys()
   /** What Gateways show to backends, by name; as in the newest snapshot. */
   readonly clientCertificates: Map<string, Certificate> = new Map<string, Certificate>()
   readonly out: Output = new Output(outputBytes)

@@ -1,3 +1,4 @@
+import type net from 'node:net'
 import type { Counter, Gauge } from '../../core/index.ts'
 import type { Listener } from '../../model/index.ts'
 import { RouteSeries } from '../pipeline/compiled-rule.ts'
@@ -60,7 +61,9 @@ export class ListenerRuntime implements DownstreamOwner {
     const onError = (error: Error): void =>
       this.#runtime.logger.error('listener failed', { listener: this.id, error: error.message })
     if (this.#listener.protocol === 'HTTPS') {
-      const tls = new TlsServer(this.#listener, socket => this.#accept(adoptSocket(socket, unhandled)))
+      const { limits, meter, logger, ticketKeys } = this.#runtime
+      const onSocket = (socket: net.Socket): void => this.#accept(adoptSocket(socket, unhandled))
+      const tls = new TlsServer(this.#listener, { limits, meter, logger, ticketKeys, onSocket })
       this.#tls = tls
       await listenOn(tls.server, { address, port, onError })
       this.#socket = listeningSocket(tls.server)

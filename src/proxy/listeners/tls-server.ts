@@ -1,117 +1,226 @@
-import { X509Certificate } from 'node:crypto'
+import net from 'node:net'
 import tls from 'node:tls'
-import type { Certificate, Listener, VirtualHost } from '../../model/index.ts'
+import type { Counter, Logger, Meter } from '../../core/index.ts'
+import { messageOf } from '../../core/index.ts'
+import type { Listener, VirtualHost } from '../../model/index.ts'
+import type { ProxyLimits } from '../limits.ts'
+import { chooseAlpn } from './alpn.ts'
+import type { TicketKeys } from './ticket-keys.ts'
+import { CertificateStore, chooseHost, pairs } from './tls-certificates.ts'
+import { findObjection, hostTls, joinHosts } from './tls-settings.ts'
+import type { SocketSettings } from './tls-settings.ts'
 
-const minVersion = 'TLSv1.2'
+export interface TlsServerOptions {
+  readonly limits: ProxyLimits
+  readonly meter: Meter
+  readonly logger: Logger
+  readonly ticketKeys: TicketKeys
+  /** Whether a protocol is agreed on: of bytes that are only forwarded nobody knows what they are. @default 'http' */
+  readonly alpn?: 'http' | 'none'
+  /** A handshake has ended well, by the host that the client named. */
+  readonly onSocket: (socket: tls.TLSSocket) => void
+}
+
+/** SSL_OP_NO_TICKET of OpenSSL, which Node hands through; no constant of its own. */
+const noTicket = 1 << 14
 
 /**
- * Terminates TLS for an HTTPS listener. Certificates are looked up by server
- * name in the newest configuration, so that a changed one holds for the next
- * handshake and no connection is dropped.
+ * Terminates TLS for a listener. Certificates are looked up by server name in
+ * the newest configuration, so that a changed one holds for the next handshake
+ * and no connection is dropped. Sessions are resumed by tickets, whose keys all
+ * workers share.
  */
-export class TlsServer {
-  readonly server: tls.Server
-  readonly #contexts = new WeakMap<Certificate, tls.SecureContext>()
-  readonly #names = new WeakMap<Certificate, readonly string[]>()
+export class TlsServer implements Disposable {
+  /** To listen with. */
+  readonly server: net.Server
+  readonly #options: TlsServerOptions
+  readonly #store = new CertificateStore()
+  readonly #counters = new Map<string, Counter>()
+  readonly #ticketSubscription: Disposable
   #listener: Listener
-  #anonymous: Certificate | undefined = undefined
+  #settings: SocketSettings
+  /** Shakes hands; made anew when what holds before a server name is known changes. */
+  #engine: tls.Server
+  #anonymous: VirtualHost | undefined
+  #underWay = 0
 
   /** @throws the TLS library's error for a certificate that it does not take */
-  constructor(listener: Listener, onSocket: (socket: tls.TLSSocket) => void) {
+  constructor(listener: Listener, options: TlsServerOptions) {
     this.#listener = listener
-    this.server = tls.createServer(
-      {
-        ALPNProtocols: ['http/1.1'],
-        minVersion,
-        SNICallback: (serverName, done) => {
-          const outcome = this.#contextFor(serverName.toLowerCase())
-          if (outcome instanceof Error) done(outcome)
-          else done(null, outcome)
-        },
-      },
-      socket => {
-        socket.setNoDelay(true)
-        onSocket(socket)
-      },
-    )
-    this.update(listener)
+    this.#options = options
+    this.#settings = joinHosts(listener.virtualHosts)
+    this.#anonymous = anonymousHost(listener)
+    this.#engine = this.#makeEngine()
+    this.#ticketSubscription = options.ticketKeys.subscribe(keys => this.#engine.setTicketKeys(keys))
+    this.server = net.createServer({ noDelay: true }, socket => this.accept(socket))
+    this.server.once('close', () => this[Symbol.dispose]())
+  }
+
+  /** Handshakes that have begun and not ended. */
+  get underWay(): number {
+    return this.#underWay
   }
 
   /** @throws the TLS library's error for a certificate that it does not take */
   update(listener: Listener): void {
+    const settings = joinHosts(listener.virtualHosts)
+    const anonymous = anonymousHost(listener)
+    const isSame = anonymous === this.#anonymous && JSON.stringify(settings) === JSON.stringify(this.#settings)
+    const before = { listener: this.#listener, settings: this.#settings, anonymous: this.#anonymous }
     this.#listener = listener
-    // Clients that name no server, since they know an address only, are those of the listener for any host.
-    const anonymous = listener.virtualHosts.find(host => host.hostname === undefined)?.certificates[0]
-    if (anonymous === this.#anonymous) return
+    this.#settings = settings
     this.#anonymous = anonymous
-    const pair = anonymous === undefined ? {} : { cert: anonymous.chain, key: anonymous.key }
-    this.server.setSecureContext({ ...pair, minVersion })
+    if (isSame) return
+    try {
+      this.#engine = this.#makeEngine()
+    } catch (error) {
+      this.#listener = before.listener
+      this.#settings = before.settings
+      this.#anonymous = before.anonymous
+      throw error
+    }
+  }
+
+  /**
+   * Shakes hands on a connection that was accepted by whatever means.
+   *
+   * @param early  bytes of the client that were read already
+   */
+  accept(socket: net.Socket, early?: Buffer): void {
+    if (this.#underWay >= this.#options.limits.maxHandshakes) {
+      this.#count('refused', '', false)
+      socket.destroy()
+      return
+    }
+    this.#underWay++
+    if (early !== undefined && early.length > 0) socket.unshift(early)
+    this.#engine.emit('connection', socket)
+  }
+
+  [Symbol.dispose](): void {
+    this.#ticketSubscription[Symbol.dispose]()
+  }
+
+  #makeEngine(): tls.Server {
+    const { minVersion, maxVersion, ciphers, asksClients, requiresClients, isUniform, sessionContext } = this.#settings
+    const anonymous = this.#anonymous
+    const authorities = anonymous === undefined ? undefined : hostTls(anonymous).clients?.authorities
+    const engine = tls.createServer({
+      // Clients that name no server, since they know an address only, are those of the listener for any host.
+      ...(anonymous === undefined ? {} : pairs(this.#store.choose(anonymous, ''))),
+      ...(authorities === undefined ? {} : { ca: authorities }),
+      ...(ciphers === undefined ? {} : { ciphers }),
+      ...(isUniform ? {} : { secureOptions: noTicket }),
+      minVersion,
+      maxVersion,
+      requestCert: asksClients,
+      rejectUnauthorized: requiresClients,
+      sessionIdContext: sessionContext,
+      handshakeTimeout: this.#options.limits.handshakeTimeoutMs,
+      ...(this.#options.alpn === 'none'
+        ? {}
+        : { ALPNCallback: ({ protocols }: { readonly protocols: readonly string[] }) => chooseAlpn(protocols) }),
+      SNICallback: (serverName, done) => {
+        const outcome = this.#contextFor(serverName.toLowerCase())
+        if (outcome instanceof Error) done(outcome)
+        else done(null, outcome)
+      },
+    })
+    engine.setTicketKeys(this.#options.ticketKeys.current)
+    engine.on('secureConnection', socket => this.#secured(socket))
+    engine.on('tlsClientError', (error, socket) => this.#failed(error, socket))
+    return engine
   }
 
   #contextFor(serverName: string): tls.SecureContext | Error {
     const host = chooseHost(this.#listener.virtualHosts, serverName)
-    const certificate = host === undefined ? undefined : this.#chooseCertificate(host.certificates, serverName)
-    if (certificate === undefined) return new Error('no certificate for this server name')
-    const known = this.#contexts.get(certificate)
-    if (known !== undefined) return known
     try {
-      const context = tls.createSecureContext({ cert: certificate.chain, key: certificate.key, minVersion })
-      this.#contexts.set(certificate, context)
-      return context
+      const context = host && this.#store.contextFor(host, serverName, this.#settings.sessionContext)
+      return context ?? new Error(noCertificate)
     } catch (error) {
       // Thrown on, it would end the worker.
-      return new Error(`certificate ${certificate.name} can't be used`, { cause: error })
+      return new Error(`certificate of ${host?.id ?? ''} can't be used`, { cause: error })
     }
   }
 
-  /** Of several certificates the one made for the name, exactly before by wildcard, else the first. */
-  #chooseCertificate(certificates: readonly Certificate[], serverName: string): Certificate | undefined {
-    const [first] = certificates
-    if (certificates.length < 2) return first
-    const wildcard = `*${serverName.slice(serverName.indexOf('.'))}`
-    const madeFor = (name: string): Certificate | undefined =>
-      certificates.find(certificate => this.#namesOf(certificate).includes(name))
-    return madeFor(serverName) ?? madeFor(wildcard) ?? first
-  }
-
-  #namesOf(certificate: Certificate): readonly string[] {
-    let names = this.#names.get(certificate)
-    if (names === undefined) {
-      names = dnsNames(certificate.chain)
-      this.#names.set(certificate, names)
+  #secured(socket: tls.TLSSocket): void {
+    this.#underWay--
+    const version = socket.getProtocol() ?? ''
+    const resumed = socket.isSessionReused()
+    const objection = this.#findObjection(socket, version)
+    if (objection !== undefined) {
+      this.#count(objection, version, resumed)
+      this.#tell(socket, objection)
+      socket.on('error', () => {})
+      socket.destroy()
+      return
     }
-    return names
+    this.#count('ok', version, resumed)
+    socket.setNoDelay(true)
+    this.#options.onSocket(socket)
   }
-}
 
-/** DNS names of a chain's first certificate, lower case. */
-function dnsNames(chain: string): readonly string[] {
-  try {
-    const entries = new X509Certificate(chain).subjectAltName?.split(', ') ?? []
-    return entries.filter(entry => entry.startsWith('DNS:')).map(entry => entry.slice('DNS:'.length).toLowerCase())
-  } catch {
-    // Made for no name; whether it can be used at all shows when it is.
-    return []
+  #findObjection(socket: tls.TLSSocket, version: string): string | undefined {
+    const { isUniform, asksClients } = this.#settings
+    if (isUniform && !asksClients) return undefined
+    // The name of a resumed TLS 1.2 session is not told, but then all hosts want the same.
+    const host = isUniform
+      ? this.#listener.virtualHosts[0]
+      : chooseHost(this.#listener.virtualHosts, serverNameOf(socket))
+    if (host === undefined) return noCertificate
+    return findObjection(hostTls(host), {
+      version,
+      cipher: socket.getCipher().name,
+      // A resumed session without a certificate counts as authorized for Node.
+      isClientValid: asksClients && socket.authorized && socket.getPeerX509Certificate() !== undefined,
+    })
   }
-}
 
-/** Exact name, then the wildcard with most labels, then none (Gateway API, listener choice). */
-function chooseHost(hosts: readonly VirtualHost[], serverName: string): VirtualHost | undefined {
-  let best: VirtualHost | undefined
-  let bestLength = -1
-  for (const host of hosts) {
-    const { hostname } = host
-    const length = hostname === undefined ? 0 : matchLength(hostname, serverName)
-    if (length > bestLength) {
-      best = host
-      bestLength = length
+  #failed(error: Error, socket: tls.TLSSocket): void {
+    this.#underWay--
+    const reason = resultOf(error, socket)
+    this.#count(reason, '', false)
+    this.#tell(socket, reason === 'failed' ? messageOf(error) : reason)
+  }
+
+  #tell(socket: tls.TLSSocket, reason: string): void {
+    const { logger } = this.#options
+    logger.debug('TLS handshake failed', { listener: this.#listener.id, client: socket.remoteAddress ?? '', reason })
+  }
+
+  #count(result: string, version: string, isResumed: boolean): void {
+    const key = `${result} ${version} ${isResumed}`
+    let counter = this.#counters.get(key)
+    if (counter === undefined) {
+      const labels = { listener: this.#listener.id, result, version, resumed: String(isResumed) }
+      counter = this.#options.meter.counter('heddle_tls_handshakes_total', labels)
+      this.#counters.set(key, counter)
     }
+    counter.value++
   }
-  return best
 }
 
-/** How specific the match is; -1 for none. */
-function matchLength(hostname: string, serverName: string): number {
-  if (hostname === serverName) return Infinity
-  return hostname.startsWith('*.') && serverName.endsWith(hostname.slice(1)) ? hostname.length : -1
+const noCertificate = 'no-certificate'
+
+/** Empty when the client named no server. */
+function serverNameOf(socket: tls.TLSSocket): string {
+  const { servername } = socket as { readonly servername?: string | false | null }
+  return typeof servername === 'string' ? servername.toLowerCase() : ''
+}
+
+function anonymousHost({ virtualHosts }: Listener): VirtualHost | undefined {
+  return virtualHosts.find(host => host.hostname === undefined && host.certificates.length > 0)
+}
+
+/** A word for the metric: few, whatever clients send. */
+function resultOf(error: Error, socket: tls.TLSSocket): string {
+  if (error.message === noCertificate) return noCertificate
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : ''
+  if (code === 'ERR_TLS_HANDSHAKE_TIMEOUT') return 'timeout'
+  if (code === 'ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE') return 'client-certificate'
+  const verdict: unknown = socket.authorizationError
+  if (verdict !== undefined && verdict !== null) return 'client-certificate'
+  if (/UNSUPPORTED_PROTOCOL|VERSION/.test(code)) return 'version'
+  if (code === 'ERR_SSL_NO_SHARED_CIPHER') return 'cipher'
+  return code === 'ECONNRESET' ? 'aborted' : 'failed'
 }
