@@ -1,3 +1,4 @@
+import { grpcStatusNames } from '../codec/index.ts'
 import type { Problem } from '../core/index.ts'
 import type {
   Backend,
@@ -6,6 +7,7 @@ import type {
   HttpRoute,
   MeshSnapshot,
   ResourceStatus,
+  RetryPolicy,
   RouteMatch,
   RouteRule,
   ServiceAddress,
@@ -57,7 +59,7 @@ export function buildStatus(input: StatusInput): StatusDocument {
   )
   return {
     agent: input.agent,
-    gateways: input.statuses.filter(({ kind }) => kind === 'Gateway'),
+    gateways: input.statuses.filter(({ kind }) => kind === 'Gateway' || kind === 'ListenerSet'),
     routes: [...snapshot.routes.values()].map(route => routeStatus(route, byRoute.get(route.key) ?? idle)),
     services: [...snapshot.backends.values()].map(backend => ({
       key: backend.key,
@@ -205,7 +207,15 @@ export function describePolicy({ settings }: Backend): string {
   if (differs(settings.circuitBreaker, defaultBackendSettings.circuitBreaker)) parts.push('own limits')
   if (settings.slowStartMs > 0) parts.push(`slow start ${settings.slowStartMs / 1000}s`)
   if (settings.preferLocalZone) parts.push('local zone first')
+  if (settings.retry !== undefined) parts.push(describeRetry(settings.retry))
   return parts.join(', ')
+}
+
+/** `up to 2 retries after 503, unavailable` */
+export function describeRetry({ attempts, codes, grpcCodes }: RetryPolicy): string {
+  const reasons = [...codes.map(String), ...grpcCodes.map(code => grpcStatusNames[code] ?? String(code))]
+  const after = reasons.length === 0 ? '' : ` after ${reasons.join(', ')}`
+  return `up to ${attempts} ${attempts === 1 ? 'retry' : 'retries'}${after}`
 }
 
 function differs(a: unknown, b: unknown): boolean {
