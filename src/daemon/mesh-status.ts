@@ -24,6 +24,7 @@ import type {
   ServiceStatus,
   StatusDocument,
 } from '../observe/index.ts'
+import { describeSafeguard } from './describe-safeguard.ts'
 import type { EndpointActivity } from './worker-messages.ts'
 
 /** Everything the status is made of; the agent gathers it. */
@@ -122,6 +123,8 @@ export function describeFilter(filter: Filter): string {
       return `mirror ${Math.round(filter.fraction * 1e4) / 100}% to ${targetName(filter.target)}`
     case 'cors':
       return `CORS for ${filter.allowOrigins.join(', ')}`
+    default:
+      return describeSafeguard(filter)
   }
 }
 

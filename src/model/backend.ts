@@ -6,6 +6,11 @@ export type ServiceKey = string
 /** `namespace/name:port`, `namespace/name:port/udp`; one port of a Service, what a route sends to. */
 export type BackendKey = string
 
+/** A reference that can't be used answers `status` for its share of the traffic. */
+export type BackendTarget =
+  | { readonly kind: 'backend'; readonly key: BackendKey }
+  | { readonly kind: 'invalid'; readonly status: number; readonly reason: string; readonly message: string }
+
 /** What the endpoints of a backend speak. */
 export type BackendProtocol = 'http1' | 'h2c' | 'tcp' | 'udp'
 

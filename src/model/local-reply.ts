@@ -58,6 +58,15 @@ export const localReplies = {
   'upstream-timeout': { status: 504, flag: 'UT', about: 'The request or the try took longer than its timeout.' },
   redirect: { status: 302, flag: '-', about: 'A redirect filter answered; the status is the one of the filter.' },
   preflight: { status: 204, flag: '-', about: 'A CORS filter answered a preflight request.' },
+  'rate-limited': { status: 429, flag: 'RL', about: 'A rate limit of the rule has no request left for this client.' },
+  'auth-denied': { status: 403, flag: 'UAEX', about: 'The external authorization of the rule refused the request.' },
+  'auth-unavailable': {
+    status: 403,
+    flag: 'UAEX',
+    about: 'The external authorization of the rule could not be asked, and without consent nothing passes.',
+  },
+  'injected-fault': { status: 503, flag: 'FI', about: 'A fault filter answered; the status is the one of the filter.' },
+  'direct-response': { status: 200, flag: '-', about: 'A direct response filter answered; the status is its own.' },
   draining: { status: 503, flag: 'LR', about: 'The agent is stopping and the request came after the drain deadline.' },
   internal: { status: 500, flag: 'LR', about: 'A defect of Heddle; the agent log has the cause.' },
 } as const

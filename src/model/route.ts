@@ -1,6 +1,7 @@
-import type { BackendKey } from './backend.ts'
-import type { Safeguard } from './http-filter.ts'
+import type { BackendTarget } from './backend.ts'
+import type { Filter } from './filter.ts'
 import type { RetryPolicy } from './retry-policy.ts'
+import type { ValueMatch } from './value-match.ts'
 
 /** `HTTPRoute namespace/name`, `GRPCRoute namespace/name`, or `Service namespace/name:port` for the route every service has by itself. */
 export type RouteKey = string
@@ -81,69 +82,10 @@ export type PathMatch =
   /** Of regular expressions the one with more `weight` goes first; without, its own length is its weight. */
   | { readonly kind: 'regex'; readonly value: string; readonly weight?: number }
 
-/** Header names are lower case; query names are as written. A regex must match the whole value. */
-export interface ValueMatch {
-  readonly kind: 'exact' | 'regex'
-  readonly name: string
-  readonly value: string
-}
-
 export interface WeightedBackend {
   readonly weight: number
   readonly target: BackendTarget
   readonly filters: readonly Filter[]
-}
-
-/** A reference that can't be used answers `status` for its share of the traffic. */
-export type BackendTarget =
-  | { readonly kind: 'backend'; readonly key: BackendKey }
-  | { readonly kind: 'invalid'; readonly status: number; readonly reason: string; readonly message: string }
-
-export interface HeaderValue {
-  readonly name: string
-  readonly value: string
-}
-
-export interface HeaderEdits {
-  readonly set: readonly HeaderValue[]
-  readonly add: readonly HeaderValue[]
-  /** Lower case. */
-  readonly remove: readonly string[]
-}
-
-export type PathModifier =
-  | { readonly kind: 'full'; readonly value: string }
-  | { readonly kind: 'prefix'; readonly value: string }
-
-export type Filter =
-  | ({ readonly kind: 'request-headers' } & HeaderEdits)
-  | ({ readonly kind: 'response-headers' } & HeaderEdits)
-  | {
-      readonly kind: 'redirect'
-      readonly scheme: 'http' | 'https' | undefined
-      readonly hostname: string | undefined
-      readonly path: PathModifier | undefined
-      readonly port: number | undefined
-      readonly status: number
-    }
-  | { readonly kind: 'rewrite'; readonly hostname: string | undefined; readonly path: PathModifier | undefined }
-  | {
-      readonly kind: 'mirror'
-      readonly target: BackendTarget
-      /** Share of the requests that are mirrored, 0 to 1. */
-      readonly fraction: number
-    }
-  | ({ readonly kind: 'cors' } & CorsPolicy)
-  | Safeguard
-
-export interface CorsPolicy {
-  /** `https://shop.example`, with `*` in the host or `*` alone. */
-  readonly allowOrigins: readonly string[]
-  readonly allowCredentials: boolean
-  readonly allowMethods: readonly string[]
-  readonly allowHeaders: readonly string[]
-  readonly exposeHeaders: readonly string[]
-  readonly maxAgeSeconds: number
 }
 
 export interface SessionPersistence {

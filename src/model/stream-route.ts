@@ -1,4 +1,5 @@
-import type { Attachment, BackendTarget, RouteKey } from './route.ts'
+import type { BackendTarget } from './backend.ts'
+import type { Attachment, RouteKey } from './route.ts'
 
 /**
  * Where whole connections or datagrams go. There is one rule, and of several
