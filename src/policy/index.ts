@@ -1,0 +1,13 @@
+/**
+ * Decisions about requests that need neither sockets nor routes: whether a rate limit has one left, which faults are injected, how an answer is compressed, what an authorizer is told and what its answer means.
+ * It sends, waits and compresses nothing; balancing, retries and circuit breakers are in `proxy`.
+ * The filters of the proxy call it on every worker; the daemon makes the memory that the workers' limits share.
+ * Everything is a function of its arguments except the buckets of a rate limit, which are a table in shared memory.
+ * Read `rate-limit/bucket-table.ts` first, then `compression/negotiate.ts` and `external-auth/http.ts`.
+ */
+export { BucketTable, createBucketMemory } from './rate-limit/bucket-table.ts'
+export type { BucketLimit } from './rate-limit/bucket-table.ts'
+export { rateLimitFields, retryAfterField } from './rate-limit/fields.ts'
+export type { BucketState } from './rate-limit/fields.ts'
+export { rateLimitKey } from './rate-limit/key.ts'
+export type { RateLimitFacts } from './rate-limit/key.ts'
