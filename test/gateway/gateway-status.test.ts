@@ -144,7 +144,7 @@ describe('GatewayInvalidTLSConfiguration', () => {
       )
       assert.deepEqual(bed.listeners('infra/web'), {
         https:
-          'Accepted=True/Accepted Programmed=False/Invalid ResolvedRefs=False/InvalidCertificateRef Conflicted=False/NoConflicts routes=0 kinds=HTTPRoute,GRPCRoute',
+          'Accepted=True/Accepted Programmed=False/Invalid ResolvedRefs=False/InvalidCertificateRef Conflicted=False/NoConflicts routes=0 kinds=HTTPRoute',
       })
       assert.equal(
         bed.conditions('Gateway infra/web'),
@@ -442,7 +442,7 @@ describe('GatewayWithAttachedRoutes', () => {
     )
     assert.deepEqual(bed.listeners('infra/web'), {
       https:
-        'Accepted=True/Accepted Programmed=False/Invalid ResolvedRefs=False/InvalidCertificateRef Conflicted=False/NoConflicts routes=1 kinds=HTTPRoute,GRPCRoute',
+        'Accepted=True/Accepted Programmed=False/Invalid ResolvedRefs=False/InvalidCertificateRef Conflicted=False/NoConflicts routes=1 kinds=HTTPRoute',
     })
     assert.deepEqual(bed.parents('infra/all'), { 'infra/web': wellParent })
   })
