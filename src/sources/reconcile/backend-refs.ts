@@ -1,6 +1,6 @@
 import type { BackendTarget } from '../../model/index.ts'
 import type { BackendReference, RouteResource } from '../schema/resource.ts'
-import { portKey, type PortProtocol } from './facts.ts'
+import { portKey, type PortProtocol, type ServicePortFacts } from './facts.ts'
 import type { RefReason, RouteDraft } from './route-draft.ts'
 
 /** What an unusable reference answers for its share of the traffic. */
@@ -43,33 +43,44 @@ export function resolveBackend(draft: RouteDraft, ref: BackendReference, path: s
   }
   const { kind } = draft.resource
   const usable = usableProtocols[kind]
+  const isUsable = ({ protocol, isHttpInTls }: ServicePortFacts): boolean =>
+    usable.protocols.includes(protocol) || (isHttpInTls && usable.isHttp === true)
   // One number may stand twice, for TCP and for UDP.
   const numbered = service.ports.filter(candidate => candidate.port === ref.port)
-  const port =
-    numbered.find(candidate => usable.protocols.includes(candidate.protocol)) ??
-    numbered.find(candidate => candidate.protocol !== 'udp') ??
-    numbered[0]
+  const port = numbered.find(isUsable) ?? numbered.find(candidate => candidate.protocol !== 'udp') ?? numbered[0]
   if (port === undefined) {
     return invalid('BackendNotFound', `Service ${key} has no port ${ref.port}, only ${listPorts(service.ports)}`)
   }
-  if (!usable.protocols.includes(port.protocol)) {
+  if (!isUsable(port)) {
     return invalid(
       'UnsupportedProtocol',
-      `port ${port.port} of Service ${key} does not speak ${usable.name} (${port.declared})${usable.hint ?? ''}`,
+      `port ${port.port} of Service ${key} does not speak ${usable.name} (${port.declared})${port.protocol === 'tls' && usable.isHttp === true ? tlsHint : (usable.hint ?? '')}`,
     )
   }
   return { kind: 'backend', key: portKey(key, port) }
 }
 
+const tlsHint = '; a BackendTLSPolicy says how a backend is reached by TLS'
+
 /** What a port must speak to be a backend; whatever TCP carries can be forwarded as bytes. */
 const usableProtocols: Readonly<
   Record<
     RouteResource['kind'],
-    { readonly name: string; readonly protocols: readonly PortProtocol[]; readonly hint?: string }
+    {
+      readonly name: string
+      readonly protocols: readonly PortProtocol[]
+      readonly isHttp?: boolean
+      readonly hint?: string
+    }
   >
 > = {
-  HTTPRoute: { name: 'HTTP', protocols: ['http1', 'h2c'] },
-  GRPCRoute: { name: 'HTTP/2', protocols: ['h2c'], hint: '; give the port appProtocol: kubernetes.io/h2c' },
+  HTTPRoute: { name: 'HTTP', protocols: ['http1', 'h2c'], isHttp: true },
+  GRPCRoute: {
+    name: 'HTTP/2',
+    protocols: ['h2c'],
+    isHttp: true,
+    hint: '; give the port appProtocol: kubernetes.io/h2c',
+  },
   TCPRoute: { name: 'TCP', protocols: ['http1', 'h2c', 'tcp', 'tls'] },
   TLSRoute: { name: 'TCP', protocols: ['http1', 'h2c', 'tcp', 'tls'] },
   UDPRoute: { name: 'UDP', protocols: ['udp'] },

@@ -13,7 +13,7 @@ import type { Names } from './facts.ts'
 import { compareText } from './hostname.ts'
 import type { ResourceChange, Tables } from './resource-tables.ts'
 import { same } from './same.ts'
-import type { StageSink } from './service-stage.ts'
+import type { StageSink } from './stage-sink.ts'
 
 const noTls: ServiceTls = new Map<string | undefined, BackendTls>()
 

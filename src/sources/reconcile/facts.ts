@@ -9,6 +9,8 @@ export interface ServicePortFacts {
   readonly name: string
   readonly port: number
   readonly protocol: PortProtocol
+  /** Whether it is HTTP in TLS and a BackendTLSPolicy says how that is reached; clients of the mesh bring their own TLS. */
+  readonly isHttpInTls: boolean
   /** How the Service says so, for messages: `appProtocol kubernetes.io/h2c`. */
   readonly declared: string
 }
@@ -39,6 +41,8 @@ export interface ListenerFacts {
   readonly selector: LabelSelector | undefined
   /** Kinds of routes that its protocol and its `allowedRoutes.kinds` leave room for. */
   readonly routeKinds: readonly string[]
+  /** Name of what its Gateway shows to backends that are reached by TLS. */
+  readonly clientCertificate: string | undefined
 }
 
 /** What routes may know of a Gateway or a ListenerSet. Whether its listeners work does not matter to them. */

@@ -1,11 +1,11 @@
 import type { ClientValidation, HostTls } from '../../model/index.ts'
-import type { ConfigMapResource, GatewayListener, GatewayResource } from '../schema/resource.ts'
+import type { AnyResource, ConfigMapResource, GatewayListener, GatewayResource } from '../schema/resource.ts'
 import type { AuthorityResolver } from './authorities.ts'
 import type { SecretTables } from './certificates.ts'
 import { fails, type Verdict } from './conditions.ts'
 import { isGranted } from './facts.ts'
 import type { Finding } from './problems.ts'
-import { readTlsOptions } from './tls-options.ts'
+import { readTlsOptions, type OptionProblem } from './tls-options.ts'
 
 export interface FrontendTls {
   readonly tls: HostTls
@@ -14,34 +14,39 @@ export interface FrontendTls {
   readonly resolvedRefs: Verdict | undefined
 }
 
+/** Whose listener it is: a Gateway's own, or one of a ListenerSet that adds to it. */
+interface Owner {
+  readonly resource: AnyResource
+  readonly gateway: GatewayResource
+  readonly findings: Finding[]
+}
+
 export interface FrontendTables extends SecretTables {
   readonly configMaps: ReadonlyMap<string, ConfigMapResource>
+  readonly authorities: AuthorityResolver
 }
 
 /**
- * What one HTTPS listener asks of its clients: the versions and ciphers of its
- * own `tls.options`, and the client certificates of the Gateway's
- * `spec.tls.frontend` for its port. What can't be done takes the listener off:
- * served without, it would admit whom the Gateway wants kept out.
+ * What one listener that terminates TLS asks of its clients: the versions and
+ * ciphers of its own `tls.options` and, for HTTPS, the client certificates of
+ * the Gateway's `spec.tls.frontend` for its port. What can't be done takes the
+ * listener off: served without, it would admit whom the Gateway wants kept out.
  */
 export function judgeFrontendTls(
-  gateway: GatewayResource,
-  index: number,
-  resolver: AuthorityResolver,
+  { resource, gateway, findings }: Owner,
+  listener: GatewayListener,
+  path: string,
   tables: FrontendTables,
-  findings: Finding[],
 ): FrontendTls {
-  const listener = gateway.spec.listeners[index]
-  const report = (severity: Finding['severity'], path: string, message: string): void => {
-    findings.push({ resource: gateway, severity, path, message })
+  const { parameters, errors, warnings } = readTlsOptions(listener.tls?.options)
+  const tell = (severity: Finding['severity'], { key, message }: OptionProblem): void => {
+    findings.push({ resource, severity, path: `${path}.tls.options[${JSON.stringify(key)}]`, message })
   }
-  const { parameters, errors, warnings } = readTlsOptions(listener?.tls?.options)
-  const pathOf = (key: string): string => `spec.listeners[${index}].tls.options[${JSON.stringify(key)}]`
-  for (const { key, message } of warnings) report('warning', pathOf(key), message)
-  for (const { key, message } of errors) report('error', pathOf(key), message)
+  for (const problem of warnings) tell('warning', problem)
+  for (const problem of errors) tell('error', problem)
   const [firstError] = errors
   const wrongOption = firstError && fails('UnsupportedValue', `tls.options ${firstError.key} ${firstError.message}`)
-  const clients = judgeClients(gateway, listener, resolver, tables, report)
+  const clients = listener.protocol === 'HTTPS' ? judgeClients(gateway, listener.port, tables, findings) : noValidation
   return {
     tls: { ...parameters, clients: clients.validation },
     accepted: wrongOption ?? clients.accepted,
@@ -59,14 +64,13 @@ const noValidation: ClientsOutcome = { validation: undefined, accepted: undefine
 
 function judgeClients(
   gateway: GatewayResource,
-  listener: GatewayListener | undefined,
-  resolver: AuthorityResolver,
+  port: number,
   tables: FrontendTables,
-  report: (severity: Finding['severity'], path: string, message: string) => void,
+  findings: Finding[],
 ): ClientsOutcome {
   const frontend = gateway.spec.tls?.frontend
-  if (frontend === undefined || listener === undefined) return noValidation
-  const at = frontend.perPort?.findIndex(entry => entry.port === listener.port) ?? -1
+  if (frontend === undefined) return noValidation
+  const at = frontend.perPort?.findIndex(entry => entry.port === port) ?? -1
   const asked = at < 0 ? frontend.default : frontend.perPort?.[at]?.tls
   const path = `spec.tls.frontend.${at < 0 ? 'default' : `perPort[${at}].tls`}.validation`
   const validation = asked?.validation
@@ -77,7 +81,12 @@ function judgeClients(
   for (const [index, ref] of validation.caCertificateRefs.entries()) {
     const from = ref.namespace ?? namespace
     const refuse = (reason: string, message: string): void => {
-      report('error', `${path}.caCertificateRefs[${index}]`, message)
+      reportOnce(findings, {
+        resource: gateway,
+        severity: 'error',
+        path: `${path}.caCertificateRefs[${index}]`,
+        message,
+      })
       resolvedRefs ??= fails(reason, message)
     }
     if (from !== namespace && !isPermitted(namespace, from, ref, tables)) {
@@ -85,7 +94,7 @@ function judgeClients(
       refuse('RefNotPermitted', message)
       continue
     }
-    const outcome = resolver.resolve({ ...ref, namespace: from }, tables.configMaps)
+    const outcome = tables.authorities.resolve({ ...ref, namespace: from }, tables.configMaps)
     if (outcome.kind === 'valid') pems.push(outcome.pem)
     else refuse(outcome.kind === 'invalid' ? 'InvalidCACertificateRef' : 'InvalidCACertificateKind', outcome.message)
   }
@@ -95,6 +104,12 @@ function judgeClients(
   }
   const mode = validation.mode === 'AllowInsecureFallback' ? 'fallback' : 'require'
   return { validation: { authorities: pems.join(''), mode }, accepted: undefined, resolvedRefs }
+}
+
+/** Several listeners of a Gateway share what is asked of clients. */
+function reportOnce(findings: Finding[], finding: Finding): void {
+  const isTold = findings.some(({ path, message }) => path === finding.path && message === finding.message)
+  if (!isTold) findings.push(finding)
 }
 
 function isPermitted(

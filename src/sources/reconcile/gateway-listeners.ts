@@ -1,6 +1,7 @@
-import type { Certificate } from '../../model/index.ts'
+import type { Certificate, HostTls } from '../../model/index.ts'
 import type { GatewayListener, GatewayResource, ListenerSetResource } from '../schema/resource.ts'
 import type { CertificateResolver, SecretTables } from './certificates.ts'
+import { judgeFrontendTls, type FrontendTables } from './frontend-tls.ts'
 import { fails, holds, type Verdict } from './conditions.ts'
 import type { ListenerFacts } from './facts.ts'
 import { findOverlap, type Conflict } from './listener-conflicts.ts'
@@ -23,6 +24,10 @@ export interface ListenerDraft {
   readonly overlapping: Verdict | undefined
   readonly supportedKinds: readonly RouteKind[]
   readonly certificates: readonly Certificate[]
+  /** Of a listener that terminates TLS. */
+  readonly tls: HostTls | undefined
+  /** What its Gateway shows to backends. */
+  readonly clientCertificate: Certificate | undefined
   /** Why it can't be served, whatever the sockets say. */
   readonly obstacle: string | undefined
 }
@@ -50,6 +55,8 @@ export interface ListenerOwner {
   readonly gateway: GatewayResource
   /** By index of the listener. */
   readonly conflicts: ReadonlyMap<number, Conflict>
+  /** What the Gateway shows to backends that are reached by TLS. */
+  readonly clientCertificate: Certificate | undefined
   readonly findings: Finding[]
 }
 
@@ -60,7 +67,7 @@ export interface ListenerOwner {
 export function draftListeners(
   owners: readonly ListenerOwner[],
   resolver: CertificateResolver,
-  tables: SecretTables,
+  tables: FrontendTables,
 ): readonly (readonly ListenerDraft[])[] {
   const credentials = owners.map(owner =>
     owner.resource.spec.listeners.map((spec, index) =>
@@ -84,7 +91,7 @@ export function draftListeners(
       const tls = tlsListeners[at]?.[index]
       const overlap = tls?.isTls ? findOverlap(tls, allTls) : undefined
       const overlapping = overlap === undefined ? undefined : holds(overlap.reason, overlap.message)
-      return draftListener(owner, spec, index, credentials[at]?.[index] ?? noCertificates, overlapping)
+      return draftListener(owner, spec, index, credentials[at]?.[index] ?? noCertificates, overlapping, tables)
     }),
   )
 }
@@ -95,6 +102,7 @@ function draftListener(
   index: number,
   { certificates, verdict }: Credentials,
   overlapping: Verdict | undefined,
+  tables: FrontendTables,
 ): ListenerDraft {
   const path = `spec.listeners[${index}]`
   const report = (at: string, message: string): void => {
@@ -103,19 +111,22 @@ function draftListener(
   const kinds = judgeKinds(spec, report)
   const conflict = owner.conflicts.get(index)
   if (conflict !== undefined) report('', conflict.message)
+  const frontend = terminatesTls(spec) ? judgeFrontendTls(owner, spec, path, tables) : undefined
   const accepted =
-    conflict === undefined ? judgeAccepted(owner.gateway, spec, report) : fails(conflict.reason, conflict.message)
-  const resolvedRefs = kinds.verdict ?? verdict ?? holds('ResolvedRefs')
+    conflict === undefined ? judgeAccepted(spec, frontend?.accepted, report) : fails(conflict.reason, conflict.message)
+  const resolvedRefs = kinds.verdict ?? verdict ?? frontend?.resolvedRefs ?? holds('ResolvedRefs')
   return {
     spec,
     path,
-    facts: listenerFacts(owner.resource, spec, kinds.supported),
+    facts: listenerFacts(owner, spec, kinds.supported),
     accepted,
     resolvedRefs,
     conflicted: conflict === undefined ? fails('NoConflicts', '') : holds(conflict.reason, conflict.message),
     overlapping,
     supportedKinds: kinds.supported,
     certificates,
+    tls: frontend?.tls,
+    clientCertificate: owner.clientCertificate,
     obstacle: findObstacle(accepted, spec, certificates, kinds.supported, resolvedRefs),
   }
 }
@@ -140,7 +151,7 @@ function findObstacle(
 }
 
 function listenerFacts(
-  { kind, metadata }: ListenerOwner['resource'],
+  { resource: { kind, metadata }, clientCertificate }: ListenerOwner,
   spec: GatewayListener,
   supported: readonly RouteKind[],
 ): ListenerFacts {
@@ -154,6 +165,7 @@ function listenerFacts(
     from,
     selector,
     routeKinds: supported.map(entry => entry.kind),
+    clientCertificate: clientCertificate?.name,
   }
 }
 
@@ -177,7 +189,7 @@ function judgeKinds(
   return { supported, verdict: fails('InvalidRouteKinds', message) }
 }
 
-function judgeAccepted(gateway: GatewayResource, spec: GatewayListener, report: Report): Verdict {
+function judgeAccepted(spec: GatewayListener, frontend: Verdict | undefined, report: Report): Verdict {
   if (!kindsByProtocol.has(spec.protocol)) {
     const message = `protocol ${spec.protocol} is not supported, only ${[...kindsByProtocol.keys()].join(' and ')}`
     report('.protocol', message)
@@ -188,20 +200,7 @@ function judgeAccepted(gateway: GatewayResource, spec: GatewayListener, report: 
     report('.tls.mode', message)
     return fails('UnsupportedValue', message)
   }
-  if (spec.protocol === 'HTTPS' && asksForClientCertificates(gateway, spec.port)) {
-    // Served without the check, it would admit whom the Gateway wants kept out.
-    const message = 'client certificates (spec.tls.frontend) are not supported, so the listener is off'
-    report('', message)
-    return fails('UnsupportedValue', message)
-  }
-  return holds('Accepted')
-}
-
-function asksForClientCertificates(gateway: GatewayResource, port: number): boolean {
-  const frontend = gateway.spec.tls?.frontend
-  if (frontend === undefined) return false
-  const own = frontend.perPort?.find(entry => entry.port === port)
-  return (own === undefined ? frontend.default : own.tls).validation !== undefined
+  return frontend ?? holds('Accepted')
 }
 
 interface Credentials {

@@ -76,8 +76,8 @@ function hostOf(draft: ListenerDraft): VirtualHost {
     id: facts.virtualHost,
     hostname: facts.hostname,
     certificates,
-    tls: undefined,
-    clientCertificate: undefined,
+    tls: draft.tls,
+    clientCertificate: draft.clientCertificate,
   }
   if (spec.protocol === 'HTTPS') return { ...host, tlsMode: 'https' }
   if (spec.protocol !== 'TLS') return host

@@ -1,4 +1,5 @@
 import type { Listener } from '../../model/index.ts'
+import { AuthorityResolver } from './authorities.ts'
 import { CertificateResolver } from './certificates.ts'
 import { Names, type GatewayFacts } from './facts.ts'
 import { builtInClass, judgeClasses } from './gateway-classes.ts'
@@ -7,7 +8,7 @@ import type { GatewayOutcome } from './judged-listeners.ts'
 import type { SecretTables } from './certificates.ts'
 import type { ResourceChange, Tables } from './resource-tables.ts'
 import { same } from './same.ts'
-import type { StageSink } from './service-stage.ts'
+import type { StageSink } from './stage-sink.ts'
 
 export interface GatewayStageOptions {
   readonly bindAddress: string
@@ -28,6 +29,7 @@ export class GatewayStage {
   readonly names: Record<GatewayFacts['kind'], Names> = { Gateway: new Names([]), ListenerSet: new Names([]) }
   readonly #options: GatewayStageOptions
   readonly #resolver = new CertificateResolver()
+  readonly #authorities = new AuthorityResolver()
   #outcomes: ReadonlyMap<string, GatewayOutcome> = new Map()
   #sockets: ReadonlyMap<string, Listener> = new Map()
   #classKeys: ReadonlySet<string> = new Set()
@@ -75,6 +77,8 @@ export class GatewayStage {
       }),
       classes,
       secrets: tables.Secret,
+      configMaps: tables.ConfigMap,
+      authorities: this.#authorities,
       grants,
       resolver: this.#resolver,
       listenFailures,
@@ -135,6 +139,7 @@ const relevantKinds: ReadonlySet<ResourceChange['kind']> = new Set([
   'Gateway',
   'ListenerSet',
   'Secret',
+  'ConfigMap',
   'ReferenceGrant',
 ])
 

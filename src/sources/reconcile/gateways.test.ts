@@ -381,20 +381,6 @@ spec:
     )
   })
 
-  await t.test('a listener that should check client certificates is off, and HTTP beside it is not', () => {
-    const result = reconciled(
-      secrets +
-        gateway(
-          `listeners: [{ name: https, port: 443, protocol: HTTPS, tls: { certificateRefs: [{ name: good }] } }, { name: http, port: 80, protocol: HTTP }],
-           tls: { frontend: { default: { validation: { caCertificateRefs: [{ group: "", kind: ConfigMap, name: ca }] } } } }`,
-        ),
-    )
-    const listeners = listenersOf(result, 'Gateway shop/web')
-    assert.match(listeners['https'] ?? '', /Accepted=False\/UnsupportedValue Programmed=False\/Invalid/)
-    assert.equal(listeners['http'], fineListener)
-    assert.deepEqual([...result.snapshot.listeners.keys()], ['127.0.0.1:80'])
-  })
-
   await t.test('a client certificate for backends has to resolve', () => {
     const rows: [string, string][] = [
       ['{ name: good }', 'True/ResolvedRefs'],
@@ -407,6 +393,8 @@ spec:
         brief(statusOf(result, 'Gateway shop/web').conditions),
         new RegExp(`^Accepted=True.* ResolvedRefs=${expected}$`),
       )
+      const shown = result.snapshot.listeners.get('127.0.0.1:80')?.virtualHosts[0]?.clientCertificate?.name
+      assert.equal(shown, expected.startsWith('True') ? 'shop/good' : undefined)
     }
   })
 })

@@ -1,8 +1,9 @@
-import type { Listener, ResourceStatus } from '../../model/index.ts'
+import type { Certificate, Listener, ResourceStatus } from '../../model/index.ts'
 import { resourceIdOf, type GatewayResource, type ListenerSetResource } from '../schema/resource.ts'
 import { compareAge } from './age.ts'
-import type { CertificateResolver, SecretTables } from './certificates.ts'
+import type { CertificateResolver } from './certificates.ts'
 import { condition, fails, holds, type Verdict } from './conditions.ts'
+import { hasInsecureFallback, type FrontendTables } from './frontend-tls.ts'
 import { judgeAddresses, type AddressOutcome } from './gateway-addresses.ts'
 import type { ClassTable } from './gateway-classes.ts'
 import { draftListeners, type ListenerOwner } from './gateway-listeners.ts'
@@ -25,7 +26,7 @@ import {
 } from './listener-sets.ts'
 import type { Finding } from './problems.ts'
 
-export interface GatewayInput extends SecretTables {
+export interface GatewayInput extends FrontendTables {
   readonly gateways: Iterable<GatewayResource>
   readonly listenerSets: readonly ListenerSetResource[]
   readonly namespaceLabels: (namespace: string) => Readonly<Record<string, string>>
@@ -102,7 +103,8 @@ function judgeGateway(
   const proxyProtocol = expectsProxyProtocol(gateway, report)
   const refused = refuseWhole(gateway, owner, addresses, report)
   const joining = { gateway: base.key, addresses: addresses.usable, proxyProtocol }
-  const owners = listenerOwners(gateway, sets, input, findings)
+  const clientCertificate = judgeClientCertificate(gateway, input, report)
+  const owners = listenerOwners(gateway, sets, clientCertificate.certificate, input, findings)
   const judged = judgeListeners(owners, joining, refused, input, sockets)
   let attachedListenerSets = 0
   for (const set of sets) {
@@ -111,10 +113,9 @@ function judgeGateway(
     if (outcome.isAccepted) attachedListenerSets++
     outcomes.set(resourceIdOf(set), outcome)
   }
-  const clientCertificate = judgeClientCertificate(gateway, input, report)
   const listeners = judged[0] ?? []
   const all = judged.flat()
-  const verdicts = gatewayVerdicts(listeners, all, addresses, refused, clientCertificate)
+  const verdicts = gatewayVerdicts(listeners, all, addresses, refused, clientCertificate.verdict)
   const usable = all.some(isProgrammed) ? addresses.usable : []
   outcomes.set(`Gateway ${base.key}`, {
     facts: { ...base, isOurs: true, refusal: undefined, listeners: listeners.map(({ draft }) => draft.facts) },
@@ -131,6 +132,7 @@ function judgeGateway(
 function listenerOwners(
   gateway: GatewayResource,
   sets: readonly ListenerSetResource[],
+  clientCertificate: Certificate | undefined,
   { namespaceLabels }: GatewayInput,
   findings: Finding[],
 ): readonly ListenerOwner[] {
@@ -138,10 +140,11 @@ function listenerOwners(
   const own = gateway.spec.listeners
   const taken: TakenListener[] = own.map(listener => ({ listener, owner: resourceIdOf(gateway) }))
   return [
-    { resource: gateway, gateway, conflicts: findConflicts(own), findings },
+    { resource: gateway, gateway, clientCertificate, conflicts: findConflicts(own), findings },
     ...admitted.map(set => ({
       resource: set,
       gateway,
+      clientCertificate,
       conflicts: findLateConflicts(resourceIdOf(set), set.spec.listeners, taken),
       findings: [],
     })),
@@ -205,23 +208,24 @@ function refuseWhole(
   return addresses.refused
 }
 
-/** Backends are not reached by TLS yet, so the certificate goes unused; a wrong reference is told all the same. */
+interface ClientCertificateOutcome {
+  readonly certificate: Certificate | undefined
+  readonly verdict: Verdict | undefined
+}
+
+/** What backends with a BackendTLSPolicy are shown. With a wrong reference they are shown nothing. */
 function judgeClientCertificate(
   gateway: GatewayResource,
   input: GatewayInput,
   report: (severity: Finding['severity'], path: string, message: string) => void,
-): Verdict | undefined {
+): ClientCertificateOutcome {
   const ref = gateway.spec.tls?.backend?.clientCertificateRef
-  if (ref === undefined) return undefined
+  if (ref === undefined) return { certificate: undefined, verdict: undefined }
   const resolved = input.resolver.resolve(gateway, ref, input)
-  const path = 'spec.tls.backend.clientCertificateRef'
-  if (resolved.kind === 'valid') {
-    report('warning', path, 'not used: connections to backends are not made with TLS')
-    return undefined
-  }
-  report('error', path, resolved.message)
+  if (resolved.kind === 'valid') return { certificate: resolved.certificate, verdict: undefined }
+  report('error', 'spec.tls.backend.clientCertificateRef', resolved.message)
   const reason = resolved.reason === 'RefNotPermitted' ? 'RefNotPermitted' : 'InvalidClientCertificateRef'
-  return fails(reason, resolved.message)
+  return { certificate: undefined, verdict: fails(reason, resolved.message) }
 }
 
 interface GatewayVerdicts {
@@ -272,6 +276,11 @@ function gatewayProgrammed(
   )
 }
 
+const insecureFallback = holds(
+  'ConfigurationChanged',
+  'a port of the Gateway admits clients without a valid certificate (AllowInsecureFallback)',
+)
+
 function statusOf(gateway: GatewayResource, verdicts: GatewayVerdicts, addresses: readonly string[]): ResourceStatus {
   const { namespace, name, generation } = gateway.metadata
   return {
@@ -284,6 +293,9 @@ function statusOf(gateway: GatewayResource, verdicts: GatewayVerdicts, addresses
       condition('Accepted', verdicts.accepted, generation),
       condition('Programmed', verdicts.programmed, generation),
       condition('ResolvedRefs', verdicts.resolvedRefs, generation),
+      ...(hasInsecureFallback(gateway)
+        ? [condition('InsecureFrontendValidationMode', insecureFallback, generation)]
+        : []),
     ],
     addresses,
     listeners: [],

@@ -88,7 +88,13 @@ function attachToGateway(draft: RouteDraft, ref: ParentReference, gateway: Gatew
   for (const listener of admitting) {
     const common = intersectHostnames(listener.hostname, hostnames)
     if (common === undefined) continue
-    attachments.push({ virtualHost: listener.virtualHost, hostnames: common, clientNamespace: undefined })
+    const { virtualHost, clientCertificate } = listener
+    attachments.push({
+      virtualHost,
+      hostnames: common,
+      clientNamespace: undefined,
+      ...(clientCertificate === undefined ? {} : { clientCertificate }),
+    })
   }
   if (attachments.length === 0) {
     const theirs = admitting.map(listener => listener.hostname).join(', ')

@@ -15,6 +15,9 @@ const appProtocols: ReadonlyMap<string, PortProtocol> = new Map([
   ['kubernetes.io/wss', 'tls'],
 ])
 
+/** What routes of HTTP may send to as soon as a BackendTLSPolicy holds. */
+const httpInTls = /^(https|kubernetes\.io\/wss)$/i
+
 const policyProtocols: Readonly<Record<NonNullable<BackendPolicySpec['protocol']>, PortProtocol>> = {
   HTTP1: 'http1',
   H2C: 'h2c',
@@ -34,6 +37,7 @@ const http2Name = /^(grpc|h2c|http2)(-|$)/
 export function serviceFacts(
   service: ServiceResource,
   policyFor: (portName: string) => BackendPolicySpec | undefined,
+  hasTls: (portName: string) => boolean,
 ): ServiceFacts {
   const { namespace, name } = service.metadata
   const { type, clusterIP, ports } = service.spec
@@ -43,11 +47,15 @@ export function serviceFacts(
     namespace,
     name,
     kind: type === 'ExternalName' ? 'external-name' : hasAddress ? 'cluster-ip' : 'headless',
-    ports: ports.map(port => portFacts(port, policyFor(port.name ?? '')?.protocol)),
+    ports: ports.map(port => {
+      const facts = portFacts(port, policyFor(port.name ?? '')?.protocol)
+      const isHttps = facts.protocol === 'tls' && httpInTls.test(port.appProtocol ?? '')
+      return { ...facts, isHttpInTls: isHttps && hasTls(facts.name) }
+    }),
   }
 }
 
-function portFacts(port: ServicePort, policy: BackendPolicySpec['protocol']): ServicePortFacts {
+function portFacts(port: ServicePort, policy: BackendPolicySpec['protocol']): Omit<ServicePortFacts, 'isHttpInTls'> {
   const name = port.name ?? ''
   if (port.protocol !== 'TCP') {
     const protocol = port.protocol === 'UDP' ? 'udp' : 'sctp'

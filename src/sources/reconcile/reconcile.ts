@@ -19,7 +19,8 @@ import { ResourceTables, type ResourceChange } from './resource-tables.ts'
 import { RouteStage } from './route-stage.ts'
 import { judgeRoute, type HttpRouteResource } from './routes.ts'
 import { same } from './same.ts'
-import { ServiceStage, type StageSink } from './service-stage.ts'
+import { ServiceStage } from './service-stage.ts'
+import type { StageSink } from './stage-sink.ts'
 import { SortedRecords } from './sorted-records.ts'
 import { judgeStreamRoute, type StreamRouteResource } from './stream-routes.ts'
 import { parseNetwork, type Network } from './virtual-addresses.ts'
@@ -111,6 +112,7 @@ export class Reconciler {
     for (const key of new Set([...gateways.judged, ...recounted, ...recountedStreams])) {
       this.#gateways.writeStatus(key, attachedRoutes, sink)
     }
+    this.#services.tls.writeStatuses(this.#routes.routes.share(), sink)
     return this.#publish()
   }
 

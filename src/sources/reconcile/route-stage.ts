@@ -6,7 +6,7 @@ import { KindConflicts } from './kind-conflicts.ts'
 import type { Finding } from './problems.ts'
 import type { RouteResource } from '../schema/resource.ts'
 import type { ResourceChange, Tables } from './resource-tables.ts'
-import type { StageSink } from './service-stage.ts'
+import type { StageSink } from './stage-sink.ts'
 
 /** One route, judged. */
 export interface RouteOutcome<Route> {

@@ -240,7 +240,7 @@ test('a backendRef that cannot be used answers 500 for its share, and the route 
     [
       '{ name: mixed, port: 3 }',
       'False/UnsupportedProtocol',
-      'port 3 of Service shop/mixed does not speak HTTP (appProtocol kubernetes.io/wss)',
+      'port 3 of Service shop/mixed does not speak HTTP (appProtocol kubernetes.io/wss); a BackendTLSPolicy says how a backend is reached by TLS',
     ],
     [
       '{ name: mixed, port: 6 }',

@@ -1,12 +1,4 @@
-import type {
-  Backend,
-  HttpRoute,
-  Listener,
-  ResourceStatus,
-  ServiceAddress,
-  StreamRoute,
-  Workload,
-} from '../../model/index.ts'
+import type { Backend, HttpRoute, ServiceAddress, StreamRoute, Workload } from '../../model/index.ts'
 import type {
   AnyResource,
   BackendPolicyResource,
@@ -14,6 +6,7 @@ import type {
   ServiceResource,
   WorkloadResource,
 } from '../schema/resource.ts'
+import { BackendTlsStage } from './backend-tls-stage.ts'
 import { CopyOnWriteMap } from './copy-on-write-map.ts'
 import { Names, type ServiceFacts } from './facts.ts'
 import { compareText } from './hostname.ts'
@@ -21,6 +14,7 @@ import { assignPolicies, type ServicePolicies } from './policies.ts'
 import type { Finding } from './problems.ts'
 import type { ResourceChange, Tables } from './resource-tables.ts'
 import { same } from './same.ts'
+import type { StageSink } from './stage-sink.ts'
 import { judgeService, type ServiceOutcome } from './services.ts'
 import { SortedRecords } from './sorted-records.ts'
 import { allocateAddresses, isLoopbackIpv4, type AddressWish, type Network } from './virtual-addresses.ts'
@@ -42,6 +36,8 @@ export class ServiceStage {
   readonly ownRoutes: Map<string, HttpRoute> = new Map<string, HttpRoute>()
   readonly ownStreamRoutes: Map<string, StreamRoute> = new Map<string, StreamRoute>()
   names: Names = new Names([])
+  /** BackendTLSPolicies; their statuses are written when routes are known. */
+  readonly tls: BackendTlsStage = new BackendTlsStage()
 
   readonly #network: Network
   readonly #outcomes = new Map<string, ServiceOutcome>()
@@ -94,6 +90,7 @@ export class ServiceStage {
     if (changes.some(({ kind }) => kind === 'BackendPolicy') || (isAnyService && tables.BackendPolicy.size > 0)) {
       this.#assignPolicies(tables, dirty, sink)
     }
+    for (const key of this.tls.update(changes, tables, this.names)) dirty.add(key)
     this.#assignAddresses(tables, taken, dirty, { hasNewWishes })
     for (const key of dirty) {
       if (this.#judge(key, tables.Service.get(key), sink)) changedFacts.push(`Service ${key}`)
@@ -219,6 +216,7 @@ export class ServiceStage {
         workloads: this.#workloadsByService.get(key) ?? [],
         policies: this.#policies.get(key),
         address: this.#addresses.get(key),
+        tlsOf: portName => this.tls.of(key, portName),
       },
       before,
     )
@@ -298,16 +296,6 @@ function wishOf(service: AnyResource | undefined): string {
   const { type, clusterIP } = service.spec
   if (type === 'ExternalName' || clusterIP === 'None') return 'none'
   return clusterIP !== undefined && isLoopbackIpv4(clusterIP) ? clusterIP : 'any'
-}
-
-/** Where a stage puts what it has decided. */
-export interface StageSink {
-  findings(owner: string, findings: readonly Finding[]): void
-  status(owner: string, status: ResourceStatus | undefined): void
-  /** @param before  what stood there by the same hand: an address may have moved to another Service meanwhile */
-  listener(id: string, listener: Listener | undefined, before: Listener | undefined): void
-  /** The own route of a Service port came, went or changed. */
-  ownRoute(key: string): void
 }
 
 function hasSamePolicies(a: ServicePolicies | undefined, b: ServicePolicies | undefined): boolean {

@@ -4,6 +4,7 @@ import {
   type Backend,
   type BackendProtocol,
   type BackendSettings,
+  type BackendTls,
   type Endpoint,
   type HttpRoute,
   type Listener,
@@ -32,6 +33,8 @@ export interface ServiceInput {
   readonly slices: readonly EndpointSliceResource[]
   readonly workloads: readonly WorkloadResource[]
   readonly policies: ServicePolicies | undefined
+  /** TLS of a port, by its name; undefined for plain text. */
+  readonly tlsOf: (portName: string) => BackendTls | undefined
   /** Its virtual address; undefined for one that has none. */
   readonly address: string | undefined
 }
@@ -52,7 +55,11 @@ export interface ServiceOutcome {
 export function judgeService(input: ServiceInput, before: ServiceOutcome | undefined): ServiceOutcome {
   const { service, policies, address } = input
   const facts = same(
-    serviceFacts(service, portName => policyOf(policies, portName)?.spec),
+    serviceFacts(
+      service,
+      portName => policyOf(policies, portName)?.spec,
+      portName => input.tlsOf(portName) !== undefined,
+    ),
     before?.facts,
   )
   const findings: Finding[] = []
@@ -64,7 +71,7 @@ export function judgeService(input: ServiceInput, before: ServiceOutcome | undef
   for (const [index, port] of facts.ports.entries()) {
     const key = portKey(facts.key, port)
     if (facts.kind === 'external-name') continue
-    const protocol = backendProtocols[port.protocol]
+    const protocol = port.isHttpInTls ? 'http1' : backendProtocols[port.protocol]
     if (protocol !== undefined) {
       backends.push(judgeBackend(input, facts, port, protocol, before))
     }
@@ -126,10 +133,12 @@ function judgeBackend(
   }
   const endpoints = collectEndpoints(sources, port.name, known)
   const settings = same(settingsOf(policyOf(input.policies, port.name), input, protocol), old?.settings)
+  const tls = protocol === 'udp' ? undefined : input.tlsOf(port.name)
   const { namespace, name } = facts
   if (
     old !== undefined &&
     old.protocol === protocol &&
+    old.tls === tls &&
     old.portName === port.name &&
     old.settings === settings &&
     old.endpoints.length === endpoints.length &&
@@ -144,7 +153,7 @@ function judgeBackend(
     port: port.port,
     portName: port.name,
     protocol,
-    tls: undefined,
+    tls,
     endpoints,
     settings,
   }
