@@ -63,6 +63,7 @@ export const fieldIds = {
   accessControlExposeHeaders: 58,
   accessControlMaxAge: 59,
   grpcTimeout: 60,
+  xForwardedClientCert: 61,
 } as const
 
 /** The name on the wire in lower case, by id; index 0 is empty. */

@@ -3,6 +3,7 @@ import type { Caller } from '../../model/index.ts'
 import type { Connection, ConnectionHandler } from '../transport/connection.ts'
 import type { ProxyRuntime } from '../runtime.ts'
 import { bodyDone, bodyInvalid, BodyReader } from './body.ts'
+import { clientCertificateValue } from './client-certificate.ts'
 import type { ExchangeClient, ListenerFacts } from './exchange-client.ts'
 import type { ExchangePool } from './exchange-pool.ts'
 import type { Exchange } from './exchange.ts'
@@ -90,9 +91,11 @@ export class Downstream implements ConnectionHandler, ExchangeClient {
 
   get forwarded(): ForwardedFacts | undefined {
     if (this.#forwarded === undefined && this.listener.kind === 'gateway') {
+      const peer = this.connection.tls?.peer
       this.#forwarded = {
         clientAddress: this.clientAddress,
         scheme: this.listener.scheme,
+        certificate: peer === undefined ? '' : clientCertificateValue(peer),
         rawHost: undefined,
         lines: '',
       }

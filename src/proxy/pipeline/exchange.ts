@@ -13,6 +13,7 @@ import type { CompiledBackend, CompiledRule } from './compiled-rule.ts'
 import type { ExchangeClient, RoutesInForce } from './exchange-client.ts'
 import { applyRuleFilters, redirect } from './filter-answers.ts'
 import type { FilterAnswer, FilterRequest } from './filter-answers.ts'
+import { isMisdirected } from './misdirected.ts'
 import { Mirrors } from './mirror.ts'
 import { refusalReason } from './refusal-reason.ts'
 import { writeRequestHead } from './request-head.ts'
@@ -109,7 +110,15 @@ export class Exchange implements TriesListener {
       this.#reply(refusal)
       return
     }
-    const virtualHost = this.#routes.table.virtualHost(this.#downstream.listener.id, this.#host)
+    const { table } = this.#routes
+    const serverName = this.#downstream.connection.tls?.serverName
+    if (serverName !== undefined && serverName !== this.#host) {
+      if (isMisdirected(table, this.#downstream.listener.id, serverName, this.#host)) {
+        this.#reply('misdirected-request')
+        return
+      }
+    }
+    const virtualHost = table.virtualHost(this.#downstream.listener.id, this.#host)
     const decision = virtualHost?.match(view, this.#downstream.caller?.namespace)
     if (decision === undefined) {
       this.#reply('no-route')

@@ -15,6 +15,8 @@ const additionsBytes = 1024
 export interface ForwardedFacts {
   readonly clientAddress: string
   readonly scheme: string
+  /** Value of `x-forwarded-client-cert`; empty without a certificate. */
+  readonly certificate: string
   rawHost: string | undefined
   lines: string
 }
@@ -91,6 +93,7 @@ function forwardedLines(input: RequestHeadInput, facts: ForwardedFacts): string 
   if (head.find(fieldIds.xForwardedProto) >= 0) dropAll(head, 'x-forwarded-proto')
   if (head.find(fieldIds.xForwardedHost) >= 0) dropAll(head, 'x-forwarded-host')
   if (head.find(fieldIds.xForwardedPort) >= 0) dropAll(head, 'x-forwarded-port')
+  if (head.find(fieldIds.xForwardedClientCert) >= 0) dropAll(head, 'x-forwarded-client-cert')
   if (head.find(fieldIds.xForwardedFor) >= 0) return describeClient(facts, rawHost, takeForwardedFor(head))
   if (facts.lines === '' || facts.rawHost !== rawHost) {
     facts.rawHost = rawHost
@@ -111,12 +114,13 @@ function takeForwardedFor(head: HeadParser): string {
 }
 
 function describeClient(
-  { clientAddress, scheme }: ForwardedFacts,
+  { clientAddress, scheme, certificate }: ForwardedFacts,
   rawHost: string | undefined,
   clients: string,
 ): string {
   const host = rawHost === undefined ? '' : `x-forwarded-host: ${rawHost}\r\n`
-  return `x-forwarded-for: ${clients}${clientAddress}\r\nx-forwarded-proto: ${scheme}\r\n${host}`
+  const shown = certificate === '' ? '' : `x-forwarded-client-cert: ${certificate}\r\n`
+  return `x-forwarded-for: ${clients}${clientAddress}\r\nx-forwarded-proto: ${scheme}\r\n${host}${shown}`
 }
 
 /** Ids that came are kept, if they are of a sane length; others are made. */

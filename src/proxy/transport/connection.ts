@@ -1,3 +1,5 @@
+import type { X509Certificate } from 'node:crypto'
+
 /** What happens on a connection; the handler is replaced as the connection changes its role. */
 export interface ConnectionHandler {
   /** `bytes[0, length)` are valid until this returns. */
@@ -8,6 +10,19 @@ export interface ConnectionHandler {
   onWritable(): void
   /** Last call, exactly once, and never before the call that closed has returned. */
   onClose(error: Error | undefined): void
+}
+
+/** What a handshake came to. */
+export interface TlsFacts {
+  /** `TLSv1.3` */
+  readonly version: string
+  /** OpenSSL's name. */
+  readonly cipher: string
+  readonly isResumed: boolean
+  /** Server name that the client asked for, lower case; empty when it named none, undefined when it can't be told (TLS 1.2, resumed). */
+  readonly serverName: string | undefined
+  /** The peer's certificate, if it showed one that an authority of ours signed. */
+  readonly peer: X509Certificate | undefined
 }
 
 /**
@@ -27,6 +42,10 @@ export interface Connection {
   readonly remotePort: number
   readonly localAddress: string
   readonly localPort: number
+  /** What was agreed upon by ALPN, `h2` or `http/1.1`; empty without TLS, before its handshake has ended, or without agreement. */
+  readonly alpn: string
+  /** Undefined without TLS. Asked for once the handshake has ended, while the connection is open; kept from then on. */
+  readonly tls: TlsFacts | undefined
 
   /**
    * Sends `bytes[0, length)`.

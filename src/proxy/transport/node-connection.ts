@@ -1,5 +1,6 @@
 import net from 'node:net'
-import type { Connection, ConnectionHandler } from './connection.ts'
+import tls from 'node:tls'
+import type { Connection, ConnectionHandler, TlsFacts } from './connection.ts'
 
 /** Less than this is copied before it is written: cheaper than to give up the caller's memory. */
 const copiedBytes = 16 * 1024
@@ -10,10 +11,13 @@ export class NodeConnection implements Connection {
   isPaused = false
   isClosed = false
   readonly #socket: net.Socket
+  readonly #isTls: boolean
+  #tls: TlsFacts | undefined = undefined
   #error: Error | undefined = undefined
 
   constructor(socket: net.Socket, handler: ConnectionHandler) {
     this.#socket = socket
+    this.#isTls = socket instanceof tls.TLSSocket
     this.handler = handler
     socket.on('end', () => this.handler.onEnd())
     socket.on('drain', () => this.handler.onWritable())
@@ -48,6 +52,17 @@ export class NodeConnection implements Connection {
 
   get localPort(): number {
     return this.#socket.localPort ?? 0
+  }
+
+  get alpn(): string {
+    const socket = this.#socket
+    return socket instanceof tls.TLSSocket && typeof socket.alpnProtocol === 'string' ? socket.alpnProtocol : ''
+  }
+
+  get tls(): TlsFacts | undefined {
+    if (!this.#isTls) return undefined
+    this.#tls ??= readTlsFacts(this.#socket)
+    return this.#tls
   }
 
   write(bytes: Buffer, length: number): boolean {
@@ -87,6 +102,23 @@ export class NodeConnection implements Connection {
     if (!this.isPaused || this.isClosed) return
     this.isPaused = false
     this.#socket.resume()
+  }
+}
+
+function readTlsFacts(socket: net.Socket): TlsFacts | undefined {
+  if (!(socket instanceof tls.TLSSocket)) return undefined
+  const version = socket.getProtocol()
+  if (version === null || version === 'unknown') return undefined
+  const isResumed = socket.isSessionReused()
+  const { servername } = socket as { readonly servername?: string | false | null }
+  const isNamed = typeof servername === 'string'
+  return {
+    version,
+    cipher: socket.getCipher().name,
+    isResumed,
+    // Node does not tell the name of a session of TLS 1.2 that is resumed.
+    serverName: isNamed ? servername.toLowerCase() : isResumed && version !== 'TLSv1.3' ? undefined : '',
+    peer: socket.authorized ? socket.getPeerX509Certificate() : undefined,
   }
 }
 
