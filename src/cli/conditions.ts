@@ -9,7 +9,12 @@ export function describeListener(listener: ListenerStatus): string {
 }
 
 /** Types whose `True` is the bad news. */
-const badWhenTrue: readonly string[] = ['Conflicted', 'OverlappingTLSConfig', 'PartiallyInvalid']
+const badWhenTrue: readonly string[] = [
+  'Conflicted',
+  'InsecureFrontendValidationMode',
+  'OverlappingTLSConfig',
+  'PartiallyInvalid',
+]
 
 function isBad({ type, status: state }: Condition): boolean {
   return badWhenTrue.includes(type) ? state === 'True' : state === 'False'

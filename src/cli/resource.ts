@@ -28,6 +28,8 @@ const kinds: Readonly<Record<string, string>> = {
   routes: 'HTTPRoute',
   backendpolicy: 'BackendPolicy',
   backendpolicies: 'BackendPolicy',
+  backendtlspolicy: 'BackendTLSPolicy',
+  backendtlspolicies: 'BackendTLSPolicy',
 }
 
 export interface ResourceName {

@@ -143,6 +143,7 @@ export const sampleStatus: StatusDocument = {
     },
     { severity: 'warning', path: '', message: 'bell \u0007 and \u001b[31mcolour', file: 'x.yaml' },
   ],
+  certificates: [],
   flows: [],
   rates: busy,
 }

@@ -1,7 +1,7 @@
 import { formatProblem } from '../core/index.ts'
 import type { Problem } from '../core/index.ts'
 import type { ResourceStatus } from '../model/index.ts'
-import type { AgentStatus, EndpointStatus, ServiceStatus, StatusDocument } from '../daemon/index.ts'
+import type { AgentStatus, CertificateStatus, EndpointStatus, ServiceStatus, StatusDocument } from '../daemon/index.ts'
 import { usage } from './call.ts'
 import { agentOf, paintOf, printJson, wantsJson } from './context.ts'
 import { withoutControls } from './paint.ts'
@@ -65,6 +65,7 @@ export function renderStatus(document: StatusDocument, options: RenderOptions): 
   if (listenerSets.length > 0) section('ListenerSets', renderListenerSets(listenerSets, options))
   if (document.routes.length > 0) section('Routes', renderRoutes(document, options))
   if (document.services.length > 0) section('Services', renderServices(document.services, options))
+  if (document.certificates.length > 0) section('Certificates', renderCertificates(document.certificates, options))
   if (document.problems.length > 0) {
     const lines = document.problems.map(problem => {
       const mark = problem.severity === 'error' ? paint.bad('error') : paint.warn('warning')
@@ -110,6 +111,31 @@ function listenerCells({ conditions, listeners }: ResourceStatus, { paint }: Ren
     listeners.map(describeListener).join(', ') || '-',
     conditionsCell([...conditions, ...listeners.flatMap(each => each.conditions)], paint),
   ]
+}
+
+function renderCertificates(certificates: readonly CertificateStatus[], options: RenderOptions): string {
+  const { paint } = options
+  const rows = certificates.map(({ name, names, notAfterMs, state, usedBy }) => [
+    name,
+    shorten(names),
+    {
+      text: `${new Date(notAfterMs).toISOString().slice(0, 10)}${state === 'valid' ? '' : ` (${certificateStates[state]})`}`,
+      paint: state === 'valid' ? paint.good : state === 'expires-soon' ? paint.warn : paint.bad,
+    },
+    shorten(usedBy),
+  ])
+  return renderTable(['NAME', 'FOR', 'VALID UNTIL', 'USED BY'], rows, options)
+}
+
+const certificateStates: Readonly<Record<Exclude<CertificateStatus['state'], 'valid'>, string>> = {
+  'expires-soon': 'soon',
+  expired: 'expired',
+  'not-yet-valid': 'not valid yet',
+}
+
+function shorten(texts: readonly string[]): string {
+  const shown = texts.slice(0, 3).map(withoutControls).join(', ')
+  return texts.length > 3 ? `${shown} and ${texts.length - 3} more` : shown || '-'
 }
 
 function renderRoutes(document: StatusDocument, options: RenderOptions): string {

@@ -8,10 +8,12 @@ import {
   RateWindow,
   renderPrometheus,
 } from '../observe/index.ts'
-import type { MetricsState } from '../observe/index.ts'
+import type { CertificateStatus, MetricsState } from '../observe/index.ts'
 import { EndpointGauges } from './endpoint-gauges.ts'
 import { keepSeriesAfter } from './stale-series.ts'
 import type { EndpointActivity } from './worker-messages.ts'
+
+const notAfterMetric = 'heddle_certificate_not_after_seconds'
 
 /**
  * What the agent counts: the last states of its workers, the main thread's own
@@ -56,6 +58,15 @@ export class AgentMetrics {
     for (const severity of ['error', 'warning'] as const) {
       const count = problems.filter(problem => problem.severity === severity).length
       this.#meter.gauge('heddle_config_problems', { severity }).value = count
+    }
+  }
+
+  /** Those that are in use now; others have no series any more. */
+  certificates(certificates: readonly CertificateStatus[]): void {
+    const names = new Set(certificates.map(({ name }) => name))
+    this.#meter.retain((metric, [name = '']) => metric !== notAfterMetric || names.has(name))
+    for (const { name, notAfterMs } of certificates) {
+      this.#meter.gauge(notAfterMetric, { certificate: name }).value = notAfterMs / 1000
     }
   }
 

@@ -3,7 +3,7 @@ import type { Clock, LogFields, Logger, Problem, Timer } from '../core/index.ts'
 import { emptySnapshot, diffSnapshots } from '../model/index.ts'
 import type { MeshSnapshot } from '../model/index.ts'
 import { consoleHeaders, prometheusContentType, renderConsole } from '../observe/index.ts'
-import type { AgentStatus, MetricsState, StatusDocument } from '../observe/index.ts'
+import type { AgentStatus, CertificateStatus, MetricsState, StatusDocument } from '../observe/index.ts'
 import { HealthChecker } from '../proxy/index.ts'
 import { FileSource } from '../sources/index.ts'
 import type { SourceState } from '../sources/index.ts'
@@ -11,6 +11,7 @@ import { openAdminServer, openAgentSocket } from './admin-server.ts'
 import type { AdminServer } from './admin-server.ts'
 import type { AdminView, ExplainRequest } from './admin-pages.ts'
 import { AgentMetrics } from './agent-metrics.ts'
+import { CertificateList, certificateProblems } from './certificates.ts'
 import { requirePaths } from './config-paths.ts'
 import { Explainer } from './explain.ts'
 import { useLinearRegex } from './linear-regex.ts'
@@ -29,6 +30,7 @@ import { formatAddress, settingDefinitions, settingKeys } from './settings.ts'
 import type { SettingDefinition, Settings } from './settings.ts'
 import type { Origins } from './settings-sources.ts'
 import { Supervisor } from './supervisor.ts'
+import { TicketKeyRotation } from './ticket-key-rotation.ts'
 import { agentVersion } from './version.ts'
 import { problemsOf, WorkloadLeases } from './workload-leases.ts'
 import type { RunRequest } from './workload-leases.ts'
@@ -78,6 +80,8 @@ export class Agent implements AdminView {
   readonly #readiness = new Readiness()
   readonly #metrics = new AgentMetrics()
   readonly #explainer = new Explainer()
+  readonly #certificateList = new CertificateList()
+  readonly #ticketKeys: TicketKeyRotation
   readonly #feed = new LogFeed(isFollowed => this.#pool?.tap(isFollowed))
   readonly #checker: HealthChecker
   readonly #health: MeshHealth
@@ -116,6 +120,7 @@ export class Agent implements AdminView {
     this.#clock = options.clock ?? systemClock
     this.#logger = options.logger
     this.#startedMs = this.#clock.nowMs()
+    this.#ticketKeys = new TicketKeyRotation(this.#clock, key => this.#pool?.setTicketKeys(key))
     this.#checker = new HealthChecker({
       clock: this.#clock,
       logger: withoutStarts(options.logger),
@@ -171,6 +176,7 @@ export class Agent implements AdminView {
 
   async metrics(): Promise<{ contentType: string; body: string }> {
     await this.#pool?.collect({ wantsEndpoints: true })
+    this.#metrics.certificates(this.#certificates())
     const body = this.#metrics.render(this.#published.backends, this.#pool?.endpoints() ?? [])
     return { contentType: prometheusContentType, body }
   }
@@ -208,6 +214,7 @@ export class Agent implements AdminView {
       agent,
       snapshot: this.#published,
       statuses: this.#state?.statuses ?? [],
+      certificates: this.#certificates(),
       problems: this.#problems(),
       addresses: this.#state?.serviceAddresses ?? [],
       activity: this.#pool?.endpoints() ?? [],
@@ -218,7 +225,15 @@ export class Agent implements AdminView {
   #problems(): readonly Problem[] {
     const state = this.#state
     if (state === undefined) return []
-    return [...state.problems, ...listenProblems(this.#listenFailures, state.snapshot.listeners)]
+    return [
+      ...state.problems,
+      ...certificateProblems(this.#certificates(), this.#clock.wallMs()),
+      ...listenProblems(this.#listenFailures, state.snapshot.listeners),
+    ]
+  }
+
+  #certificates(): readonly CertificateStatus[] {
+    return this.#certificateList.list(this.#published, this.#clock.wallMs())
   }
 
   async routes(): Promise<unknown> {
@@ -300,6 +315,7 @@ export class Agent implements AdminView {
     // The worker stands beside this file under the same kind of name, built or not.
     const name = import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js'
     this.#pool = new WorkerPool(this.#published, {
+      ticketKeys: this.#ticketKeys.current,
       clock: this.#clock,
       logger: this.#logger,
       script: new URL(name, import.meta.url),
@@ -438,6 +454,7 @@ export class Agent implements AdminView {
   /** Closes whatever is open. */
   async #abandon(): Promise<void> {
     for (const timer of this.#timers) timer[Symbol.dispose]()
+    this.#ticketKeys[Symbol.dispose]()
     this.#healthTimer?.[Symbol.dispose]()
     this.#checker[Symbol.dispose]()
     await this.#source?.[Symbol.asyncDispose]()

@@ -1,5 +1,7 @@
-import type { Problem } from '../core/index.ts'
+import { systemClock } from '../core/index.ts'
+import type { Clock, Problem } from '../core/index.ts'
 import { FileSource } from '../sources/index.ts'
+import { CertificateList, certificateProblems } from './certificates.ts'
 import { emptyPathProblems } from './config-paths.ts'
 
 /** What `heddle check` found in a configuration that nobody runs. */
@@ -16,11 +18,13 @@ export interface CheckReport {
 }
 
 /** Reads and judges the files as the agent would, and starts nothing. */
-export async function checkFiles(paths: readonly string[]): Promise<CheckReport> {
+export async function checkFiles(paths: readonly string[], clock: Clock = systemClock): Promise<CheckReport> {
   await using source = await FileSource.open({ paths })
   const { problems, snapshot, workloads } = source.current
+  const wallMs = clock.wallMs()
+  const expiring = certificateProblems(new CertificateList().list(snapshot, wallMs), wallMs)
   return {
-    problems: [...problems, ...emptyPathProblems(source)].toSorted((a, b) => rank(a) - rank(b)),
+    problems: [...problems, ...expiring, ...emptyPathProblems(source)].toSorted((a, b) => rank(a) - rank(b)),
     counts: {
       listeners: [...snapshot.listeners.values()].filter(({ kind }) => kind === 'gateway').length,
       routes: [...snapshot.routes.keys()].filter(key => !key.startsWith('Service ')).length,

@@ -11,6 +11,7 @@ if (port === null) throw new Error('runs as a worker thread only')
 const start = workerData as WorkerStart
 let snapshot = start.snapshot
 let isTapped = start.options.isTapped
+let { ticketKeys } = start
 
 function send(message: FromWorker): void {
   port?.postMessage(message)
@@ -43,6 +44,10 @@ port.on('message', (message: ToWorker) => {
       isTapped = message.isOn
       send({ kind: 'lines', lines: [`tapped ${isTapped}`] })
       break
+    case 'ticket-keys':
+      ticketKeys = message.keys
+      send({ kind: 'lines', lines: [`ticket key ${ticketKeys[0]}`] })
+      break
     case 'reopen-logs':
       send({ kind: 'log', level: 'info', message: 'reopened', fields: { zone: start.options.zone } })
       break
@@ -51,5 +56,5 @@ port.on('message', (message: ToWorker) => {
       break
   }
 })
-if (isTapped) send({ kind: 'lines', lines: ['tapped from the start'] })
+if (isTapped) send({ kind: 'lines', lines: ['tapped from the start', `started with ticket key ${ticketKeys[0]}`] })
 applied()

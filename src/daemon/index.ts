@@ -24,6 +24,7 @@ export type { RunRequest } from './workload-leases.ts'
 export { AgentLogger } from '../observe/index.ts'
 export type {
   AgentStatus,
+  CertificateStatus,
   EndpointStatus,
   LiveRates,
   RouteStatus,

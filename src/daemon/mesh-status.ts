@@ -15,6 +15,7 @@ import type {
 import { defaultBackendSettings } from '../model/index.ts'
 import type {
   AgentStatus,
+  CertificateStatus,
   EndpointStatus,
   Flow,
   LiveRates,
@@ -32,6 +33,7 @@ export interface StatusInput {
   readonly agent: AgentStatus
   readonly snapshot: MeshSnapshot
   readonly statuses: readonly ResourceStatus[]
+  readonly certificates: readonly CertificateStatus[]
   readonly problems: readonly Problem[]
   readonly addresses: readonly ServiceAddress[]
   readonly activity: readonly EndpointActivity[]
@@ -74,6 +76,7 @@ export function buildStatus(input: StatusInput): StatusDocument {
       endpoints: endpointsOf(backend, activity, byBackend.has(backend.key) ? rates : undefined),
       rates: byBackend.get(backend.key) ?? idle,
     })),
+    certificates: input.certificates,
     problems: input.problems,
     flows: rates.flows(),
     rates: rates.total(),

@@ -4,6 +4,8 @@ import type { MeshSnapshot, SnapshotDelta } from '../model/index.ts'
 /** What a worker thread is started with. */
 export interface WorkerStart {
   readonly snapshot: MeshSnapshot
+  /** Of TLS sessions, the same for all workers. */
+  readonly ticketKeys: Uint8Array
   readonly options: WorkerOptions
 }
 
@@ -22,6 +24,7 @@ export type ToWorker =
   /** Every question is answered; endpoints are looked through only when wanted, since there may be 100,000. */
   | { readonly kind: 'collect'; readonly wantsEndpoints: boolean }
   | { readonly kind: 'tap'; readonly isOn: boolean }
+  | { readonly kind: 'ticket-keys'; readonly keys: Uint8Array }
   | { readonly kind: 'reopen-logs' }
   | { readonly kind: 'drain'; readonly deadlineMs: number }
 

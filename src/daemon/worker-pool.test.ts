@@ -61,6 +61,7 @@ function open(t: TestContext, options: { count?: number; snapshot?: MeshSnapshot
     clock,
     logger: options.logger ?? silentLogger,
     script: new URL('./fake-worker.ts', import.meta.url),
+    ticketKeys: new Uint8Array(48),
     count: options.count ?? 2,
     worker: { zone: 'west', accessLog: 'off', accessLogFormat: 'text', logLevel: 'info' },
     observer,
@@ -186,4 +187,14 @@ test('WorkerPool.drain() does not wait for ever', async t => {
 
 test('backoffMs() doubles from 100 ms to 10 s, the first replacement is at once', () => {
   assert.deepEqual([1, 2, 3, 4, 5, 9, 20].map(backoffMs), [0, 100, 200, 400, 800, 10_000, 10_000])
+})
+
+test('WorkerPool gives every worker the same ticket keys, and replacements the newest', async t => {
+  const { pool, observer } = open(t, { snapshot: snapshotOf(1, ['a']) })
+  await pool.applied(1)
+  pool.tap(true)
+  pool.setTicketKeys(new Uint8Array(48).fill(7))
+  await observer.until(() => observer.tapped.filter(line => line === 'ticket key 7').length === 2)
+  pool.apply(snapshotOf(2, ['a', 'throws']))
+  await observer.until(() => observer.tapped.includes('started with ticket key 7'))
 })

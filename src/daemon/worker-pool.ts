@@ -11,6 +11,8 @@ export interface WorkerPoolOptions {
   /** The thread's script. */
   readonly script: URL
   readonly count: number
+  /** Of TLS sessions; `setTicketKeys` replaces them. */
+  readonly ticketKeys: Uint8Array
   readonly worker: Omit<WorkerOptions, 'workers' | 'isTapped'>
   readonly observer: WorkerObserver
 }
@@ -52,6 +54,7 @@ export class WorkerPool {
   readonly #options: WorkerPoolOptions
   readonly #slots: Slot[] = []
   #snapshot: MeshSnapshot
+  #ticketKeys: Uint8Array
   #nextId = 1
   #isTapped = false
   #isStopping = false
@@ -62,6 +65,7 @@ export class WorkerPool {
   constructor(snapshot: MeshSnapshot, options: WorkerPoolOptions) {
     this.#options = options
     this.#snapshot = snapshot
+    this.#ticketKeys = options.ticketKeys
     for (let index = 0; index < options.count; index++) {
       const slot: Slot = { thread: undefined, crashes: 0, timer: undefined }
       this.#slots.push(slot)
@@ -117,6 +121,12 @@ export class WorkerPool {
     return this.#threads().flatMap(thread => thread.endpoints)
   }
 
+  /** Replaces the keys of TLS session tickets, in workers to come, too. */
+  setTicketKeys(keys: Uint8Array): void {
+    this.#ticketKeys = keys
+    this.#broadcast({ kind: 'ticket-keys', keys })
+  }
+
   /** Whether workers send the lines of their access log. */
   tap(isOn: boolean): void {
     this.#isTapped = isOn
@@ -161,6 +171,7 @@ export class WorkerPool {
     const { script, worker: options, count, clock } = this.#options
     const start: WorkerStart = {
       snapshot: this.#snapshot,
+      ticketKeys: this.#ticketKeys,
       options: { ...options, workers: count, isTapped: this.#isTapped },
     }
     const id = this.#nextId++

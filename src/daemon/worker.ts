@@ -40,6 +40,8 @@ function runWorker(): void {
   const { zone, workers } = options
   const proxy = new Proxy({ meter, accessLog, logger, clock: systemClock, zone, workers })
 
+  proxy.setTicketKeys(start.ticketKeys)
+
   let snapshot = start.snapshot
   let lines: string[] = []
   const tap = (isOn: boolean): void => {
@@ -109,6 +111,9 @@ function runWorker(): void {
         break
       case 'tap':
         tap(message.isOn)
+        break
+      case 'ticket-keys':
+        proxy.setTicketKeys(message.keys)
         break
       case 'reopen-logs':
         accessLog.reopen()

@@ -23,6 +23,7 @@ export type { AgentLoggerOptions } from './agent-log/agent-logger.ts'
 export { consoleHeaders, renderConsole } from './console/console-page.ts'
 export type {
   AgentStatus,
+  CertificateStatus,
   EndpointStatus,
   RouteStatus,
   RuleBackendStatus,

@@ -20,6 +20,7 @@ export function emptyStatus(): StatusDocument {
     routes: [],
     services: [],
     problems: [],
+    certificates: [],
     flows: [],
     rates: noRates,
   }
@@ -86,6 +87,7 @@ export function shopStatus(atSecond: number = 60): StatusDocument {
         file: 'ledger.yaml',
       },
     ],
+    certificates: [],
     flows: [
       flow(web, 'HTTPRoute shop/storefront', storefront),
       flow(web, 'HTTPRoute shop/cart', cart),
@@ -113,6 +115,7 @@ export function largeStatus(count: number, atSecond: number = 60): StatusDocumen
     ),
     services,
     problems: [],
+    certificates: [],
     flows: services.map((each, i) =>
       i % 2 === 0
         ? flow(web, `HTTPRoute shop/${each.name}`, each)

@@ -12,6 +12,8 @@ export interface StatusDocument {
   readonly gateways: readonly ResourceStatus[]
   readonly routes: readonly RouteStatus[]
   readonly services: readonly ServiceStatus[]
+  /** Those that listeners and Gateways use, by name. */
+  readonly certificates: readonly CertificateStatus[]
   readonly problems: readonly Problem[]
   /** The edges of the picture: rates by virtual host, route and backend; those without traffic may be left out. */
   readonly flows: readonly Flow[]
@@ -31,6 +33,19 @@ export interface AgentStatus {
   readonly ready: boolean
   /** What readiness still waits for; empty when ready. */
   readonly awaiting: readonly string[]
+}
+
+export interface CertificateStatus {
+  /** `namespace/name` of its Secret. */
+  readonly name: string
+  /** Subject alternative names. */
+  readonly names: readonly string[]
+  /** Milliseconds since 1970. */
+  readonly notAfterMs: number
+  /** `expires-soon` within 14 days. */
+  readonly state: 'valid' | 'expires-soon' | 'expired' | 'not-yet-valid'
+  /** Ids of virtual hosts. */
+  readonly usedBy: readonly string[]
 }
 
 export interface RouteStatus {
