@@ -1,0 +1,123 @@
+import { constants } from 'node:os'
+import type { Clock } from '../../core/index.ts'
+import { SystemCallFailure } from '../syscall.ts'
+import {
+  afInet6,
+  ipprotoIpv6,
+  ipprotoTcp,
+  ipv6V6only,
+  sockCloexec,
+  sockNonblock,
+  sockStream,
+  solSocket,
+  soReuseaddr,
+  soReuseport,
+  tcpNodelay,
+} from './calls.ts'
+import type { DescriptorLedger } from './ledger.ts'
+import { Poller } from './poller.ts'
+import { Socket, socketEvents } from './socket.ts'
+import type { SocketHandler } from './socket.ts'
+import { SocketListener } from './socket-listener.ts'
+import type { SocketListenOptions } from './socket-listener.ts'
+
+const { EINPROGRESS, EINVAL, EMFILE } = constants.errno
+
+/** Connections that may wait to be accepted; the kernel's own limit is lower on most machines. */
+const listenBacklog = 4096
+
+export interface SocketTransportOptions {
+  readonly clock: Clock
+  /** Where this thread's descriptors are noted. */
+  readonly ledger: DescriptorLedger
+  /** One read takes at most this much. */
+  readonly readBufferBytes: number
+}
+
+/** TCP connections of one thread, without Node in between. */
+export class SocketTransport implements Disposable {
+  readonly #poller: Poller
+  readonly #clock: Clock
+
+  /** @throws MeshError MESH_KERNEL_UNSUPPORTED when this machine or this Node can't do it */
+  constructor(options: SocketTransportOptions) {
+    this.#clock = options.clock
+    this.#poller = new Poller(options.ledger, options.readBufferBytes)
+  }
+
+  /**
+   * Listens with SO_REUSEPORT, so that several threads can on the same port.
+   * @throws SystemCallFailure  `bind: EADDRINUSE`, with the name in `code`
+   */
+  async listen(options: SocketListenOptions): Promise<SocketListener> {
+    const { address, calls } = this.#poller
+    if (!address.put(options.address, options.port)) throw new SystemCallFailure('bind', EINVAL)
+    const { family, length } = address
+    const fd = this.#openSocket(family)
+    try {
+      this.#setOption(fd, solSocket, soReuseaddr, 1)
+      this.#setOption(fd, solSocket, soReuseport, 1)
+      // Connections inherit it from the socket that accepts them.
+      this.#setOption(fd, ipprotoTcp, tcpNodelay, 1)
+      if (family === afInet6) this.#setOption(fd, ipprotoIpv6, ipv6V6only, 0)
+      if (calls.call.bind(fd, address.pointer, length) < 0) throw new SystemCallFailure('bind', calls.errno)
+      if (calls.call.listen(fd, listenBacklog) < 0) throw new SystemCallFailure('listen', calls.errno)
+      address.empty()
+      if (calls.call.getsockname(fd, address.pointer, address.lengthPointer) < 0)
+        throw new SystemCallFailure('getsockname', calls.errno)
+      return new SocketListener(this.#poller, this.#clock, options, { fd, port: address.take().port })
+    } catch (error) {
+      this.#poller.closeOwned(fd)
+      throw error
+    }
+  }
+
+  /** `handler.onClose` tells a failure, `onConnect` success; neither is called before this returns. */
+  connect(address: string, port: number, handler: SocketHandler, onConnect: () => void): Socket {
+    const { address: memory, calls } = this.#poller
+    const remote = { address, port }
+    if (!memory.put(address, port)) return this.#failed(remote, handler, 'connect', EINVAL)
+    const { family, length } = memory
+    let fd: number
+    try {
+      fd = this.#openSocket(family)
+    } catch (error) {
+      if (!(error instanceof SystemCallFailure)) throw error
+      return this.#failed(remote, handler, error.call, error.errno)
+    }
+    const socket = new Socket(this.#poller, fd, remote, handler, onConnect)
+    this.#setOption(fd, ipprotoTcp, tcpNodelay, 1)
+    if (calls.call.connect(fd, memory.pointer, length) < 0 && calls.errno !== EINPROGRESS) {
+      socket.fail('connect', calls.errno)
+      return socket
+    }
+    const errno = this.#poller.watch(socket, socketEvents)
+    if (errno !== 0) socket.fail('epoll_ctl', errno)
+    return socket
+  }
+
+  #failed(remote: { address: string; port: number }, handler: SocketHandler, call: string, errno: number): Socket {
+    const socket = new Socket(this.#poller, -1, remote, handler, undefined)
+    socket.fail(call, errno)
+    return socket
+  }
+
+  #openSocket(family: number): number {
+    const { calls } = this.#poller
+    const fd = calls.call.socket(family, sockStream | sockNonblock | sockCloexec, 0)
+    if (fd < 0) throw new SystemCallFailure('socket', calls.errno)
+    if (!this.#poller.own(fd)) throw new SystemCallFailure('socket', EMFILE)
+    return fd
+  }
+
+  #setOption(fd: number, level: number, option: number, value: number): void {
+    const { calls, option: memory, optionPointer } = this.#poller
+    memory[0] = value
+    calls.call.setsockopt(fd, level, option, optionPointer, 4)
+  }
+
+  /** Closes everything that is still open, at once; handlers hear of it. Nothing may be called afterwards. */
+  [Symbol.dispose](): void {
+    this.#poller.close()
+  }
+}
