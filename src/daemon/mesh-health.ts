@@ -1,10 +1,10 @@
 import { defaultBackendSettings, emptySnapshot } from '../model/index.ts'
-import type { Backend, BackendKey, HealthCheck, MeshSnapshot, Workload } from '../model/index.ts'
+import type { Backend, BackendKey, Certificate, HealthCheck, MeshSnapshot, Workload } from '../model/index.ts'
 import { HealthOverlay } from './health-overlay.ts'
 
 /** The part of the proxy's health checker that is used here. */
 export interface Checker {
-  update(backends: Iterable<Backend>): void
+  update(backends: Iterable<Backend>, certificate?: Certificate): void
   isHealthy(backend: BackendKey, endpoint: string): boolean | undefined
   status(backend: BackendKey): ReadonlyMap<string, { readonly lastCheckMs: number | undefined }>
 }
@@ -89,7 +89,8 @@ export class MeshHealth {
   #ask(): void {
     const asked = [...this.#snapshot.backends.values()].filter(({ settings }) => settings.healthCheck !== undefined)
     this.#checked = [...asked.map(({ key }) => key), ...this.#own.keys()]
-    this.#checker.update([...asked, ...[...this.#own.values()].map(({ backend }) => backend)])
+    const backends = [...asked, ...[...this.#own.values()].map(({ backend }) => backend)]
+    this.#checker.update(backends, clientCertificateOf(this.#snapshot))
   }
 
   #isUp(key: string, workload: Workload): boolean {
@@ -110,6 +111,15 @@ interface OwnCheck {
   readonly workload: Workload
   readonly check: HealthCheck
   readonly backend: Backend
+}
+
+/** Checks belong to no Gateway: they show what the first one shows. */
+function clientCertificateOf({ listeners }: MeshSnapshot): Certificate | undefined {
+  for (const { virtualHosts } of listeners.values()) {
+    const shown = virtualHosts.find(({ clientCertificate }) => clientCertificate !== undefined)
+    if (shown !== undefined) return shown.clientCertificate
+  }
+  return undefined
 }
 
 function ownKey(workloadKey: string): string {

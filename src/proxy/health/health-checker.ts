@@ -1,5 +1,6 @@
 import type { Clock, Logger, Timer } from '../../core/index.ts'
-import type { Backend, BackendKey, Endpoint, HealthCheck } from '../../model/index.ts'
+import type { Backend, BackendKey, BackendTls, Certificate, Endpoint, HealthCheck } from '../../model/index.ts'
+import { TlsClients } from '../transport/tls-client.ts'
 import { startProbe } from './probe.ts'
 import type { ProbeResult } from './probe.ts'
 
@@ -55,6 +56,8 @@ export class HealthChecker implements Disposable {
   /** Waiting for a place, first come, first served; a set, so that one that goes leaves it at once. */
   readonly #waiting = new Set<Watch>()
   #running = 0
+  readonly #tlsClients = new TlsClients()
+  #certificate: Certificate | undefined = undefined
 
   constructor(options: HealthCheckerOptions) {
     this.#options = options
@@ -62,8 +65,13 @@ export class HealthChecker implements Disposable {
     this.#random = options.random ?? Math.random
   }
 
-  /** Takes the backends of a new snapshot; those that are missing are no longer checked. */
-  update(backends: Iterable<Backend>): void {
+  /**
+   * Takes the backends of a new snapshot; those that are missing are no longer checked.
+   *
+   * @param certificate  shown to endpoints that ask for one by TLS
+   */
+  update(backends: Iterable<Backend>, certificate?: Certificate): void {
+    this.#certificate = certificate
     const keys = new Set<BackendKey>()
     for (const backend of backends) {
       keys.add(backend.key)
@@ -117,7 +125,7 @@ export class HealthChecker implements Disposable {
     if (check !== undefined) {
       for (const endpoint of backend.endpoints) {
         if (endpoint.draining || after.has(endpoint.id)) continue
-        after.set(endpoint.id, this.#renew(before?.get(endpoint.id), backend.key, endpoint, check))
+        after.set(endpoint.id, this.#renew(before?.get(endpoint.id), backend, endpoint, check))
       }
     }
     for (const [id, watch] of before ?? []) if (!after.has(id)) this.#stop(watch)
@@ -125,12 +133,13 @@ export class HealthChecker implements Disposable {
     else this.#watches.delete(backend.key)
   }
 
-  #renew(before: Watch | undefined, backendKey: BackendKey, endpoint: Endpoint, check: HealthCheck): Watch {
-    if (before !== undefined && isSameCheck(before.check, check)) return before
-    const watch = before ?? new Watch(backendKey, endpoint, check)
+  #renew(before: Watch | undefined, { key, tls }: Backend, endpoint: Endpoint, check: HealthCheck): Watch {
+    if (before !== undefined && before.tls === tls && isSameCheck(before.check, check)) return before
+    const watch = before ?? new Watch(key, endpoint, check, tls)
     if (before !== undefined) {
       this.#stop(before)
       watch.check = check
+      watch.tls = tls
       watch.checks = 0
     }
     this.#request(watch)
@@ -145,7 +154,10 @@ export class HealthChecker implements Disposable {
 
   #start(watch: Watch): void {
     this.#running++
-    watch.probe = startProbe(watch.check, watch.endpoint, this.#options.clock, result => {
+    const { address, port } = watch.endpoint
+    const policy = watch.tls
+    const tls = policy && { clients: this.#tlsClients, policy, certificate: this.#certificate }
+    watch.probe = startProbe(watch.check, { address, port, tls }, this.#options.clock, result => {
       this.#release(watch)
       this.#schedule(watch)
       this.#record(watch, result)
@@ -201,6 +213,7 @@ class Watch {
   readonly backendKey: BackendKey
   readonly endpoint: Endpoint
   check: HealthCheck
+  tls: BackendTls | undefined
   /** Undefined until the first result. */
   healthy: boolean | undefined = undefined
   lastCheckMs: number | undefined = undefined
@@ -212,10 +225,11 @@ class Watch {
   probe: Disposable | undefined = undefined
   timer: Timer | undefined = undefined
 
-  constructor(backendKey: BackendKey, endpoint: Endpoint, check: HealthCheck) {
+  constructor(backendKey: BackendKey, endpoint: Endpoint, check: HealthCheck, tls: BackendTls | undefined) {
     this.backendKey = backendKey
     this.endpoint = endpoint
     this.check = check
+    this.tls = tls
   }
 }
 

@@ -4,7 +4,9 @@ import { connect } from 'node:net'
 import type { Socket } from 'node:net'
 import { messageOf } from '../../core/index.ts'
 import type { Clock } from '../../core/index.ts'
-import type { HealthCheck } from '../../model/index.ts'
+import type { BackendTls, Certificate, HealthCheck } from '../../model/index.ts'
+import type { TlsClients } from '../transport/tls-client.ts'
+import { explainTlsError } from '../transport/tls-problem.ts'
 
 export interface ProbeResult {
   readonly healthy: boolean
@@ -16,6 +18,14 @@ export interface ProbeResult {
 export interface ProbeTarget {
   readonly address: string
   readonly port: number
+  /** How the endpoint is reached by TLS; undefined for plain text. */
+  readonly tls: ProbeTls | undefined
+}
+
+export interface ProbeTls {
+  readonly clients: TlsClients
+  readonly policy: BackendTls
+  readonly certificate: Certificate | undefined
 }
 
 /**
@@ -43,12 +53,17 @@ export function startProbe(
     .after(check.timeoutMs, () => end({ healthy: false, detail: `no answer within ${check.timeoutMs} ms` }))
     .unref()
   try {
-    connection = check.kind === 'HTTP' ? askHttp(check, target, end) : askTcp(target, end)
+    connection = ask(check, target, end)
   } catch (error) {
     // A path that can't be written into a request line; reported as any failure.
     queueMicrotask(() => end({ healthy: false, detail: messageOf(error) }))
   }
   return { [Symbol.dispose]: () => end(undefined) }
+}
+
+function ask(check: HealthCheck, target: ProbeTarget, end: End): Closeable {
+  if (check.kind === 'TCP') return askTcp(target, end)
+  return target.tls === undefined ? askHttp(check, target, end) : askHttps(check, target, target.tls, end)
 }
 
 interface Closeable {
@@ -58,16 +73,43 @@ interface Closeable {
 type End = (result: ProbeResult) => void
 
 function askTcp(target: ProbeTarget, end: End): Socket {
-  const socket = connect({ host: target.address, port: target.port })
-  socket.on('connect', () => end({ healthy: true, detail: 'connected' }))
-  socket.on('error', error => end({ healthy: false, detail: messageOf(error) }))
+  const { address, port, tls } = target
+  const socket =
+    tls === undefined
+      ? connect({ host: address, port }, () => end({ healthy: true, detail: 'connected' }))
+      : connectTls(target, tls, () => end({ healthy: true, detail: 'TLS agreed' }))
+  socket.on('error', error => end({ healthy: false, detail: describe(error) }))
   return socket
 }
 
-function askHttp(check: Extract<HealthCheck, { kind: 'HTTP' }>, target: ProbeTarget, end: End): ClientRequest {
+function connectTls(
+  { address, port }: ProbeTarget,
+  { clients, policy, certificate }: ProbeTls,
+  onReady: () => void,
+): Socket {
+  return clients.connect({ address, port, policy, certificate, alpn: http1Only }, onReady)
+}
+
+const http1Only: readonly string[] = ['http/1.1']
+
+function describe(error: Error): string {
+  return explainTlsError(error) ?? messageOf(error)
+}
+
+/** The request is made once the endpoint has shown who it is. */
+function askHttps(check: HttpCheck, target: ProbeTarget, tls: ProbeTls, end: End): Socket {
+  const socket = connectTls(target, tls, () => void askHttp(check, target, end, socket))
+  socket.on('error', error => end({ healthy: false, detail: describe(error) }))
+  return socket
+}
+
+type HttpCheck = Extract<HealthCheck, { kind: 'HTTP' }>
+
+function askHttp(check: HttpCheck, target: ProbeTarget, end: End, socket?: Socket): ClientRequest {
   const request = get({
     host: target.address,
     port: target.port,
+    ...(socket === undefined ? {} : { createConnection: () => socket }),
     path: check.path,
     headers: {
       host: check.host === '' ? authority(target) : check.host,
@@ -81,11 +123,11 @@ function askHttp(check: Extract<HealthCheck, { kind: 'HTTP' }>, target: ProbeTar
     socket.destroy()
     end(judgeResponse(check, response))
   })
-  request.on('error', error => end({ healthy: false, detail: messageOf(error) }))
+  request.on('error', error => end({ healthy: false, detail: describe(error) }))
   return request
 }
 
-function judgeResponse(check: Extract<HealthCheck, { kind: 'HTTP' }>, response: IncomingMessage): ProbeResult {
+function judgeResponse(check: HttpCheck, response: IncomingMessage): ProbeResult {
   const status = response.statusCode ?? 0
   // The connection is cut below a body that nobody reads.
   response.on('error', () => {})
