@@ -44,6 +44,7 @@ export class BucketTable {
   /** Further ahead than this no worker can have written, clocks of turns considered. */
   readonly #plausibleTicks: number
   readonly #hash: Hash64 = { low: 0, high: 0 }
+  #word = 0n
 
   /** @param memory of `createBucketMemory` for the same limit */
   constructor(limit: BucketLimit, memory: SharedArrayBuffer) {
@@ -72,12 +73,9 @@ export class BucketTable {
     const mark = hash.high >>> 8 === 0 ? 1 : hash.high >>> 8
     const now = Math.floor(nowMs * this.#ticksPerMs) % circle
     for (;;) {
-      const found = this.#find(first, mark, now)
-      const word = Atomics.load(this.#words, found)
-      const isOurs = Number(word >> timeBits) === mark
-      // Somebody took the place while we looked: look again, or a second bucket of the same key could come to be.
-      if (!isOurs && this.#isMarked(found, mark)) continue
-      const ahead = isOurs ? Math.max(0, this.#ahead(word, now)) : 0
+      const place = this.#find(first, mark, now)
+      const word = this.#word
+      const ahead = markOf(word) === mark ? Math.max(0, this.#ahead(word, now)) : 0
       const next = ahead + this.#ticksPerRequest
       if (next > this.#burstTicks) {
         this.remaining = 0
@@ -86,7 +84,7 @@ export class BucketTable {
         return false
       }
       const after = (BigInt(mark) << timeBits) | BigInt((now + next) % circle)
-      if (Atomics.compareExchange(this.#words, found, word, after) !== word) continue
+      if (Atomics.compareExchange(this.#words, place, word, after) !== word) continue
       this.remaining = Math.floor((this.#burstTicks - next) / this.#ticksPerRequest)
       this.retryAfterMs = 0
       this.fullAfterMs = next / this.#ticksPerMs
@@ -94,23 +92,30 @@ export class BucketTable {
     }
   }
 
-  /** The place of the key's bucket; without one, the place of the bucket that is nearest to full. */
+  /**
+   * The place of the key's bucket; without one, the place of the bucket that is
+   * nearest to full. `#word` is what was found there: it is exchanged only if it
+   * is still the same, or a second bucket of the same key could come to be.
+   */
   #find(first: number, mark: number, now: number): number {
-    for (let at = first; at < first + ways; at++) if (this.#isMarked(at, mark)) return at
+    for (let at = first; at < first + ways; at++) {
+      if ((this.#halves[2 * at + 1] ?? 0) >>> 8 !== mark) continue
+      this.#word = Atomics.load(this.#words, at)
+      if (markOf(this.#word) === mark) return at
+    }
     let victim = first
     let least = Infinity
     for (let at = first; at < first + ways; at++) {
       const word = Atomics.load(this.#words, at)
-      const ahead = word === 0n ? -Infinity : this.#ahead(word, now)
-      if (ahead >= least) continue
+      const isOurs = markOf(word) === mark
+      const ahead = isOurs || word === 0n ? -Infinity : this.#ahead(word, now)
+      if (ahead >= least && !isOurs) continue
       least = ahead
       victim = at
+      this.#word = word
+      if (isOurs) break
     }
     return victim
-  }
-
-  #isMarked(at: number, mark: number): boolean {
-    return (this.#halves[2 * at + 1] ?? 0) >>> 8 === mark
   }
 
   /** How far in the future the bucket is full, in ticks; negative when it is full already. */
@@ -136,6 +141,10 @@ const maxSkewMs = 10_000
 const ways = 8
 /** The first word is the key of the hash. */
 const headerWords = 1
+
+function markOf(word: bigint): number {
+  return Number(word >> timeBits)
+}
 
 /** Memory for the buckets of one limit, empty; made once and handed to every worker. */
 export function createBucketMemory({ by, maxKeys }: Pick<BucketLimit, 'by' | 'maxKeys'>): SharedArrayBuffer {
