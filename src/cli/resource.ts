@@ -28,6 +28,8 @@ const kinds: Readonly<Record<string, string>> = {
   routes: 'HTTPRoute',
   backendpolicy: 'BackendPolicy',
   backendpolicies: 'BackendPolicy',
+  httpfilter: 'HTTPFilter',
+  httpfilters: 'HTTPFilter',
   backendtlspolicy: 'BackendTLSPolicy',
   backendtlspolicies: 'BackendTLSPolicy',
 }

@@ -46,7 +46,7 @@ export class FaultPlan {
 
 interface Condition {
   readonly name: string
-  matches(value: string): boolean
+  readonly matches: (value: string) => boolean
 }
 
 function condition({ kind, name, value: wanted }: ValueMatch): Condition {

@@ -30,6 +30,7 @@ export class ResourceTables {
     ReferenceGrant: new Map(),
     BackendTLSPolicy: new Map(),
     BackendPolicy: new Map(),
+    HTTPFilter: new Map(),
     Workload: new Map(),
   }
   #last: ReadonlyMap<string, AnyResource> = new Map()

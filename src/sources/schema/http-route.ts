@@ -111,7 +111,7 @@ export const matchType: PresentField<'Exact' | 'RegularExpression'> = byDefault(
   'Exact',
 )
 
-const headerMatch: Shape<HttpValueMatch> = object<HttpValueMatch>({
+export const headerMatch: Shape<HttpValueMatch> = object<HttpValueMatch>({
   type: matchType,
   name: required(headerName),
   value: required(headerValue),
@@ -135,7 +135,7 @@ const match: Shape<HttpRouteMatch> = object<HttpRouteMatch>({
   method: optional(enumeration(...methods)),
 })
 
-const headerField = object<{ name: string; value: string }>({
+export const headerField: Shape<{ name: string; value: string }> = object<{ name: string; value: string }>({
   name: required(headerName),
   value: required(headerValue),
 })
@@ -164,10 +164,10 @@ const urlRewrite: Shape<HttpUrlRewrite> = object<HttpUrlRewrite>({
   path: optional(pathModifier),
 })
 
-const fraction = object<{ numerator: number; denominator: number }>(
-  { numerator: required(integer(0)), denominator: byDefault(integer(1), 100) },
-  { rules: [fractionAtMostOne] },
-)
+export const fraction: Shape<{ numerator: number; denominator: number }> = object<{
+  numerator: number
+  denominator: number
+}>({ numerator: required(integer(0)), denominator: byDefault(integer(1), 100) }, { rules: [fractionAtMostOne] })
 
 export const requestMirror: Shape<HttpRequestMirror> = object<HttpRequestMirror>(
   { backendRef: required(backendReference), percent: optional(integer(0, 100)), fraction: optional(fraction) },
@@ -195,22 +195,21 @@ const cors: Shape<HttpCors> = object<HttpCors>(
 
 const names = array(text, { max: 64, unique: bySelf })
 
-const externalAuth: Shape<HttpExternalAuth> = object<HttpExternalAuth>(
-  {
-    protocol: required(enumeration('HTTP', 'GRPC')),
-    backendRef: required(backendReference),
-    grpc: optional(object<NonNullable<HttpExternalAuth['grpc']>>({ allowedHeaders: optional(names) })),
-    http: optional(
-      object<NonNullable<HttpExternalAuth['http']>>({
-        path: optional(string({ max: 1024, pattern: urlPathPattern, about: 'a URL path' })),
-        allowedHeaders: optional(names),
-        allowedResponseHeaders: optional(names),
-      }),
-    ),
-    forwardBody: optional(object<{ maxSize?: number }>({ maxSize: optional(integer(0)) })),
-  },
-  { rules: [authByProtocol] },
-)
+export const externalAuthFields: Fields<HttpExternalAuth> = {
+  protocol: required(enumeration('HTTP', 'GRPC')),
+  backendRef: required(backendReference),
+  grpc: optional(object<NonNullable<HttpExternalAuth['grpc']>>({ allowedHeaders: optional(names) })),
+  http: optional(
+    object<NonNullable<HttpExternalAuth['http']>>({
+      path: optional(string({ max: 1024, pattern: urlPathPattern, about: 'a URL path' })),
+      allowedHeaders: optional(names),
+      allowedResponseHeaders: optional(names),
+    }),
+  ),
+  forwardBody: optional(object<{ maxSize?: number }>({ maxSize: optional(integer(0)) })),
+}
+
+const externalAuth: Shape<HttpExternalAuth> = object<HttpExternalAuth>(externalAuthFields, { rules: [authByProtocol] })
 
 const filter: Shape<HttpRouteFilter> = tagged<HttpRouteFilter>('type', {
   RequestHeaderModifier: { field: 'requestHeaderModifier', shape: headerModifier },

@@ -2,6 +2,7 @@ import { backendTlsPolicySpec } from './backend-tls-policy.ts'
 import { base64Data, namespaceSpec, serviceSpec, sliceEndpoints, slicePorts, textData } from './core-kinds.ts'
 import { gatewayClassSpec, gatewaySpec, referenceGrantSpec } from './gateway-kinds.ts'
 import { backendPolicySpec, workloadSpec } from './heddle-kinds.ts'
+import { httpFilterSpec } from './http-filter.ts'
 import { grpcRouteSpec } from './grpc-route.ts'
 import { httpRouteSpec } from './http-route.ts'
 import { listenerSetSpec } from './listener-set.ts'
@@ -63,6 +64,7 @@ export const servedKinds: Readonly<Record<ResourceKind, KindDefinition>> = {
     required(backendTlsPolicySpec),
   ),
   BackendPolicy: withSpec('BackendPolicy', 'heddle.dev', ['v1alpha1'], 'namespaced', required(backendPolicySpec)),
+  HTTPFilter: withSpec('HTTPFilter', 'heddle.dev', ['v1alpha1'], 'namespaced', required(httpFilterSpec)),
   Workload: withSpec('Workload', 'heddle.dev', ['v1alpha1'], 'namespaced', required(workloadSpec)),
 }
 

@@ -25,12 +25,14 @@ import type {
 } from './gateway-resource.ts'
 import type { GRPCRouteResource } from './grpc-route-resource.ts'
 import type { BackendPolicyResource, WorkloadResource } from './heddle-resource.ts'
+import type { HTTPFilterResource } from './http-filter-resource.ts'
 
 export type * from './backend-tls-resource.ts'
 export type * from './core-resource.ts'
 export type * from './gateway-resource.ts'
 export type * from './grpc-route-resource.ts'
 export type * from './heddle-resource.ts'
+export type * from './http-filter-resource.ts'
 export type * from './object.ts'
 
 export type AnyResource =
@@ -50,6 +52,7 @@ export type AnyResource =
   | ReferenceGrantResource
   | BackendTLSPolicyResource
   | BackendPolicyResource
+  | HTTPFilterResource
   | WorkloadResource
 
 /** Resources that attach to Gateways and Services. */

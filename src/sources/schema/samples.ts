@@ -124,6 +124,12 @@ export const samples: Readonly<Record<string, () => Record<string, unknown>>> = 
     metadata: { name: 'cart', namespace: 'shop' },
     spec: { targetRefs: [{ name: 'cart' }] },
   }),
+  HTTPFilter: () => ({
+    apiVersion: 'heddle.dev/v1alpha1',
+    kind: 'HTTPFilter',
+    metadata: { name: 'per-client', namespace: 'shop' },
+    spec: { type: 'RateLimit', rateLimit: { requests: 100, per: '1m', by: [{ type: 'ClientAddress' }] } },
+  }),
   Workload: () => ({
     apiVersion: 'heddle.dev/v1alpha1',
     kind: 'Workload',
