@@ -1,8 +1,8 @@
 /**
  * `npm run bench -- [SUITE …] [--seconds N] [--rounds N] [--case TEXT] [--rate N] [--json FILE]`
  *
- * Heddle against nginx, haproxy and a direct connection: same backend, same
- * machine, same minute. Figures of one round belong together; the ratios are
+ * Heddle against nginx, haproxy and a direct connection (routing: against itself
+ * with fewer routes): same backend, same machine, same minute. Figures of one round belong together; the ratios are
  * taken within rounds, and their median is told with the smallest and largest.
  */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
@@ -13,9 +13,10 @@ import { output } from './processes.ts'
 import { formatTable, summarise } from './result.ts'
 import type { Result } from './result.ts'
 import { http1 } from './suites/http1.ts'
+import { routing } from './suites/routing.ts'
 import type { Suite } from './suites/suite.ts'
 
-const suites: readonly Suite[] = [http1]
+const suites: readonly Suite[] = [http1, routing]
 
 const { values, positionals } = parseArgs({
   options: {
@@ -35,7 +36,9 @@ const [seconds, rounds, rate] = [values.seconds, values.rounds, values.rate].map
 for (const [name, value] of Object.entries({ seconds, rounds, rate })) {
   if (!Number.isInteger(value) || Number(value) < 1) fail(`--${name} must be a whole number above 0`)
 }
-const versions = await peerVersions()
+const versions = wanted.every(suite => suite.isSelfContained === true)
+  ? `Node ${process.version}`
+  : await peerVersions()
 
 const notes = new Set<string>()
 const failures: string[] = []
@@ -64,7 +67,7 @@ console.log(
   `${cpus().length} × ${cpus()[0]?.model ?? 'CPU'}, Linux ${release()}, load average ${loadavg()[0]?.toFixed(2)}, ${versions}.`,
 )
 console.log(
-  'Ratios: median of the rounds (smallest–largest). cpu, p50, p99, memory: below 1 is better; throughput: above 1.',
+  'Ratios: median of the rounds (smallest–largest). cpu, p50, p99, memory, lookup: below 1 is better; throughput: above 1.',
 )
 console.log(`Latencies at ${rate} requests/s. Not shown:`)
 for (const limit of new Set(wanted.flatMap(suite => suite.limits))) console.log(`  - ${limit}`)

@@ -1,6 +1,6 @@
 /** What a benchmark measures and how it is told; every suite uses these forms. */
 
-export type Metric = 'cpu' | 'throughput' | 'p50' | 'p99' | 'memory'
+export type Metric = 'cpu' | 'throughput' | 'p50' | 'p99' | 'memory' | 'lookup'
 
 export const units: Readonly<Record<Metric, string>> = {
   cpu: 'µs/request',
@@ -8,6 +8,7 @@ export const units: Readonly<Record<Metric, string>> = {
   p50: 'µs',
   p99: 'µs',
   memory: 'MB',
+  lookup: 'ns',
 }
 
 /** One figure of one contestant in one round. */

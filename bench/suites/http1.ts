@@ -43,6 +43,11 @@ const cases: readonly Case[] = [
   { name: '2,000 idle connections', routes: 1_000, measure: measureIdle },
   { name: '1 route', routes: 1, measure: (...args) => measureLoad(...args, { body: 'small', connections: 32 }) },
   {
+    name: '10 routes',
+    routes: 10,
+    measure: (...args) => measureLoad(...args, { body: 'small', connections: 32 }),
+  },
+  {
     name: '10,000 routes',
     routes: 10_000,
     measure: (...args) => measureLoad(...args, { body: 'small', connections: 32 }),

@@ -22,6 +22,8 @@ export interface Suite {
   readonly name: string
   /** What the figures do not show. */
   readonly limits: readonly string[]
+  /** Whether it runs without nginx, haproxy and load generators. @default false */
+  readonly isSelfContained?: boolean
   run(options: SuiteOptions): Promise<readonly Sample[]>
 }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { compileRegex, literalFirstElement, maxTestedLength, testRegex, validateRegex } from './value-regex.ts'
+import { compileRegex, maxTestedLength, testRegex, validateRegex } from './value-regex.ts'
 
 describe('validateRegex()', () => {
   const good = [
@@ -71,27 +71,4 @@ describe('compileRegex()', () => {
     assert.equal(testRegex(any, 'a'.repeat(maxTestedLength)), true)
     assert.equal(testRegex(any, 'a'.repeat(maxTestedLength + 1)), false)
   })
-})
-
-describe('literalFirstElement()', () => {
-  const cases: readonly (readonly [pattern: string, element: string | undefined])[] = [
-    ['/shop/v[0-9]+', 'shop'],
-    ['/shop/(a|b)', 'shop'],
-    ['/shop/((a|b)|c)', 'shop'],
-    ['/shop/[a|b]', 'shop'],
-    ['/shop\\.v1\\.Cart/[^/]+', 'shop.v1.Cart'],
-    ['/shop.Cart/x', undefined],
-    ['/shop\\.?/x', undefined],
-    ['/shop\\d/x', undefined],
-    ['/shop/a|/other', undefined],
-    ['/shop/?.*', undefined],
-    ['/shop/{0,1}x', undefined],
-    ['/shop', undefined],
-    ['/shop.*/x', undefined],
-    ['/sho?p/x', undefined],
-    ['.*/shop/', undefined],
-  ]
-  for (const [pattern, element] of cases) {
-    it(`${pattern} → ${element}`, () => assert.equal(literalFirstElement(pattern), element))
-  }
 })

@@ -81,15 +81,3 @@ function escapeProblem(escaped: string): string {
   if (/[1-9k]/.test(escaped)) return `uses the back reference \\${escaped}, which is not supported`
   return `uses the escape \\${escaped}, which is not supported`
 }
-
-/** `/shop/v[0-9]+` → `shop`, `/shop\.Cart/[^/]+` → `shop.Cart`; undefined where a path with another first element could fit. */
-export function literalFirstElement(pattern: string): string | undefined {
-  const element = /^\/((?:[\w~-]|\\\.)+)\/(?![*+?{])/.exec(pattern)?.[1]?.replaceAll('\\.', '.')
-  if (element === undefined) return undefined
-  let outside = pattern.replaceAll(/\\./g, '').replaceAll(/\[[^\]]*\]/g, '')
-  for (let before = ''; before !== outside;) {
-    before = outside
-    outside = outside.replaceAll(/\([^()]*\)/g, '')
-  }
-  return outside.includes('|') ? undefined : element
-}

@@ -1,8 +1,9 @@
 import type { HttpRoute, PathMatch, RouteMatch, RouteRule, ValueMatch } from '../../model/index.ts'
 import { normalizePath } from './normalize-path.ts'
-import { queryValue } from './query.ts'
+import { compilePathPattern } from './path-pattern.ts'
+import type { PathPattern } from './path-pattern.ts'
 import type { RouteRequest } from './request.ts'
-import { compileRegex, literalFirstElement, testRegex } from '../../model/index.ts'
+import { compileRegex, testRegex } from '../../model/index.ts'
 
 /** What matching answers: one frozen value per match, made when the route is compiled. */
 export interface RouteDecision<T> {
@@ -16,59 +17,64 @@ export interface RouteDecision<T> {
 }
 
 /**
- * One match of one rule, ready to be tested; itself the decision, so that a
- * lookup touches as little memory as it can. Where it is filed has decided on
- * hostname and literal path already.
+ * One step of a lookup. A candidate is its own last step: what leads to it has
+ * tested all that it asks for.
  */
-export interface Candidate<T> extends RouteDecision<T> {
+export interface Finder<T> {
+  find(request: RouteRequest): Candidate<T> | undefined
+}
+
+/**
+ * One match of one rule; itself the decision, so that a lookup touches as little
+ * memory as it can. Where it is filed has decided on hostname and literal path.
+ */
+export class Candidate<T> implements RouteDecision<T>, Finder<T> {
+  readonly target: T
+  readonly matchedPrefix: string
+  readonly route: HttpRoute
+  readonly rule: RouteRule
+  readonly match: RouteMatch
   /** With the value in normal form. */
   readonly path: PathMatch
-  readonly pathRegex: RegExp | undefined
-  /** Of a regular expression: the first path element that it always starts with. */
-  readonly firstElement: string | undefined
+  /** Of a regular expression. */
+  readonly pattern: PathPattern | undefined
   readonly method: string | undefined
   readonly headers: readonly ValueTest[]
   readonly query: readonly ValueTest[]
-  /** Whether nothing is left to test. */
-  readonly isCertain: boolean
   /** `namespace/name` */
   readonly routeName: string
   /** Position of the match in its rule. */
   readonly position: number
+
+  constructor(target: T, route: HttpRoute, rule: RouteRule, position: number) {
+    const match = rule.matches[position]
+    if (match === undefined) throw new RangeError(`${route.key} has no match ${position}`)
+    const path = normalPathMatch(match.path)
+    this.target = target
+    this.matchedPrefix = path.kind === 'prefix' ? path.value : ''
+    this.route = route
+    this.rule = rule
+    this.match = match
+    this.path = path
+    this.pattern = path.kind === 'regex' ? compilePathPattern(path.value) : undefined
+    this.method = match.method
+    this.headers = valueTests(match.headers, name => name.toLowerCase())
+    this.query = valueTests(match.query, name => name)
+    this.routeName = `${route.namespace}/${route.name}`
+    this.position = position
+    Object.freeze(this)
+  }
+
+  /** For a request of which nothing is left to be tested. */
+  find(): this {
+    return this
+  }
 }
 
 export interface ValueTest {
   readonly name: string
   readonly value: string
   readonly regex: RegExp | undefined
-}
-
-export function compileMatch<T>(
-  target: T,
-  route: HttpRoute,
-  rule: RouteRule,
-  match: RouteMatch,
-  position: number,
-): Candidate<T> {
-  const path = normalPathMatch(match.path)
-  const headers = valueTests(match.headers, name => name.toLowerCase())
-  const query = valueTests(match.query, name => name)
-  return Object.freeze({
-    target,
-    route,
-    rule,
-    match,
-    matchedPrefix: path.kind === 'prefix' ? path.value : '',
-    path,
-    pathRegex: path.kind === 'regex' ? compileRegex(path.value) : undefined,
-    firstElement: path.kind === 'regex' ? literalFirstElement(path.value) : undefined,
-    method: match.method,
-    headers,
-    query,
-    isCertain: path.kind !== 'regex' && match.method === undefined && headers.length === 0 && query.length === 0,
-    routeName: `${route.namespace}/${route.name}`,
-    position,
-  })
 }
 
 /** Rules are compared in the form in which requests are: `/%7Euser` and `/~user` are one path. */
@@ -94,15 +100,6 @@ function valueTests(matches: readonly ValueMatch[], keyOf: (name: string) => str
   return [...tests.values()]
 }
 
-/** Everything but hostname and literal path. */
-export function fits<T>(candidate: Candidate<T>, request: RouteRequest): boolean {
-  if (candidate.method !== undefined && candidate.method !== request.method) return false
-  if (candidate.pathRegex !== undefined && !testRegex(candidate.pathRegex, request.path)) return false
-  for (const test of candidate.headers) if (!fitsValue(test, request.header(test.name))) return false
-  for (const test of candidate.query) if (!fitsValue(test, queryValue(request.query, test.name))) return false
-  return true
-}
-
 export function fitsValue(test: ValueTest, value: string | undefined): boolean {
   if (value === undefined) return false
   return test.regex === undefined ? test.value === value : testRegex(test.regex, value)
@@ -120,7 +117,7 @@ export function fitsValue(test: ValueTest, value: string | undefined): boolean {
  * being asked. Among themselves the longer pattern goes first.
  */
 export function compareCandidates<T>(a: Candidate<T>, b: Candidate<T>): number {
-  if (a.pathRegex !== undefined && b.pathRegex !== undefined) {
+  if (a.pattern !== undefined && b.pattern !== undefined) {
     const longer = weightOf(b.path) - weightOf(a.path)
     if (longer !== 0) return longer
   }

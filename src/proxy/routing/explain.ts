@@ -1,10 +1,10 @@
 import type { HttpRoute, RouteMatch, RouteRule } from '../../model/index.ts'
 import { compareCandidates, fitsValue } from './candidate.ts'
 import type { Candidate, RouteDecision } from './candidate.ts'
+import { fitsPattern } from './path-pattern.ts'
 import { queryValue } from './query.ts'
 import type { RouteRequest } from './request.ts'
 import type { RouteTable } from './route-table.ts'
-import { testRegex } from '../../model/index.ts'
 
 /** Why a request is routed as it is, as data; the command line makes text of it. */
 export type RouteExplanation<T> =
@@ -137,7 +137,7 @@ function explainCandidates<T>(
   })
 }
 
-function fitsPath<T>({ path, pathRegex }: Candidate<T>, request: RouteRequest): boolean {
+function fitsPath<T>({ path, pattern }: Candidate<T>, request: RouteRequest): boolean {
   switch (path.kind) {
     case 'exact':
       return request.path === path.value
@@ -146,7 +146,7 @@ function fitsPath<T>({ path, pathRegex }: Candidate<T>, request: RouteRequest): 
       return path.value === '' || (request.path.startsWith(path.value) && (next === undefined || next === '/'))
     }
     case 'regex':
-      return pathRegex !== undefined && testRegex(pathRegex, request.path)
+      return pattern !== undefined && fitsPattern(pattern, request.path)
   }
 }
 

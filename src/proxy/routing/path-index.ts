@@ -1,176 +1,174 @@
 import type { HttpRoute, PathMatch } from '../../model/index.ts'
-import type { Candidate } from './candidate.ts'
+import { Candidate } from './candidate.ts'
+import type { Finder } from './candidate.ts'
 import { CandidateSet } from './candidate-set.ts'
+import { nextHash, PathTable } from './path-table.ts'
 import type { RouteRequest } from './request.ts'
 
+const slash = 0x2f
+
 /**
- * All candidates of one hostname by path: exact paths in a map, then regular
- * expressions, then prefixes in a trie of path elements from the longest to the
- * shortest. If no candidate of a path fits the rest of the request, the next
- * less specific path is tried.
+ * All candidates of one hostname by path: the exact path, then regular
+ * expressions, then prefixes from the longest to the shortest. If no candidate
+ * of a path fits the rest of the request, the next less specific path is tried.
  */
-export class PathIndex<T> {
+export class PathIndex<T> implements Finder<T> {
   readonly edition: number
   /** The answer to every request, for the hostname with one rule for all. */
   #certain: Candidate<T> | undefined = undefined
-  #exact: Map<string, CandidateSet<T>> | undefined
-  #regexes: CandidateSet<T> | undefined
-  #prefixes: PrefixNode<T>
+  /** Of exact paths and prefixes but `/`. */
+  #paths: PathTable<PathEntry<T>> | undefined
+  /** How many elements the longest of them has, or had: beyond that no path is read. */
+  #elements = 0
+  #regexes: CandidateSet<T> | undefined = undefined
+  /** The prefix `/`. */
+  #root: CandidateSet<T> | undefined = undefined
+  /** Keys of entries that this edition has opened. */
+  #edited: Set<string> | undefined = undefined
 
-  constructor(
-    edition: number,
-    exact: Map<string, CandidateSet<T>> | undefined,
-    regexes: CandidateSet<T> | undefined,
-    prefixes: PrefixNode<T>,
-  ) {
+  private constructor(edition: number, paths: PathTable<PathEntry<T>> | undefined) {
     this.edition = edition
-    this.#exact = exact
-    this.#regexes = regexes
-    this.#prefixes = prefixes
+    this.#paths = paths
   }
 
   static create<T>(edition: number): PathIndex<T> {
-    return new PathIndex<T>(edition, undefined, undefined, newNode(edition))
+    return new PathIndex<T>(edition, undefined)
   }
 
   find(request: RouteRequest): Candidate<T> | undefined {
     if (this.#certain !== undefined) return this.#certain
-    const { path } = request
-    if (this.#exact !== undefined) {
-      const found = this.#exact.get(path)?.find(request)
-      if (found !== undefined) return found
-    }
-    if (this.#regexes !== undefined) {
-      const found = this.#regexes.find(request)
-      if (found !== undefined) return found
-    }
-    return findPrefix(this.#prefixes, request, path, 0)
+    const paths = this.#paths
+    const found =
+      paths === undefined ? this.#regexes?.finder?.find(request) : this.#findFrom(request, paths, 0, paths.seed, 1)
+    return found ?? this.#root?.finder?.find(request)
   }
 
-  /** Every candidate, sets in order of precedence of their paths' kinds; prefixes come unordered. */
+  /**
+   * Among the paths of `element` elements and more.
+   *
+   * @param start of the element, at its slash
+   * @param before hash of what is before it
+   */
+  #findFrom(
+    request: RouteRequest,
+    paths: PathTable<PathEntry<T>>,
+    start: number,
+    before: number,
+    element: number,
+  ): Candidate<T> | undefined {
+    const { path } = request
+    let end = start
+    let hash = before
+    let code = path.charCodeAt(end)
+    do {
+      hash = nextHash(hash, code)
+      end++
+    } while (end < path.length && (code = path.charCodeAt(end)) !== slash)
+    if (end < path.length && element < this.#elements) {
+      const deeper = this.#findFrom(request, paths, end, hash, element + 1)
+      return deeper ?? paths.find(path, end, hash)?.prefixFinder?.find(request)
+    }
+    const entry = paths.find(path, end, hash)
+    const found = end === path.length ? entry?.exactFinder?.find(request) : undefined
+    return found ?? this.#regexes?.finder?.find(request) ?? entry?.prefixFinder?.find(request)
+  }
+
+  /** Every candidate, sets in order of precedence of their paths' kinds; paths of a kind come unordered. */
   *sets(): Generator<CandidateSet<T>> {
-    if (this.#exact !== undefined) yield* this.#exact.values()
+    const entries = [...(this.#paths?.entries() ?? [])]
+    for (const { exact } of entries) if (exact !== undefined) yield exact
     if (this.#regexes !== undefined) yield this.#regexes
-    yield* prefixSets(this.#prefixes)
+    for (const { prefix } of entries) if (prefix !== undefined) yield prefix
+    if (this.#root !== undefined) yield this.#root
   }
 
   edit(edition: number): PathIndex<T> {
     if (this.edition === edition) return this
-    return new PathIndex(
-      edition,
-      this.#exact === undefined ? undefined : new Map(this.#exact),
-      this.#regexes,
-      this.#prefixes,
-    )
+    const copy = new PathIndex<T>(edition, this.#paths?.copy())
+    copy.#elements = this.#elements
+    copy.#regexes = this.#regexes
+    copy.#root = this.#root
+    return copy
   }
 
   /** The candidates of that path, ready to be changed by this edition. */
-  editSet(path: PathMatch): CandidateSet<T> {
-    switch (path.kind) {
-      case 'exact': {
-        this.#exact ??= new Map()
-        const set = editOrNew(this.#exact.get(path.value), this.edition)
-        this.#exact.set(path.value, set)
-        return set
-      }
-      case 'regex':
-        return (this.#regexes = editOrNew(this.#regexes, this.edition))
-      case 'prefix': {
-        let node = (this.#prefixes = editNode(this.#prefixes, this.edition))
-        if (path.value !== '') {
-          for (const element of path.value.slice(1).split('/')) node = editChild(node, element, this.edition)
-        }
-        return (node.set = editOrNew(node.set, this.edition))
-      }
-    }
+  editSet({ kind, value }: PathMatch): CandidateSet<T> {
+    if (kind === 'regex') return (this.#regexes = editOrNew(this.#regexes, this.edition))
+    if (kind === 'prefix' && value === '') return (this.#root = editOrNew(this.#root, this.edition))
+    const entry = this.#editEntry(value)
+    return (entry[kind] = editOrNew(entry[kind], this.edition))
+  }
+
+  #editEntry(key: string): PathEntry<T> {
+    this.#paths ??= new PathTable()
+    this.#edited ??= new Set()
+    const before = this.#paths.get(key)
+    if (before !== undefined && this.#edited.has(key)) return before
+    const entry = new PathEntry<T>(key, before)
+    this.#paths.set(entry)
+    this.#edited.add(key)
+    this.#elements = Math.max(this.#elements, countSlashes(key))
+    return entry
   }
 
   /** @returns whether anything is left */
   finish(removed: ReadonlySet<HttpRoute>): boolean {
-    if (this.#exact !== undefined) {
-      for (const [path, set] of this.#exact) {
-        if (finishSet(set, this.edition, removed) === undefined) this.#exact.delete(path)
-      }
-      if (this.#exact.size === 0) this.#exact = undefined
+    for (const key of this.#edited ?? []) {
+      if (this.#paths?.get(key)?.finish(this.edition, removed) === false) this.#paths.delete(key)
     }
+    this.#edited = undefined
+    if (this.#paths?.size === 0) this.#paths = undefined
     this.#regexes = finishSet(this.#regexes, this.edition, removed)
-    const isAnyPrefixLeft = finishNode(this.#prefixes, this.edition, removed)
-    const isOnlyRoot = this.#exact === undefined && this.#regexes === undefined && this.#prefixes.children === undefined
-    this.#certain = isOnlyRoot ? this.#prefixes.certain : undefined
-    return isAnyPrefixLeft || this.#regexes !== undefined || this.#exact !== undefined
+    this.#root = finishSet(this.#root, this.edition, removed)
+    const first = this.#root?.finder
+    const isOnlyRoot = this.#regexes === undefined && this.#paths === undefined
+    this.#certain = isOnlyRoot && first instanceof Candidate ? first : undefined
+    return !isOnlyRoot || this.#root !== undefined
   }
 }
 
-/** One path element; the root is `/`. */
-interface PrefixNode<T> {
-  readonly edition: number
-  /** That of the set, here so that the common lookup ends here. */
-  certain: Candidate<T> | undefined
-  set: CandidateSet<T> | undefined
-  children: Map<string, PrefixNode<T>> | undefined
-}
+/** One path: the candidates for requests of exactly this path, and for those of this path and all below it. */
+class PathEntry<T> {
+  readonly key: string
+  /** That of the set, here so that a lookup has one step less. */
+  exactFinder: Finder<T> | undefined = undefined
+  prefixFinder: Finder<T> | undefined = undefined
+  exact: CandidateSet<T> | undefined
+  prefix: CandidateSet<T> | undefined
 
-function newNode<T>(edition: number): PrefixNode<T> {
-  return { edition, certain: undefined, set: undefined, children: undefined }
-}
-
-/** @param at where the slash before the next element is, or the end of the path */
-function findPrefix<T>(node: PrefixNode<T>, request: RouteRequest, path: string, at: number): Candidate<T> | undefined {
-  if (node.children !== undefined && at < path.length) {
-    let end = path.indexOf('/', at + 1)
-    if (end < 0) end = path.length
-    const child = node.children.get(path.slice(at + 1, end))
-    if (child !== undefined) {
-      const found = findPrefix(child, request, path, end)
-      if (found !== undefined) return found
-    }
+  constructor(key: string, before: PathEntry<T> | undefined) {
+    this.key = key
+    this.exact = before?.exact
+    this.prefix = before?.prefix
   }
-  return node.certain ?? node.set?.find(request)
+
+  /** @returns whether anything is left */
+  finish(edition: number, removed: ReadonlySet<HttpRoute>): boolean {
+    this.exact = finishSet(this.exact, edition, removed)
+    this.prefix = finishSet(this.prefix, edition, removed)
+    this.exactFinder = this.exact?.finder
+    this.prefixFinder = this.prefix?.finder
+    return this.exact !== undefined || this.prefix !== undefined
+  }
 }
 
-function* prefixSets<T>(node: PrefixNode<T>): Generator<CandidateSet<T>> {
-  if (node.children !== undefined) for (const child of node.children.values()) yield* prefixSets(child)
-  if (node.set !== undefined) yield node.set
+function countSlashes(key: string): number {
+  let count = 0
+  for (let at = key.indexOf('/'); at >= 0; at = key.indexOf('/', at + 1)) count++
+  return count
 }
 
 function editOrNew<T>(set: CandidateSet<T> | undefined, edition: number): CandidateSet<T> {
-  return set === undefined ? new CandidateSet<T>(edition, [], undefined) : set.edit(edition)
+  return set === undefined ? new CandidateSet<T>(edition) : set.edit(edition)
 }
 
-function editNode<T>(node: PrefixNode<T>, edition: number): PrefixNode<T> {
-  if (node.edition === edition) return node
-  const { certain, set, children } = node
-  return { edition, certain, set, children: children === undefined ? undefined : new Map(children) }
-}
-
-function editChild<T>(node: PrefixNode<T>, element: string, edition: number): PrefixNode<T> {
-  node.children ??= new Map()
-  const before = node.children.get(element)
-  const child = before === undefined ? newNode<T>(edition) : editNode(before, edition)
-  node.children.set(element, child)
-  return child
-}
-
+/** Undefined for a set that is empty now. */
 function finishSet<T>(
   set: CandidateSet<T> | undefined,
   edition: number,
   removed: ReadonlySet<HttpRoute>,
 ): CandidateSet<T> | undefined {
-  if (set === undefined || set.edition !== edition) return set
+  if (set?.edition !== edition) return set
   set.finish(removed)
   return set.all.length === 0 ? undefined : set
-}
-
-/** Nodes of earlier editions are not entered: nothing below them has changed. */
-function finishNode<T>(node: PrefixNode<T>, edition: number, removed: ReadonlySet<HttpRoute>): boolean {
-  if (node.edition !== edition) return node.set !== undefined || node.children !== undefined
-  node.set = finishSet(node.set, edition, removed)
-  node.certain = node.set?.certain
-  if (node.children !== undefined) {
-    for (const [element, child] of node.children) {
-      if (child.edition === edition && !finishNode(child, edition, removed)) node.children.delete(element)
-    }
-    if (node.children.size === 0) node.children = undefined
-  }
-  return node.set !== undefined || node.children !== undefined
 }

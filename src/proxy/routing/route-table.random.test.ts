@@ -133,7 +133,20 @@ function randomPath(dice: Dice): PathMatch {
   const kind = dice.pick(['exact', 'prefix', 'prefix', 'regex'] as const)
   if (kind === 'exact') return { kind, value: value === '' ? '/' : value }
   if (kind === 'prefix') return { kind, value }
-  return { kind, value: dice.pick(['/a/.*', '/[ab]/cc', '/.*', '/a/(b|cc)', '/cc/a1?', '/a|/b/.*', '/b/?.*']) }
+  return {
+    kind,
+    value: dice.pick([
+      '/a/.*',
+      '/[ab]/cc',
+      '/.*',
+      '/a/(b|cc)',
+      '/cc/a1?',
+      '/a|/b/.*',
+      '/b/?.*',
+      '/[ab]/b/.*',
+      '/a/[^/]+/cc',
+    ]),
+  }
 }
 
 function randomValues(dice: Dice, names: readonly string[]): readonly ValueMatch[] {
@@ -196,7 +209,7 @@ const listener = sketchListener()
 
 describe('random tables', () => {
   for (const [seed, size] of [
-    [1, 8],
+    [7, 8],
     [2, 12],
     [3, 40],
     [4, 40],

@@ -1,6 +1,5 @@
 import type { HttpRoute, Listener, MeshSnapshot, RouteKey, RouteRule } from '../../model/index.ts'
-import { compileMatch, normalPathMatch } from './candidate.ts'
-import type { Candidate } from './candidate.ts'
+import { Candidate, normalPathMatch } from './candidate.ts'
 import { HostIndex } from './host-index.ts'
 import { CompiledVirtualHost } from './virtual-host.ts'
 
@@ -14,6 +13,8 @@ export type CompileRule<T> = (route: HttpRoute, rule: RouteRule, virtualHost: st
 export interface CompiledListener<T> {
   readonly listener: Listener
   readonly hosts: HostIndex<CompiledVirtualHost<T>>
+  /** Whether some of its routes hold for the clients of one namespace only, so that it has to be known who calls. */
+  readonly dependsOnClient: boolean
 }
 
 /**
@@ -153,7 +154,7 @@ function addRoute<T>(
 function candidatesOf<T>(route: HttpRoute, targetOf: (rule: RouteRule) => T): readonly Candidate<T>[] {
   return route.rules.flatMap(rule => {
     const target = targetOf(rule)
-    return rule.matches.map((match, position) => compileMatch(target, route, rule, match, position))
+    return rule.matches.map((_, position) => new Candidate(target, route, rule, position))
   })
 }
 
@@ -175,11 +176,14 @@ function updateListeners<T>(
     }
     isSame = false
     const hosts = new HostIndex<CompiledVirtualHost<T>>()
+    let dependsOnClient = false
     for (const { id: hostId, hostname } of listener.virtualHosts) {
       if (hosts.get(hostname) !== undefined) continue
-      hosts.set(hostname, virtualHosts.get(hostId) ?? CompiledVirtualHost.create<T>(hostId, edition))
+      const host = virtualHosts.get(hostId) ?? CompiledVirtualHost.create<T>(hostId, edition)
+      hosts.set(hostname, host)
+      if (host.dependsOnClient) dependsOnClient = true
     }
-    next.set(id, { listener, hosts })
+    next.set(id, { listener, hosts, dependsOnClient })
   }
   return isSame ? before : next
 }

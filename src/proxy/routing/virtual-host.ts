@@ -89,6 +89,11 @@ export class CompiledVirtualHost<T> {
     return clientNamespace !== undefined && this.#consumers.has(clientNamespace)
   }
 
+  /** Whether it matters at all who calls. */
+  get dependsOnClient(): boolean {
+    return this.#consumers.size > 0
+  }
+
   edit(edition: number): CompiledVirtualHost<T> {
     if (this.edition === edition) return this
     return new CompiledVirtualHost(this.id, edition, this.#common.edit(edition), new Map(this.#consumers))
