@@ -29,6 +29,7 @@ test('status shows Gateways, routes, services, endpoints and problems', () => {
     golden(`
     heddle 0.1.0, pid 42, up 3m 5s, ready, 2 workers, configuration 7
     tier: user space (kernel tier is not built in this version)
+    transport: native (sockets by system calls)
 
     Gateways
     NAME         ADDRESS    LISTENERS                                CONDITIONS
@@ -95,6 +96,7 @@ test('top shows busy services first, with latencies and the last minute', () => 
     golden(`
     heddle 0.1.0, pid 42, up 3m 5s, ready, 2 workers, configuration 7
     tier: user space (kernel tier is not built in this version)
+    transport: native (sockets by system calls)
 
     1.2k req/s  2.5% errors  p50 0.40ms  p90 12ms  p99 1.3s                  ▁▃▅█
 

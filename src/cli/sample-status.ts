@@ -36,6 +36,7 @@ export const sampleStatus: StatusDocument = {
     version: '0.1.0',
     pid: 42,
     uptimeSeconds: 185,
+    transport: { active: 'native', reason: 'sockets by system calls' },
     tier: { active: 'user space', reason: 'kernel tier is not built in this version' },
     workers: 2,
     configVersion: 7,

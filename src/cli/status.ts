@@ -76,7 +76,7 @@ export function renderStatus(document: StatusDocument, options: RenderOptions): 
   return sections.join('\n\n')
 }
 
-/** `heddle 0.1.0, pid 42, up 3m 5s, ready, 2 workers, configuration 7` and the tier. */
+/** `heddle 0.1.0, pid 42, up 3m 5s, ready, 2 workers, configuration 7` and what carries the traffic. */
 export function renderAgent(agent: AgentStatus, paint: Paint): string {
   const ready = agent.ready ? paint.good('ready') : paint.bad(`awaiting ${agent.awaiting.join(', ')}`)
   const workers = agent.workers === 1 ? '1 worker' : `${agent.workers} workers`
@@ -88,7 +88,11 @@ export function renderAgent(agent: AgentStatus, paint: Paint): string {
     workers,
     `configuration ${agent.configVersion}`,
   ]
-  return `${parts.join(', ')}\ntier: ${agent.tier.active} (${agent.tier.reason})`
+  return [
+    parts.join(', '),
+    `tier: ${agent.tier.active} (${agent.tier.reason})`,
+    `transport: ${agent.transport.active} (${agent.transport.reason})`,
+  ].join('\n')
 }
 
 function renderGateways(gateways: readonly ResourceStatus[], options: RenderOptions): string {

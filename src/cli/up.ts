@@ -104,6 +104,7 @@ export function renderStart(document: StatusDocument, adminUrl: string, settings
   const lines = [
     `${paint.bold(`heddle ${agent.version}`)}, pid ${agent.pid}`,
     `tier: ${agent.tier.active} (${agent.tier.reason})`,
+    `transport: ${agent.transport.active} (${agent.transport.reason})`,
     `admin: ${paint.name(adminUrl)}`,
     `socket: ${settings.socketPath}`,
   ]

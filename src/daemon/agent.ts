@@ -34,6 +34,8 @@ import { TicketKeyRotation } from './ticket-key-rotation.ts'
 import { agentVersion } from './version.ts'
 import { problemsOf, WorkloadLeases } from './workload-leases.ts'
 import type { RunRequest } from './workload-leases.ts'
+import { chooseTransport } from './transport.ts'
+import type { ActiveTransport } from './transport.ts'
 import { WorkerPool } from './worker-pool.ts'
 
 export interface AgentOptions {
@@ -96,6 +98,7 @@ export class Agent implements AdminView {
   readonly #supervisor: Supervisor
   readonly #startedMs: number
   #servers: AdminServer[] = []
+  readonly #transport: ActiveTransport
   #source: FileSource | undefined
   #leases: WorkloadLeases | undefined
   #state: SourceState | undefined
@@ -120,6 +123,7 @@ export class Agent implements AdminView {
     this.#clock = options.clock ?? systemClock
     this.#logger = options.logger
     this.#startedMs = this.#clock.nowMs()
+    this.#transport = chooseTransport(options.settings.transport)
     this.#ticketKeys = new TicketKeyRotation(this.#clock, key => this.#pool?.setTicketKeys(key))
     this.#checker = new HealthChecker({
       clock: this.#clock,
@@ -205,6 +209,7 @@ export class Agent implements AdminView {
       pid: this.pid,
       uptimeSeconds: (this.#clock.nowMs() - this.#startedMs) / 1000,
       tier,
+      transport: this.#transport,
       workers: this.#pool?.running ?? 0,
       configVersion: this.#published.version,
       ready: this.isReady,
@@ -273,6 +278,7 @@ export class Agent implements AdminView {
 
   async #start(): Promise<void> {
     const { settings, paths } = this.#options
+    this.#logger.info('sockets of plain connections', { ...this.#transport })
     const configured = this.#readiness.await('configuration')
     const working = this.#readiness.await('workers')
     const listening = this.#readiness.await('listeners')
@@ -320,6 +326,7 @@ export class Agent implements AdminView {
       logger: this.#logger,
       script: new URL(name, import.meta.url),
       count: workers,
+      transport: this.#transport.active,
       worker: { zone, accessLog, accessLogFormat, logLevel },
       observer: {
         collected: (worker, metrics) => this.#metrics.collected(worker, metrics as MetricsState),

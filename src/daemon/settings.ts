@@ -17,6 +17,7 @@ export interface Settings {
   readonly drainSeconds: number
   readonly zone: string
   readonly serviceCidr: string
+  readonly transport: 'native' | 'node'
 }
 
 export type SettingKey = keyof Settings
@@ -117,6 +118,11 @@ export const settingDefinitions: { readonly [Key in SettingKey]: SettingDefiniti
     default: () => '127.77.0.0/16',
     parse: parseLoopbackNetwork,
     format: String,
+  },
+  transport: {
+    ...choice(['native', 'node'] as const),
+    about: "Sockets of plain connections: native are Heddle's own, used where they can be; node are those of Node.",
+    default: () => 'native' as const,
   },
 }
 

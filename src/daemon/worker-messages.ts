@@ -7,6 +7,8 @@ export interface WorkerStart {
   /** Of TLS sessions, the same for all workers. */
   readonly ticketKeys: Uint8Array
   readonly options: WorkerOptions
+  /** Where the thread notes the descriptors of its own sockets; undefined when it uses those of Node. */
+  readonly descriptors: SharedArrayBuffer | undefined
 }
 
 export interface WorkerOptions {

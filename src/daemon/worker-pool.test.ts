@@ -63,6 +63,7 @@ function open(t: TestContext, options: { count?: number; snapshot?: MeshSnapshot
     script: new URL('./fake-worker.ts', import.meta.url),
     ticketKeys: new Uint8Array(48),
     count: options.count ?? 2,
+    transport: 'node',
     worker: { zone: 'west', accessLog: 'off', accessLogFormat: 'text', logLevel: 'info' },
     observer,
   })

@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads'
 import { messageOf } from '../core/index.ts'
 import type { Clock, Logger, Timer } from '../core/index.ts'
+import { closeAbandoned, DescriptorLedger } from '../kernel/index.ts'
 import { diffSnapshots } from '../model/index.ts'
 import type { MeshSnapshot } from '../model/index.ts'
 import type { EndpointActivity, FromWorker, ToWorker, WorkerOptions, WorkerStart } from './worker-messages.ts'
@@ -11,6 +12,8 @@ export interface WorkerPoolOptions {
   /** The thread's script. */
   readonly script: URL
   readonly count: number
+  /** Sockets of plain connections. */
+  readonly transport: 'native' | 'node'
   /** Of TLS sessions; `setTicketKeys` replaces them. */
   readonly ticketKeys: Uint8Array
   readonly worker: Omit<WorkerOptions, 'workers' | 'isTapped'>
@@ -169,7 +172,9 @@ export class WorkerPool {
 
   #start(slot: Slot): void {
     const { script, worker: options, count, clock } = this.#options
+    const ledger = this.#options.transport === 'native' ? new DescriptorLedger() : undefined
     const start: WorkerStart = {
+      descriptors: ledger?.shared,
       snapshot: this.#snapshot,
       ticketKeys: this.#ticketKeys,
       options: { ...options, workers: count, isTapped: this.#isTapped },
@@ -181,6 +186,7 @@ export class WorkerPool {
       resourceLimits: { maxOldGenerationSizeMb: maxHeapMb, maxYoungGenerationSizeMb: 64 },
     })
     const thread: Thread = {
+      ledger,
       id,
       worker,
       startedMs: clock.nowMs(),
@@ -230,6 +236,7 @@ export class WorkerPool {
   #ended(slot: Slot, thread: Thread, cause: string): void {
     const { clock, logger, observer } = this.#options
     thread.isGone = true
+    if (thread.ledger !== undefined) closeAbandoned(thread.ledger)
     slot.thread = undefined
     observer.retired(thread.id)
     if (!this.#isStopping) {
@@ -283,6 +290,8 @@ interface Slot {
 }
 
 interface Thread {
+  /** Of its own sockets. */
+  readonly ledger: DescriptorLedger | undefined
   readonly id: number
   readonly worker: Worker
   readonly startedMs: number

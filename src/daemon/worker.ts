@@ -12,6 +12,7 @@ import type { MetricsState } from '../observe/index.ts'
 import { Proxy } from '../proxy/index.ts'
 import { isSameMetrics } from './same-metrics.ts'
 import { keepSeriesAfter } from './stale-series.ts'
+import { openTransport } from './transport.ts'
 import type { FromWorker, ToWorker, WorkerStart } from './worker-messages.ts'
 
 /** Lines for followers of the access log are sent together, at most this much later. */
@@ -38,7 +39,16 @@ function runWorker(): void {
     logger,
   })
   const { zone, workers } = options
-  const proxy = new Proxy({ meter, accessLog, logger, clock: systemClock, zone, workers })
+  const transport = openTransport(start.descriptors)
+  const proxy = new Proxy({
+    meter,
+    accessLog,
+    logger,
+    clock: systemClock,
+    zone,
+    workers,
+    ...(transport === undefined ? {} : { transport }),
+  })
 
   proxy.setTicketKeys(start.ticketKeys)
 
@@ -80,6 +90,7 @@ function runWorker(): void {
   const drain = async (deadlineMs: number): Promise<void> => {
     await applying
     const { finished, cut } = await proxy.drain(deadlineMs)
+    transport?.[Symbol.dispose]()
     await accessLog[Symbol.asyncDispose]()
     collect(false)
     send({ kind: 'drained', finished, cut })

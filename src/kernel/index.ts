@@ -7,7 +7,7 @@
  */
 export { callFailed, errnoName, NativeCalls, probeNative, SystemCallFailure } from './syscall.ts'
 export type { FunctionDefinitions, NativeProbe } from './syscall.ts'
-export { DescriptorLedger } from './sockets/ledger.ts'
+export { closeAbandoned, DescriptorLedger } from './sockets/ledger.ts'
 export { SocketTransport } from './sockets/socket-transport.ts'
 export type { SocketTransportOptions } from './sockets/socket-transport.ts'
 export type { Socket, SocketHandler } from './sockets/socket.ts'

@@ -13,6 +13,7 @@ import type {
   MeshSnapshot,
   RouteRule,
 } from '../../src/model/index.ts'
+import { DescriptorLedger, SocketTransport } from '../../src/kernel/index.ts'
 import { Proxy } from '../../src/proxy/index.ts'
 import type { ProxyLimits } from '../../src/proxy/index.ts'
 
@@ -47,6 +48,15 @@ export interface TestProxy extends AsyncDisposable {
 
 export const testVirtualHost = 'Gateway test/web/http'
 
+/** Which sockets the proxies of this test process use; `nodeTransport.ts` suites switch to those of Node. */
+export const testTransport: { kind: 'native' | 'node' } = { kind: 'native' }
+
+/** Sockets for one proxy, to be disposed of after it; undefined for those of Node. */
+export function openTestTransport(): SocketTransport | undefined {
+  if (testTransport.kind === 'node') return undefined
+  return new SocketTransport({ clock: systemClock, ledger: new DescriptorLedger(), readBufferBytes: 64 * 1024 })
+}
+
 /** A proxy in this process with one listener on a free port. */
 export async function startProxy(
   sketch: MeshSketch,
@@ -54,6 +64,7 @@ export async function startProxy(
 ): Promise<TestProxy> {
   const port = await freePort()
   const log: AccessRecord[] = []
+  const transport = openTestTransport()
   const proxy = new Proxy({
     meter: options.meter ?? silentMeter,
     accessLog: { write: record => log.push({ ...record }) },
@@ -62,6 +73,7 @@ export async function startProxy(
     zone: '',
     workers: 1,
     limits: options.limits ?? {},
+    ...(transport === undefined ? {} : { transport }),
   })
   let version = 0
   const apply = async (next: MeshSketch): Promise<void> => {
@@ -74,7 +86,10 @@ export async function startProxy(
     proxy,
     log,
     apply,
-    [Symbol.asyncDispose]: () => proxy[Symbol.asyncDispose](),
+    [Symbol.asyncDispose]: async () => {
+      await proxy[Symbol.asyncDispose]()
+      transport?.[Symbol.dispose]()
+    },
   }
 }
 

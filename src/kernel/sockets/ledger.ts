@@ -1,3 +1,5 @@
+import { NativeCalls } from '../syscall.ts'
+
 /** Linux lets no process have more open descriptors unless fs.nr_open is raised. */
 const mostDescriptors = 1 << 20
 
@@ -41,4 +43,19 @@ export class DescriptorLedger {
       yield fd
     }
   }
+}
+
+/**
+ * Closes what a thread has left open.
+ * @param ledger  of a thread that has ended: numbers of a living one may be other descriptors a moment later
+ * @returns how many there were
+ */
+export function closeAbandoned(ledger: DescriptorLedger): number {
+  using native = new NativeCalls({ close: { return: 'int32', arguments: ['int32'] } })
+  let count = 0
+  for (const fd of ledger.takeOpen()) {
+    native.call.close(fd)
+    count++
+  }
+  return count
 }

@@ -84,6 +84,15 @@ export class Socket implements Watched {
     this.#onConnect = onConnect
   }
 
+  /** There is no TLS on these sockets. */
+  get alpn(): string {
+    return ''
+  }
+
+  get tls(): undefined {
+    return undefined
+  }
+
   get remoteAddress(): string {
     return this.#remote.address
   }

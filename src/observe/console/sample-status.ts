@@ -10,6 +10,7 @@ export function emptyStatus(): StatusDocument {
       version: '0.1.0',
       pid: 4711,
       uptimeSeconds: 12,
+      transport: { active: 'native', reason: 'sockets by system calls' },
       tier: { active: 'user space', reason: 'the kernel data path is not built in' },
       workers: 2,
       configVersion: 1,

@@ -27,6 +27,8 @@ export interface AgentStatus {
   readonly uptimeSeconds: number
   /** Which data path is in force, `user space`, and why that one. */
   readonly tier: { readonly active: string; readonly reason: string }
+  /** Which sockets carry plain connections, `native` or `node`, and why those. */
+  readonly transport: { readonly active: string; readonly reason: string }
   /** Worker threads that run now. */
   readonly workers: number
   readonly configVersion: number

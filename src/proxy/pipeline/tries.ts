@@ -272,7 +272,8 @@ export class Tries implements UpstreamOwner {
       safety,
       bodyReplayable: this.#body.isWhole,
       responseStarted: this.#isAnswering,
-      retryBudgetLeft: this.#holdsRetry || breaker.hasRoom('retry'),
+      // A try that reached nobody has put no load on anybody, which is what the budget is against.
+      retryBudgetLeft: safety === 'safe' || this.#holdsRetry || breaker.hasRoom('retry'),
       remainingMs: plan.deadlineMs - this.#runtime.turnMs,
       random: Math.random,
     })
