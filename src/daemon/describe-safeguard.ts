@@ -24,7 +24,7 @@ export function describeSafeguard(filter: Safeguard): string {
     case 'body-limit':
       return `body limit ${filter.maxBytes} bytes`
     case 'external-auth':
-      return `external authorization by ${filter.target.kind === 'backend' ? filter.target.key : filter.target.reason}, ${filter.protocol === 'grpc' ? 'gRPC' : 'HTTP'}`
+      return `external authorization by ${filter.backend}, ${filter.protocol === 'grpc' ? 'gRPC' : 'HTTP'}`
     default:
       return assertNever(filter)
   }

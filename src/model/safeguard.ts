@@ -1,4 +1,4 @@
-import type { BackendTarget } from './backend.ts'
+import type { BackendKey } from './backend.ts'
 import type { HeaderValue, ValueMatch } from './value-match.ts'
 
 /**
@@ -73,7 +73,7 @@ export interface DirectResponse {
 /** Asks a service whether a request may pass. */
 export interface ExternalAuth {
   readonly protocol: 'http' | 'grpc'
-  readonly target: BackendTarget
+  readonly backend: BackendKey
   /** HTTP: goes before the path of the request; empty or with a slash in front and none behind. */
   readonly pathPrefix: string
   /**
@@ -85,6 +85,8 @@ export interface ExternalAuth {
   readonly responseHeaders: readonly string[] | undefined
   /** How much of the body the service gets; 0: none, and the request is judged by its head. */
   readonly maxBodyBytes: number
-  /** No answer in this time counts as a refusal. */
+  /** The service could not be asked when there is no answer in this time. */
   readonly timeoutMs: number
+  /** Whether requests pass when the service can't be asked; else they are refused. */
+  readonly failsOpen: boolean
 }

@@ -34,13 +34,13 @@ export class CompiledRule {
   readonly #weights: WeightTable<CompiledBackend>
 
   constructor(context: RuleContext, route: HttpRoute, rule: RouteRule, virtualHost: string) {
-    this.rule = rule
+    this.rule = failUnlessCarriedOut(rule)
     this.routeName = route.key
     this.ruleName = rule.name ?? String(rule.index)
     this.virtualHost = virtualHost
     this.redirect = rule.filters.find(filter => filter.kind === 'redirect')
     this.cors = rule.filters.find(filter => filter.kind === 'cors')
-    this.hasFilterAnswer = this.redirect !== undefined || this.cors !== undefined || rule.failure !== undefined
+    this.hasFilterAnswer = this.redirect !== undefined || this.cors !== undefined || this.rule.failure !== undefined
     const backends = rule.backends.map(
       backend => new CompiledBackend(context, this.routeName, rule, backend, virtualHost),
     )
@@ -54,6 +54,22 @@ export class CompiledRule {
   choose(random01: number): CompiledBackend | undefined {
     return this.single ?? chooseWeighted(this.#weights, random01)
   }
+}
+
+const notCarriedOut: ReadonlySet<Filter['kind']> = new Set([
+  'rate-limit',
+  'fault',
+  'compression',
+  'direct-response',
+  'body-limit',
+  'external-auth',
+])
+
+/** A filter is never skipped: a rule with one that the pipeline does not carry out yet answers 500. */
+function failUnlessCarriedOut(rule: RouteRule): RouteRule {
+  const filter = rule.filters.find(({ kind }) => notCarriedOut.has(kind))
+  if (filter === undefined || rule.failure !== undefined) return rule
+  return { ...rule, failure: { status: 500, message: `the filter ${filter.kind} is not carried out` } }
 }
 
 export interface CompiledMirror {

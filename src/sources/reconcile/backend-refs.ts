@@ -12,8 +12,15 @@ const invalidStatus = 500
  * Service, its port, what the port speaks. (A missing permission is told
  * before, and instead of, whether the Service exists: a route must not learn
  * that about a namespace that grants it nothing.)
+ *
+ * @param speaks  the kind of route whose protocol is spoken to the backend
  */
-export function resolveBackend(draft: RouteDraft, ref: BackendReference, path: string): BackendTarget {
+export function resolveBackend(
+  draft: RouteDraft,
+  ref: BackendReference,
+  path: string,
+  speaks: RouteResource['kind'] = draft.resource.kind,
+): BackendTarget {
   const namespace = ref.namespace ?? draft.resource.metadata.namespace
   const invalid = (reason: RefReason, message: string): BackendTarget => {
     draft.unresolve(path, reason, message)
@@ -41,8 +48,7 @@ export function resolveBackend(draft: RouteDraft, ref: BackendReference, path: s
   if (ref.port === undefined) {
     return invalid('BackendNotFound', `port is missing; Service ${key} has ${listPorts(service.ports)}`)
   }
-  const { kind } = draft.resource
-  const usable = usableProtocols[kind]
+  const usable = usableProtocols[speaks]
   const isUsable = ({ protocol, isHttpInTls }: ServicePortFacts): boolean =>
     usable.protocols.includes(protocol) || (isHttpInTls && usable.isHttp === true)
   // One number may stand twice, for TCP and for UDP.

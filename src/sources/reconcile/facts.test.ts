@@ -68,7 +68,13 @@ test('a FactReader notes what was read, also where nothing was found', () => {
     listenerSets: new Map(),
     namespaceLabels: new Map([['a', { l: '1' }]]),
     grants: new Map(),
-    names: { Service: new Names([]), Gateway: new Names([]), ListenerSet: new Names([]) },
+    httpFilters: new Map(),
+    names: {
+      Service: new Names([]),
+      Gateway: new Names([]),
+      ListenerSet: new Names([]),
+      HTTPFilter: new Names([]),
+    },
   })
   assert.equal(reader.service('a/s'), undefined)
   assert.equal(reader.gateway('a/g'), undefined)

@@ -1,5 +1,5 @@
 import { assertNever } from '../../core/index.ts'
-import type { LabelSelector, ReferenceGrantSpec } from '../schema/resource.ts'
+import type { HTTPFilterResource, LabelSelector, ReferenceGrantSpec } from '../schema/resource.ts'
 import { didYouMean, NameIndex } from './name-index.ts'
 
 /** What a port of a Service speaks, as far as it decides who may send to it. */
@@ -71,6 +71,9 @@ export interface Referent {
   readonly name: string
 }
 
+/** Kinds whose names are suggested where one is mistyped. */
+type NamedKind = 'Service' | 'Gateway' | 'ListenerSet' | 'HTTPFilter'
+
 /** The tables that a `FactReader` reads; the reconciler keeps them current. */
 export interface FactTables {
   readonly services: ReadonlyMap<string, ServiceFacts>
@@ -79,7 +82,8 @@ export interface FactTables {
   readonly namespaceLabels: ReadonlyMap<string, Readonly<Record<string, string>>>
   /** By namespace of the referent. */
   readonly grants: ReadonlyMap<string, readonly ReferenceGrantSpec[]>
-  readonly names: { readonly Service: Names; readonly Gateway: Names; readonly ListenerSet: Names }
+  readonly httpFilters: ReadonlyMap<string, HTTPFilterResource>
+  readonly names: Readonly<Record<NamedKind, Names>>
 }
 
 /**
@@ -110,6 +114,11 @@ export class FactReader {
     return this.#tables.listenerSets.get(key)
   }
 
+  httpFilter(key: string): HTTPFilterResource | undefined {
+    this.reads.add(`HTTPFilter ${key}`)
+    return this.#tables.httpFilters.get(key)
+  }
+
   /** Every namespace has the label `kubernetes.io/metadata.name`, whether or not a Namespace resource exists. */
   namespaceLabels(name: string): Readonly<Record<string, string>> {
     this.reads.add(`Namespace ${name}`)
@@ -123,7 +132,7 @@ export class FactReader {
   }
 
   /** `, did you mean shop/cart?` or nothing. */
-  suggest(kind: 'Service' | 'Gateway' | 'ListenerSet', key: string): string {
+  suggest(kind: NamedKind, key: string): string {
     this.reads.add(`names ${kind}`)
     return this.#tables.names[kind].suggest(key)
   }

@@ -4,11 +4,12 @@ import type {
   HttpCors,
   HttpHeaderModifier,
   HttpPathModifier,
-  HttpRequestMirror,
   HttpRouteFilter,
+  LocalObjectReference,
 } from '../schema/resource.ts'
 import { resolveBackend } from './backend-refs.ts'
 import type { RouteDraft } from './route-draft.ts'
+import { compileExternalAuth, compileHttpFilter, shareOf, type UnusableFilter } from './safeguards.ts'
 
 /** The filters that can be carried out, and why one of them can't: then none may be skipped, so the rule has to fail. */
 export interface CompiledFilters {
@@ -19,8 +20,12 @@ export interface CompiledFilters {
 export interface FilterFailure {
   readonly path: string
   readonly message: string
-  /** `reference`: an extension that does not exist; `value`: a type that is not supported; `clash`: filters that exclude each other. */
-  readonly cause: 'reference' | 'value' | 'clash'
+  /**
+   * `kind`: an extension of an unknown kind; `reference`: one that does not exist;
+   * `value`: what is not supported; `clash`: filters that exclude each other;
+   * `reported`: the draft knows it already.
+   */
+  readonly cause: 'kind' | 'reference' | 'value' | 'clash' | 'reported'
 }
 
 /** Filters that may stand at most once in a rule. */
@@ -32,14 +37,34 @@ const singular: ReadonlySet<HttpRouteFilter['type']> = new Set([
   'CORS',
 ])
 
-export function compileFilters(draft: RouteDraft, filters: readonly HttpRouteFilter[], path: string): CompiledFilters {
+/** The same for what they come to. A second direct response, for one, would never be given. */
+const singularKinds: ReadonlySet<Filter['kind']> = new Set(['compression', 'direct-response', 'body-limit'])
+
+/** @param scope  safeguards hold for a rule; which backend gets the request is not known yet when they decide */
+export function compileFilters(
+  draft: RouteDraft,
+  filters: readonly HttpRouteFilter[],
+  path: string,
+  scope: 'rule' | 'backend',
+): CompiledFilters {
   const compiled: Filter[] = []
   let failure: FilterFailure | undefined
   for (const [index, filter] of filters.entries()) {
     const at = `${path}[${index}]`
-    const result = compileFilter(draft, filter, at)
-    if ('cause' in result) failure ??= result
-    else compiled.push(...result.filters)
+    const result =
+      scope === 'backend'
+        ? (refuseForBackend(filter, at) ?? compileFilter(draft, filter, at))
+        : compileFilter(draft, filter, at)
+    if ('cause' in result) {
+      failure ??= result
+      continue
+    }
+    for (const each of result.filters) {
+      if (singularKinds.has(each.kind) && compiled.some(({ kind }) => kind === each.kind)) {
+        failure ??= { path: at, message: `a second filter for ${each.kind} in one rule`, cause: 'clash' }
+      }
+      compiled.push(each)
+    }
   }
   return { filters: compiled, failure: failure ?? findClash(filters, path) }
 }
@@ -81,19 +106,45 @@ function compileFilter(
       const target = resolveBackend(draft, filter.requestMirror.backendRef, `${path}.requestMirror.backendRef`)
       // The copy of a request is not part of its answer: a mirror without a target is left out, not answered by 500.
       if (target.kind === 'invalid') return { filters: [] }
-      return { filters: [{ kind: 'mirror', target, fraction: mirrorFraction(filter.requestMirror) }] }
+      return { filters: [{ kind: 'mirror', target, fraction: shareOf(filter.requestMirror) }] }
     }
     case 'CORS':
       return { filters: [{ kind: 'cors', ...corsPolicy(filter.cors) }] }
-    case 'ExtensionRef': {
-      const { group, kind, name } = filter.extensionRef
-      return { path: `${path}.extensionRef`, message: `no filter ${group}/${kind} ${name}`, cause: 'reference' }
-    }
+    case 'ExtensionRef':
+      return compileExtension(draft, filter.extensionRef, `${path}.extensionRef`)
     case 'ExternalAuth':
-      return { path: `${path}.type`, message: 'filters of type ExternalAuth are not supported', cause: 'value' }
+      return oneOf(compileExternalAuth(draft, filter.externalAuth, `${path}.externalAuth.backendRef`), path)
     default:
       return assertNever(filter)
   }
+}
+
+function compileExtension(
+  draft: RouteDraft,
+  { group, kind, name }: LocalObjectReference,
+  path: string,
+): FilterFailure | { readonly filters: readonly Filter[] } {
+  if (group !== 'heddle.dev' || kind !== 'HTTPFilter') {
+    return { path, message: `no filter ${group}/${kind} ${name}`, cause: 'kind' }
+  }
+  const key = `${draft.resource.metadata.namespace}/${name}`
+  const resource = draft.facts.httpFilter(key)
+  if (resource !== undefined) return oneOf(compileHttpFilter(draft, resource, path), path)
+  return { path, message: `no HTTPFilter ${key}${draft.facts.suggest('HTTPFilter', key)}`, cause: 'reference' }
+}
+
+function oneOf(
+  compiled: Filter | UnusableFilter,
+  path: string,
+): FilterFailure | { readonly filters: readonly Filter[] } {
+  return 'cause' in compiled ? { path, ...compiled } : { filters: [compiled] }
+}
+
+function refuseForBackend(filter: HttpRouteFilter, path: string): FilterFailure | undefined {
+  const isOurs = filter.type === 'ExtensionRef' && filter.extensionRef.group === 'heddle.dev'
+  if (!isOurs && filter.type !== 'ExternalAuth') return undefined
+  const name = isOurs ? filter.extensionRef.kind : filter.type
+  return { path, message: `${name} is a filter of a rule, not of one of its backends`, cause: 'value' }
 }
 
 function headerEdits({ set = [], add = [], remove = [] }: HttpHeaderModifier): HeaderEdits {
@@ -105,13 +156,6 @@ function pathModifier(modifier: HttpPathModifier | undefined): PathModifier | un
   return modifier.type === 'ReplaceFullPath'
     ? { kind: 'full', value: modifier.replaceFullPath }
     : { kind: 'prefix', value: modifier.replacePrefixMatch }
-}
-
-/** Percent or fraction as a share of 1; all requests without either. */
-export function mirrorFraction({ percent, fraction }: Pick<HttpRequestMirror, 'percent' | 'fraction'>): number {
-  if (percent !== undefined) return Math.min(1, percent / 100)
-  if (fraction !== undefined) return Math.min(1, fraction.numerator / fraction.denominator)
-  return 1
 }
 
 function corsPolicy(cors: HttpCors): CorsPolicy {

@@ -63,7 +63,7 @@ function headerMatches(headers: readonly HttpValueMatch[] = []): ValueMatch[] {
   return uniqueByName(headers.map(header => valueMatch(header, header.name.toLowerCase())))
 }
 
-function valueMatch({ type, value }: HttpValueMatch, name: string): ValueMatch {
+export function valueMatch({ type, value }: HttpValueMatch, name: string): ValueMatch {
   return { kind: type === 'RegularExpression' ? 'regex' : 'exact', name, value }
 }
 

@@ -14,6 +14,7 @@ import { CopyOnWriteMap } from './copy-on-write-map.ts'
 import type { FactTables } from './facts.ts'
 import { isMachineAddress } from './gateway-addresses.ts'
 import { GatewayStage } from './gateway-stage.ts'
+import { HttpFilterStage } from './http-filters.ts'
 import { ProblemList, type Finding } from './problems.ts'
 import { ResourceTables, type ResourceChange } from './resource-tables.ts'
 import { RouteStage } from './route-stage.ts'
@@ -63,6 +64,7 @@ export class Reconciler {
   readonly #resources = new ResourceTables()
   readonly #gateways: GatewayStage
   readonly #services: ServiceStage
+  readonly #httpFilters = new HttpFilterStage()
   readonly #routes = new RouteStage<HttpRouteResource, HttpRoute>(['HTTPRoute', 'GRPCRoute'], judgeRoute)
   readonly #streamRoutes = new RouteStage<StreamRouteResource, StreamRoute>(
     ['TCPRoute', 'UDPRoute', 'TLSRoute'],
@@ -95,13 +97,15 @@ export class Reconciler {
     const gateways = this.#gateways.update(changes, tables, this.#grants, listenFailures, sink)
     for (const fact of gateways.changedFacts) changedFacts.add(fact)
     for (const fact of this.#services.update(changes, tables, this.#gateways.addresses, sink)) changedFacts.add(fact)
+    for (const fact of this.#httpFilters.update(changes, tables, sink)) changedFacts.add(fact)
     const facts: FactTables = {
       services: this.#services.facts,
       gateways: this.#gateways.facts.Gateway,
       listenerSets: this.#gateways.facts.ListenerSet,
       namespaceLabels: this.#namespaceLabels,
       grants: this.#grants,
-      names: { Service: this.#services.names, ...this.#gateways.names },
+      httpFilters: this.#httpFilters.facts,
+      names: { Service: this.#services.names, HTTPFilter: this.#httpFilters.names, ...this.#gateways.names },
     }
     const input = { changes, changedFacts, tables, facts, touchedOwnRoutes, sink }
     const { ownRoutes, ownStreamRoutes } = this.#services

@@ -3,7 +3,7 @@ import type { FactReader } from './facts.ts'
 import type { Finding } from './problems.ts'
 
 /** Why a reference of a route is not resolved; the reasons of the condition ResolvedRefs. */
-export type RefReason = 'BackendNotFound' | 'InvalidKind' | 'RefNotPermitted' | 'UnsupportedProtocol'
+export type RefReason = 'BackendNotFound' | 'InvalidKind' | 'RefNotPermitted' | 'UnsupportedProtocol' | 'FilterNotFound'
 
 /**
  * What is collected while a route is judged: one pass finds all its mistakes,

@@ -439,9 +439,10 @@ test('a filter that cannot be carried out fails its rule or its backend', () => 
   const extension = '{ type: ExtensionRef, extensionRef: { group: x.dev, kind: Auth, name: a } }'
   const external =
     '{ type: ExternalAuth, externalAuth: { protocol: HTTP, http: {}, backendRef: { name: cart, port: 80 } } }'
+  const unknown = external.replace('name: cart', 'name: nobody')
   const rows: [string, string, boolean, boolean][] = [
     [`{ filters: [${extension}] }`, 'Accepted=True/Accepted ResolvedRefs=False/InvalidKind', true, false],
-    [`{ filters: [${external}] }`, 'Accepted=False/UnsupportedValue ResolvedRefs=True/ResolvedRefs', true, false],
+    [`{ filters: [${unknown}] }`, 'Accepted=True/Accepted ResolvedRefs=False/BackendNotFound', true, false],
     [
       `{ backendRefs: [{ name: cart, port: 80, filters: [${extension}] }] }`,
       'Accepted=True/Accepted ResolvedRefs=False/InvalidKind',
@@ -449,10 +450,10 @@ test('a filter that cannot be carried out fails its rule or its backend', () => 
       true,
     ],
     [
-      `{ filters: [${external}] }, { matches: [{ path: { value: /b } }] }`,
+      `{ backendRefs: [{ name: cart, port: 80, filters: [${external}] }] }`,
       `${fine} PartiallyInvalid=True/UnsupportedValue`,
-      true,
       false,
+      true,
     ],
   ]
   for (const [rules, conditions, ruleFails, backendFails] of rows) {

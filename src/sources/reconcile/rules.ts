@@ -34,7 +34,7 @@ export function compileRule(
   judged: readonly JudgedMatch[],
 ): RouteRule | undefined {
   const path = `spec.rules[${index}]`
-  const { filters, failure: filterFailure } = compileFilters(draft, rule.filters ?? [], `${path}.filters`)
+  const { filters, failure: filterFailure } = compileFilters(draft, rule.filters ?? [], `${path}.filters`, 'rule')
   const failures: RuleFailure[] = []
   const fail = (message: string): void => void failures.push({ status: 500, message })
   if (filterFailure !== undefined) {
@@ -80,19 +80,20 @@ const matchesEverything: RouteMatch = {
   query: [],
 }
 
-function reportFilter(draft: RouteDraft, rule: number, failure: FilterFailure): void {
-  const message = `${failure.message}; the rule answers 500`
-  if (failure.cause === 'reference') draft.unresolve(failure.path, 'InvalidKind', message)
+/** @param rule  undefined for a backend of it */
+function reportFilter(draft: RouteDraft, rule: number | undefined, failure: FilterFailure): void {
+  const message = `${failure.message}; ${rule === undefined ? "the backend's share" : 'the rule'} answers 500`
+  if (failure.cause === 'reported') return
+  if (failure.cause === 'kind') draft.unresolve(failure.path, 'InvalidKind', message)
+  else if (failure.cause === 'reference') draft.unresolve(failure.path, 'FilterNotFound', message)
   else draft.drop(rule, failure.path, message, { incompatible: failure.cause === 'clash' })
 }
 
 function compileBackend(draft: RouteDraft, ref: HttpBackendReference, path: string): WeightedBackend {
   const target = resolveBackend(draft, ref, path)
-  const { filters, failure } = compileFilters(draft, ref.filters ?? [], `${path}.filters`)
+  const { filters, failure } = compileFilters(draft, ref.filters ?? [], `${path}.filters`, 'backend')
   if (failure === undefined) return { weight: ref.weight, target, filters }
-  const message = `${failure.message}; the backend's share answers 500`
-  if (failure.cause === 'reference') draft.unresolve(failure.path, 'InvalidKind', message)
-  else draft.drop(undefined, failure.path, message, { incompatible: failure.cause === 'clash' })
+  reportFilter(draft, undefined, failure)
   return {
     weight: ref.weight,
     target: { kind: 'invalid', status: 500, reason: 'InvalidFilter', message: failure.message },
