@@ -1,8 +1,8 @@
 #!/bin/sh
 # Debian and Ubuntu packages that test/real and the benchmark use: real clients,
-# load generators, and the proxies that Heddle is compared with.
+# load generators, the proxies that Heddle is compared with, and the compiler of bpf/.
 set -eu
-packages='nginx-light haproxy wrk nghttp2-client curl util-linux procps'
+packages='nginx-light haproxy wrk nghttp2-client curl util-linux procps clang-14 llvm-14 libbpf-dev linux-libc-dev'
 missing=''
 for package in $packages; do
   # Any flavour of nginx will do.

@@ -1,0 +1,99 @@
+/** How the kernel numbers what a program is and where it goes (bpf_prog_type, bpf_attach_type of linux/bpf.h). */
+export interface ProgramKind {
+  readonly type: number
+  /** expected_attach_type, and the attach type of its link. */
+  readonly attach: number
+  /** How it gets to its place: a cgroup, a map of sockets, or not by this library. */
+  readonly target: 'cgroup' | 'sockets' | 'none'
+  /** First kernel that has it, `5.8`. */
+  readonly firstKernel: string
+}
+
+const cgroup = (type: number, attach: number, firstKernel: string): ProgramKind => ({
+  type,
+  attach,
+  target: 'cgroup',
+  firstKernel,
+})
+const sockets = (type: number, attach: number, firstKernel: string): ProgramKind => ({
+  type,
+  attach,
+  target: 'sockets',
+  firstKernel,
+})
+const other = (type: number, attach: number, firstKernel: string): ProgramKind => ({
+  type,
+  attach,
+  target: 'none',
+  firstKernel,
+})
+
+/** Names of ELF sections that hold programs; those of libbpf. */
+export type ProgramSection =
+  | 'cgroup_skb/ingress'
+  | 'cgroup_skb/egress'
+  | 'cgroup/sock_create'
+  | 'cgroup/sock_release'
+  | 'cgroup/post_bind4'
+  | 'cgroup/post_bind6'
+  | 'cgroup/bind4'
+  | 'cgroup/bind6'
+  | 'cgroup/connect4'
+  | 'cgroup/connect6'
+  | 'cgroup/sendmsg4'
+  | 'cgroup/sendmsg6'
+  | 'cgroup/recvmsg4'
+  | 'cgroup/recvmsg6'
+  | 'cgroup/getpeername4'
+  | 'cgroup/getpeername6'
+  | 'cgroup/getsockname4'
+  | 'cgroup/getsockname6'
+  | 'cgroup/getsockopt'
+  | 'cgroup/setsockopt'
+  | 'sockops'
+  | 'sk_msg'
+  | 'sk_skb/stream_parser'
+  | 'sk_skb/stream_verdict'
+  | 'sk_skb/verdict'
+  | 'socket'
+  | 'tc'
+  | 'xdp'
+  | 'syscall'
+
+/** By the name of the ELF section, `SEC("cgroup/connect4")`. */
+export const programKinds: Readonly<Record<ProgramSection, ProgramKind>> = {
+  'cgroup_skb/ingress': cgroup(8, 0, '4.10'),
+  'cgroup_skb/egress': cgroup(8, 1, '4.10'),
+  'cgroup/sock_create': cgroup(9, 2, '4.10'),
+  'cgroup/sock_release': cgroup(9, 34, '5.9'),
+  'cgroup/post_bind4': cgroup(9, 12, '4.17'),
+  'cgroup/post_bind6': cgroup(9, 13, '4.17'),
+  'cgroup/bind4': cgroup(18, 8, '4.17'),
+  'cgroup/bind6': cgroup(18, 9, '4.17'),
+  'cgroup/connect4': cgroup(18, 10, '4.17'),
+  'cgroup/connect6': cgroup(18, 11, '4.17'),
+  'cgroup/sendmsg4': cgroup(18, 14, '4.18'),
+  'cgroup/sendmsg6': cgroup(18, 15, '4.18'),
+  'cgroup/recvmsg4': cgroup(18, 19, '5.2'),
+  'cgroup/recvmsg6': cgroup(18, 20, '5.2'),
+  'cgroup/getpeername4': cgroup(18, 29, '5.8'),
+  'cgroup/getpeername6': cgroup(18, 30, '5.8'),
+  'cgroup/getsockname4': cgroup(18, 31, '5.8'),
+  'cgroup/getsockname6': cgroup(18, 32, '5.8'),
+  'cgroup/getsockopt': cgroup(25, 21, '5.3'),
+  'cgroup/setsockopt': cgroup(25, 22, '5.3'),
+  sockops: cgroup(13, 3, '4.13'),
+  sk_msg: sockets(16, 7, '4.17'),
+  'sk_skb/stream_parser': sockets(14, 4, '4.14'),
+  'sk_skb/stream_verdict': sockets(14, 5, '4.14'),
+  'sk_skb/verdict': sockets(14, 38, '5.13'),
+  socket: other(1, 0, '3.19'),
+  tc: other(3, 0, '4.1'),
+  xdp: other(6, 37, '4.8'),
+  syscall: other(31, 0, '5.14'),
+}
+
+/** @returns undefined for a section that holds no program this library knows */
+export function programKind(section: string): ProgramKind | undefined {
+  return Object.hasOwn(programKinds, section) ? programKinds[section as ProgramSection] : undefined
+}
