@@ -80,3 +80,7 @@ export { contentTypeFromWeb, contentTypeToWeb, WebResponse, WebTextDecoder } fro
 export { maxProtobufDepth, ProtobufReader, wireTypes } from './protobuf/reader.ts'
 export type { ProtobufProblem } from './protobuf/reader.ts'
 export { ProtobufWriter } from './protobuf/writer.ts'
+export { encodeCheckRequest, extAuthzPath } from './ext-authz/check-request.ts'
+export type { CheckPeer, CheckRequest } from './ext-authz/check-request.ts'
+export { decodeCheckResponse } from './ext-authz/check-response.ts'
+export type { CheckHeader, CheckResponse } from './ext-authz/check-response.ts'
