@@ -225,7 +225,7 @@ const broken: readonly (readonly [about: string, filters: string, conditions: st
     /Service vault\/auth is in another namespace/,
   ],
   [
-    'a gRPC authorizer on a port that does not speak HTTP\/2',
+    'a gRPC authorizer on a port that does not speak HTTP/2',
     auth('protocol: GRPC, grpc: {}, backendRef: { name: cart, port: 80 }'),
     'Accepted=True/Accepted ResolvedRefs=False/UnsupportedProtocol',
     /port 80 of Service shop\/cart does not speak HTTP\/2/,
