@@ -18,6 +18,7 @@ export type {
 } from './transport/connection.ts'
 export { defaultLimits } from './limits.ts'
 export type { ProxyLimits } from './limits.ts'
+export type { CallerSource, ConnectionEnds, Identified } from './listeners/caller-source.ts'
 export { HealthChecker } from './health/health-checker.ts'
 export type { EndpointHealth } from './health/health-checker.ts'
 export { explainRoute, normalizePath, RouteTable } from './routing/index.ts'

@@ -4,6 +4,7 @@ import type { AccessLog, BackendKey, HttpRoute, MeshSnapshot } from '../model/in
 import { emptySnapshot } from '../model/index.ts'
 import { defaultLimits } from './limits.ts'
 import type { ProxyLimits } from './limits.ts'
+import type { CallerSource } from './listeners/caller-source.ts'
 import { ListenerRuntime } from './listeners/listener-runtime.ts'
 import { CompiledRule } from './pipeline/compiled-rule.ts'
 import type { RoutesInForce } from './pipeline/exchange-client.ts'
@@ -22,6 +23,8 @@ export interface ProxyOptions {
   readonly zone: string
   /** Worker threads of the agent: circuit breaker limits are divided by it. */
   readonly workers: number
+  /** Tells who calls a Service that has consumer routes. @default nobody is known */
+  readonly callers?: CallerSource
   readonly limits?: Partial<ProxyLimits>
   /** Plain connections; TLS has its own. @default those of node:net */
   readonly transport?: Transport
@@ -88,7 +91,10 @@ export class Proxy implements AsyncDisposable {
     const failures = new Map<string, string>()
     for (const [id, runtime] of this.#listeners) {
       const listener = snapshot.listeners.get(id)
-      if (listener !== undefined && runtime.update(listener)) continue
+      if (listener !== undefined && runtime.update(listener)) {
+        runtime.asksCallers = this.#dependsOnClient(id)
+        continue
+      }
       this.#listeners.delete(id)
       this.#closing.add(runtime)
       runtime.close()
@@ -97,6 +103,7 @@ export class Proxy implements AsyncDisposable {
     for (const [id, listener] of snapshot.listeners) {
       if (this.#listeners.has(id)) continue
       const runtime = new ListenerRuntime(this.#runtime, this.#exchanges, listener)
+      runtime.asksCallers = this.#dependsOnClient(id)
       this.#listeners.set(id, runtime)
       opening.push(
         runtime.open().catch((error: unknown) => {
@@ -107,6 +114,10 @@ export class Proxy implements AsyncDisposable {
     }
     await Promise.all(opening)
     return failures
+  }
+
+  #dependsOnClient(listenerId: string): boolean {
+    return this.#routes.table.listener(listenerId)?.dependsOnClient ?? false
   }
 
   /** @param certificate  shown to the endpoints: connections are not shared with those that show another */

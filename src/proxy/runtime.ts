@@ -6,6 +6,7 @@ import type { AccessLog, AccessRecord, Certificate } from '../model/index.ts'
 import { RequestIds } from './pipeline/request-id.ts'
 import { RequestView } from './pipeline/request-view.ts'
 import type { ProxyLimits } from './limits.ts'
+import type { CallerSource } from './listeners/caller-source.ts'
 import { TicketKeys } from './listeners/ticket-keys.ts'
 import { TimerWheel } from './resilience/timer-wheel.ts'
 import { Output } from './transport/output.ts'
@@ -28,6 +29,8 @@ export interface RuntimeOptions {
   readonly zone: string
   /** Worker threads of the agent: circuit breaker limits are divided by it. */
   readonly workers: number
+  /** Tells who calls where that decides something. @default nobody is known */
+  readonly callers?: CallerSource
   /** Plain connections. @default those of node:net */
   readonly transport?: Transport
 }
@@ -45,6 +48,7 @@ export class ProxyRuntime {
   readonly limits: ProxyLimits
   readonly zone: string
   readonly workers: number
+  readonly callers: CallerSource | undefined
   readonly headLimits: HeadLimits = defaultHeadLimits
   readonly chunkLimits: ChunkLimits = defaultChunkLimits
   readonly transport: Transport
@@ -78,6 +82,7 @@ export class ProxyRuntime {
     }
     this.zone = options.zone
     this.workers = options.workers
+    this.callers = options.callers
     this.transport = options.transport ?? new NodeTransport(readBufferBytes)
     this.requestParser = new HeadParser('request', this.headLimits)
     this.responseParser = new HeadParser('response', this.headLimits)

@@ -22,6 +22,7 @@ export class ListenerRuntime implements DownstreamOwner {
   /** For answers to requests that no route took. */
   readonly series: RouteSeries
   isClosing = false
+  #asksCallers = false
   readonly #runtime: ProxyRuntime
   readonly #exchanges: ExchangePool
   readonly #connections = new Set<Downstream>()
@@ -99,7 +100,28 @@ export class ListenerRuntime implements DownstreamOwner {
     this.#runtime.tick()
     this.#accepted.value++
     this.#open.value++
-    this.#connections.add(new Downstream(this.#runtime, this, this.#exchanges, connection))
+    const downstream = new Downstream(this.#runtime, this, this.#exchanges, connection)
+    this.#connections.add(downstream)
+    if (this.#asksCallers) this.#identify(downstream)
+  }
+
+  #identify(downstream: Downstream): void {
+    downstream.awaitCaller()
+    this.#runtime.callers?.ask(downstream.connection, downstream)
+  }
+
+  /**
+   * Whether routes depend on who calls. Connections that are open when they begin to are asked about, too, and go by
+   * the routes for everybody until the answer comes.
+   */
+  set asksCallers(asks: boolean) {
+    const { callers } = this.#runtime
+    const isNew = asks && !this.#asksCallers
+    this.#asksCallers = asks && callers !== undefined
+    if (!isNew) return
+    for (const downstream of this.#connections) {
+      if (downstream.caller === undefined) callers?.ask(downstream.connection, downstream)
+    }
   }
 
   remove(connection: Downstream): void {

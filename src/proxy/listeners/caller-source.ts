@@ -1,0 +1,27 @@
+import type { Caller } from '../../model/index.ts'
+
+/** The two ends of an accepted connection, addresses as its socket names them. */
+export interface ConnectionEnds {
+  readonly remoteAddress: string
+  readonly remotePort: number
+  readonly localAddress: string
+  readonly localPort: number
+}
+
+/** What waits for the answer; `Downstream` is one. */
+export interface Identified {
+  identified(caller: Caller | undefined): void
+}
+
+/**
+ * Says whose process opened a connection. Only asked where the answer decides
+ * something: for listeners with consumer routes, once a connection.
+ *
+ * A source answers each question exactly once, at the latest after a deadline of
+ * its own; one that knows at once may answer before `ask` returns. Undefined is
+ * for a process that is not of the mesh, and for all that could not be found
+ * out: both get what clients get that nobody knows.
+ */
+export interface CallerSource {
+  ask(ends: ConnectionEnds, waiting: Identified): void
+}
