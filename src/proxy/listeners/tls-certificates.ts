@@ -1,8 +1,6 @@
 import { X509Certificate } from 'node:crypto'
-import tls from 'node:tls'
 import type { Certificate, VirtualHost } from '../../model/index.ts'
 import { readAltNames } from '../transport/peer-names.ts'
-import { hostTls } from './tls-settings.ts'
 
 /** Exact name, then the wildcard with most labels, then none (Gateway API, listener choice). */
 export function chooseHost(hosts: readonly VirtualHost[], serverName: string): VirtualHost | undefined {
@@ -31,18 +29,15 @@ interface Parsed {
   readonly keyType: string
 }
 
-/** The secure contexts of a listener's hosts, made when first asked for and kept as long as their host is the same object. */
-export class CertificateStore {
+/** Which certificates of a host are for a server name; each is parsed once. */
+export class CertificateChooser {
   readonly #parsed = new WeakMap<Certificate, Parsed>()
-  readonly #contexts = new WeakMap<VirtualHost, Map<string, tls.SecureContext>>()
 
   /**
-   * Certificates for a server name: those made for it exactly, else by
-   * wildcard, else all; of these the first of each type of key, so that a
-   * client gets the one it can verify.
+   * Those made for the name exactly, else by wildcard, else all; of these the
+   * first of each type of key, so that a client gets the one it can verify.
    */
-  choose(host: VirtualHost, serverName: string): readonly Certificate[] {
-    const { certificates } = host
+  choose({ certificates }: VirtualHost, serverName: string): readonly Certificate[] {
     if (certificates.length < 2) return certificates
     const wildcard = `*${serverName.slice(serverName.indexOf('.'))}`
     const madeFor = (name: string): readonly Certificate[] =>
@@ -61,30 +56,6 @@ export class CertificateStore {
     return [...byType.values()]
   }
 
-  /** @throws the TLS library's error for a certificate that it does not take */
-  contextFor(host: VirtualHost, serverName: string, sessionContext: string): tls.SecureContext | undefined {
-    const chosen = this.choose(host, serverName)
-    if (chosen.length === 0) return undefined
-    let contexts = this.#contexts.get(host)
-    if (contexts === undefined) {
-      contexts = new Map()
-      this.#contexts.set(host, contexts)
-    }
-    // What a client names decides between few contexts, however many names there are.
-    const key = `${sessionContext} ${chosen.map(certificate => host.certificates.indexOf(certificate)).join(' ')}`
-    let context = contexts.get(key)
-    if (context === undefined) {
-      const authorities = hostTls(host).clients?.authorities
-      context = tls.createSecureContext({
-        ...pairs(chosen),
-        sessionIdContext: sessionContext,
-        ...(authorities === undefined ? {} : { ca: authorities }),
-      })
-      contexts.set(key, context)
-    }
-    return context
-  }
-
   #parse(certificate: Certificate): Parsed {
     let parsed = this.#parsed.get(certificate)
     if (parsed === undefined) {
@@ -93,10 +64,6 @@ export class CertificateStore {
     }
     return parsed
   }
-}
-
-export function pairs(certificates: readonly Certificate[]): { readonly cert: string[]; readonly key: string[] } {
-  return { cert: certificates.map(({ chain }) => chain), key: certificates.map(({ key }) => key) }
 }
 
 function parse(chain: string): Parsed {

@@ -1,57 +1,57 @@
 import net from 'node:net'
-import tls from 'node:tls'
+import type tls from 'node:tls'
+import { HelloReader } from '../../codec/index.ts'
 import type { Counter, Logger, Meter } from '../../core/index.ts'
 import { messageOf } from '../../core/index.ts'
 import type { Listener, VirtualHost } from '../../model/index.ts'
 import type { ProxyLimits } from '../limits.ts'
 import { chooseAlpn } from './alpn.ts'
 import type { TicketKeys } from './ticket-keys.ts'
-import { CertificateStore, chooseHost, pairs } from './tls-certificates.ts'
-import { findObjection, hostTls, joinHosts } from './tls-settings.ts'
-import type { SocketSettings } from './tls-settings.ts'
+import { chooseHost } from './tls-certificates.ts'
+import { hostTls, TlsEngines } from './tls-engines.ts'
 
 export interface TlsServerOptions {
   readonly limits: ProxyLimits
   readonly meter: Meter
   readonly logger: Logger
   readonly ticketKeys: TicketKeys
-  /** Whether a protocol is agreed on: of bytes that are only forwarded nobody knows what they are. @default 'http' */
+  /** What is negotiated by ALPN; `none` agrees on nothing and leaves the choice to the client. @default 'http' */
   readonly alpn?: 'http' | 'none'
   /** A handshake has ended well, by the host that the client named. */
   readonly onSocket: (socket: tls.TLSSocket) => void
 }
 
-/** SSL_OP_NO_TICKET of OpenSSL, which Node hands through; no constant of its own. */
-const noTicket = 1 << 14
+/** RFC 8446 section 6.2: a fatal alert, unrecognized_name, in a record of its own. */
+const unrecognizedName = Buffer.from([21, 3, 3, 0, 2, 2, 112])
 
 /**
- * Terminates TLS for a listener. Certificates are looked up by server name in
- * the newest configuration, so that a changed one holds for the next handshake
- * and no connection is dropped. Sessions are resumed by tickets, whose keys all
- * workers share.
+ * Terminates TLS for a listener. The first message of a client is read before
+ * anything else, since the name in it decides everything: the host with its
+ * certificates, versions, ciphers and authorities, in the newest configuration.
+ * So a change holds for the next handshake and no connection is dropped.
+ * Sessions are resumed by tickets, whose key all workers share.
  */
 export class TlsServer implements Disposable {
   /** To listen with. */
   readonly server: net.Server
   readonly #options: TlsServerOptions
-  readonly #store = new CertificateStore()
+  readonly #engines: TlsEngines
   readonly #counters = new Map<string, Counter>()
   readonly #ticketSubscription: Disposable
   #listener: Listener
-  #settings: SocketSettings
-  /** Shakes hands; made anew when what holds before a server name is known changes. */
-  #engine: tls.Server
-  #anonymous: VirtualHost | undefined
   #underWay = 0
 
-  /** @throws the TLS library's error for a certificate that it does not take */
   constructor(listener: Listener, options: TlsServerOptions) {
     this.#listener = listener
     this.#options = options
-    this.#settings = joinHosts(listener.virtualHosts)
-    this.#anonymous = anonymousHost(listener)
-    this.#engine = this.#makeEngine()
-    this.#ticketSubscription = options.ticketKeys.subscribe(keys => this.#engine.setTicketKeys(keys))
+    this.#engines = new TlsEngines({
+      handshakeTimeoutMs: options.limits.handshakeTimeoutMs,
+      ticketKeys: () => options.ticketKeys.current,
+      chooseAlpn: options.alpn === 'none' ? undefined : chooseAlpn,
+      onSecured: (host, socket) => this.#secured(host, socket),
+      onFailed: (error, socket) => this.#failed(error, socket),
+    })
+    this.#ticketSubscription = options.ticketKeys.subscribe(keys => this.#engines.setTicketKeys(keys))
     this.server = net.createServer({ noDelay: true }, socket => this.accept(socket))
     this.server.once('close', () => this[Symbol.dispose]())
   }
@@ -61,24 +61,9 @@ export class TlsServer implements Disposable {
     return this.#underWay
   }
 
-  /** @throws the TLS library's error for a certificate that it does not take */
   update(listener: Listener): void {
-    const settings = joinHosts(listener.virtualHosts)
-    const anonymous = anonymousHost(listener)
-    const isSame = anonymous === this.#anonymous && JSON.stringify(settings) === JSON.stringify(this.#settings)
-    const before = { listener: this.#listener, settings: this.#settings, anonymous: this.#anonymous }
     this.#listener = listener
-    this.#settings = settings
-    this.#anonymous = anonymous
-    if (isSame) return
-    try {
-      this.#engine = this.#makeEngine()
-    } catch (error) {
-      this.#listener = before.listener
-      this.#settings = before.settings
-      this.#anonymous = before.anonymous
-      throw error
-    }
+    this.#engines.keepOnly(listener.virtualHosts)
   }
 
   /**
@@ -93,65 +78,80 @@ export class TlsServer implements Disposable {
       return
     }
     this.#underWay++
-    if (early !== undefined && early.length > 0) socket.unshift(early)
-    this.#engine.emit('connection', socket)
+    const reader = new HelloReader()
+    if (early !== undefined && reader.read(early, 0, early.length) !== 'need-more') this.#begin(socket, reader, early)
+    else this.#readHello(socket, reader, early)
   }
 
   [Symbol.dispose](): void {
     this.#ticketSubscription[Symbol.dispose]()
   }
 
-  #makeEngine(): tls.Server {
-    const { minVersion, maxVersion, ciphers, asksClients, requiresClients, isUniform, sessionContext } = this.#settings
-    const anonymous = this.#anonymous
-    const authorities = anonymous === undefined ? undefined : hostTls(anonymous).clients?.authorities
-    const engine = tls.createServer({
-      // Clients that name no server, since they know an address only, are those of the listener for any host.
-      ...(anonymous === undefined ? {} : pairs(this.#store.choose(anonymous, ''))),
-      ...(authorities === undefined ? {} : { ca: authorities }),
-      ...(ciphers === undefined ? {} : { ciphers }),
-      ...(isUniform ? {} : { secureOptions: noTicket }),
-      minVersion,
-      maxVersion,
-      requestCert: asksClients,
-      rejectUnauthorized: requiresClients,
-      sessionIdContext: sessionContext,
-      handshakeTimeout: this.#options.limits.handshakeTimeoutMs,
-      ...(this.#options.alpn === 'none'
-        ? {}
-        : { ALPNCallback: ({ protocols }: { readonly protocols: readonly string[] }) => chooseAlpn(protocols) }),
-      SNICallback: (serverName, done) => {
-        const outcome = this.#contextFor(serverName.toLowerCase())
-        if (outcome instanceof Error) done(outcome)
-        else done(null, outcome)
-      },
-    })
-    engine.setTicketKeys(this.#options.ticketKeys.current)
-    engine.on('secureConnection', socket => this.#secured(socket))
-    engine.on('tlsClientError', (error, socket) => this.#failed(error, socket))
-    return engine
+  #readHello(socket: net.Socket, reader: HelloReader, early: Buffer | undefined): void {
+    let bytes = early
+    const leave = (result: string): void => {
+      this.#underWay--
+      this.#count(result, '', false)
+      this.#tell(socket, result)
+      socket.off('close', onClose)
+      socket.destroy()
+    }
+    const onClose = (): void => leave('aborted')
+    const onTimeout = (): void => leave('timeout')
+    const onData = (chunk: Buffer): void => {
+      bytes = bytes === undefined ? chunk : Buffer.concat([bytes, chunk])
+      if (reader.read(chunk, 0, chunk.length) === 'need-more') return
+      socket.pause()
+      socket.setTimeout(0)
+      socket.off('data', onData).off('close', onClose).off('timeout', onTimeout).off('end', onClose)
+      this.#begin(socket, reader, bytes)
+    }
+    socket.on('error', ignore)
+    socket.on('data', onData).on('close', onClose).on('timeout', onTimeout).on('end', onClose)
+    socket.setTimeout(this.#options.limits.handshakeTimeoutMs)
+    socket.resume()
   }
 
-  #contextFor(serverName: string): tls.SecureContext | Error {
+  #begin(socket: net.Socket, { serverName = '', problem }: HelloReader, bytes: Buffer): void {
+    const engine = problem === '' ? this.#findEngine(socket, serverName) : undefined
+    if (engine === undefined) {
+      const unnamed = serverName === '' ? 'clients that name no server' : serverName
+      this.#underWay--
+      this.#count(problem === '' ? 'no-certificate' : 'failed', '', false)
+      this.#tell(socket, problem === '' ? `no certificate for ${unnamed}` : problem)
+      socket.on('error', ignore)
+      if (problem === '') socket.write(unrecognizedName)
+      socket.destroySoon()
+      return
+    }
+    socket.unshift(bytes)
+    engine.emit('connection', socket)
+  }
+
+  #findEngine(socket: net.Socket, serverName: string): tls.Server | undefined {
+    // Clients that name no server, since they know an address only, are those of the host for any name.
     const host = chooseHost(this.#listener.virtualHosts, serverName)
+    if (host === undefined) return undefined
     try {
-      const context = host && this.#store.contextFor(host, serverName, this.#settings.sessionContext)
-      return context ?? new Error(noCertificate)
+      return this.#engines.for(host, serverName)
     } catch (error) {
       // Thrown on, it would end the worker.
-      return new Error(`certificate of ${host?.id ?? ''} can't be used`, { cause: error })
+      const fields = { listener: this.#listener.id, host: host.id, error: messageOf(error) }
+      this.#options.logger.error('a certificate cannot be used', { ...fields, client: socket.remoteAddress ?? '' })
+      return undefined
     }
   }
 
-  #secured(socket: tls.TLSSocket): void {
+  #secured(host: VirtualHost, socket: tls.TLSSocket): void {
     this.#underWay--
     const version = socket.getProtocol() ?? ''
     const resumed = socket.isSessionReused()
-    const objection = this.#findObjection(socket, version)
-    if (objection !== undefined) {
-      this.#count(objection, version, resumed)
-      this.#tell(socket, objection)
-      socket.on('error', () => {})
+    // A resumed session without a certificate counts as authorized for Node.
+    const isKnown = socket.authorized && socket.getPeerX509Certificate() !== undefined
+    if (hostTls(host).clients?.mode === 'require' && !isKnown) {
+      this.#count('client-certificate', version, resumed)
+      this.#tell(socket, 'client-certificate')
+      socket.on('error', ignore)
       socket.destroy()
       return
     }
@@ -160,30 +160,14 @@ export class TlsServer implements Disposable {
     this.#options.onSocket(socket)
   }
 
-  #findObjection(socket: tls.TLSSocket, version: string): string | undefined {
-    const { isUniform, asksClients } = this.#settings
-    if (isUniform && !asksClients) return undefined
-    // The name of a resumed TLS 1.2 session is not told, but then all hosts want the same.
-    const host = isUniform
-      ? this.#listener.virtualHosts[0]
-      : chooseHost(this.#listener.virtualHosts, serverNameOf(socket))
-    if (host === undefined) return noCertificate
-    return findObjection(hostTls(host), {
-      version,
-      cipher: socket.getCipher().name,
-      // A resumed session without a certificate counts as authorized for Node.
-      isClientValid: asksClients && socket.authorized && socket.getPeerX509Certificate() !== undefined,
-    })
-  }
-
   #failed(error: Error, socket: tls.TLSSocket): void {
     this.#underWay--
-    const reason = resultOf(error, socket)
-    this.#count(reason, '', false)
-    this.#tell(socket, reason === 'failed' ? messageOf(error) : reason)
+    const result = resultOf(error, socket)
+    this.#count(result, '', false)
+    this.#tell(socket, result === 'failed' ? messageOf(error) : result)
   }
 
-  #tell(socket: tls.TLSSocket, reason: string): void {
+  #tell(socket: net.Socket, reason: string): void {
     const { logger } = this.#options
     logger.debug('TLS handshake failed', { listener: this.#listener.id, client: socket.remoteAddress ?? '', reason })
   }
@@ -200,21 +184,11 @@ export class TlsServer implements Disposable {
   }
 }
 
-const noCertificate = 'no-certificate'
-
-/** Empty when the client named no server. */
-function serverNameOf(socket: tls.TLSSocket): string {
-  const { servername } = socket as { readonly servername?: string | false | null }
-  return typeof servername === 'string' ? servername.toLowerCase() : ''
-}
-
-function anonymousHost({ virtualHosts }: Listener): VirtualHost | undefined {
-  return virtualHosts.find(host => host.hostname === undefined && host.certificates.length > 0)
-}
+/** Whatever happens to the connection now, nobody waits for it; without a listener it would end the worker. */
+function ignore(): void {}
 
 /** A word for the metric: few, whatever clients send. */
 function resultOf(error: Error, socket: tls.TLSSocket): string {
-  if (error.message === noCertificate) return noCertificate
   const code = 'code' in error && typeof error.code === 'string' ? error.code : ''
   if (code === 'ERR_TLS_HANDSHAKE_TIMEOUT') return 'timeout'
   if (code === 'ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE') return 'client-certificate'
