@@ -249,6 +249,11 @@ export class Exchange implements TriesListener {
       this.#replyByFilter(redirect(backend.redirect, this.#filterRequest(decision.matchedPrefix), ''))
       return
     }
+    if (backend.target.backend?.protocol === 'h2c') {
+      // Sent as HTTP/1.1 the request would reach an endpoint that reads something else.
+      this.#reply('invalid-backend', 500, 'HTTP/2 towards endpoints is not spoken yet')
+      return
+    }
     this.#writeHead(head, bytes, start, backend, decision.matchedPrefix)
     const nowWallMs = this.#startMs + this.#runtime.wallOffsetMs
     this.#answerLines += this.#affinity.begin(rule.rule.session, backend.target, view, this.#downstream, nowWallMs)
