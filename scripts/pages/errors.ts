@@ -15,6 +15,10 @@ interface Use {
 /** For codes whose text is put together elsewhere. */
 const otherwise: Readonly<Record<string, string>> = {
   MESH_CONFIG_PATH: 'a path that was given with -f does not exist, or holds no resource',
+  MESH_EBPF_CLOSED: 'a map, program, link or ring buffer is used after it was closed',
+  MESH_EBPF_MAP_DIFFERS: 'a pinned map is not the one that the object asks for; every difference is listed',
+  MESH_EBPF_OBJECT: 'a BPF object file is not valid, or needs what the loader does not know',
+  MESH_EBPF_VALUE: 'a key or value does not fit the type of its map',
   MESH_EXPLAIN_REQUEST: 'a parameter of /explain is missing or wrong',
   MESH_METRIC_MISUSED: 'a metric is used as another type or with other labels than its table says',
   MESH_RUN_PROGRAM: 'the program of heddle run could not be started',

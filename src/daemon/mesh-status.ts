@@ -126,7 +126,12 @@ export function describeFilter(filter: Filter): string {
       return `mirror ${Math.round(filter.fraction * 1e4) / 100}% to ${targetName(filter.target)}`
     case 'cors':
       return `CORS for ${filter.allowOrigins.join(', ')}`
-    default:
+    case 'body-limit':
+    case 'compression':
+    case 'direct-response':
+    case 'external-auth':
+    case 'fault':
+    case 'rate-limit':
       return describeSafeguard(filter)
   }
 }
