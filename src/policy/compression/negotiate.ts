@@ -1,4 +1,4 @@
-import type { Compression, ContentEncoding } from '../../model/index.ts'
+import type { Compression, ContentEncoding, HeaderEdits, HeaderValue } from '../../model/index.ts'
 import { chooseEncoding } from './accept-encoding.ts'
 
 /** What the decision is made of. Header values are as they came; undefined where there is no such field. */
@@ -24,7 +24,7 @@ export type CompressionDecision =
       readonly encoding: ContentEncoding
       /** The new value of ETag; undefined where there is none to change. */
       readonly etag: string | undefined
-      /** Whether every piece is sent at once although it compresses worse: for streams of events. */
+      /** Whether every piece is sent at once although it compresses worse: nobody knows when the next one comes. */
       readonly flushesEachPiece: boolean
     }
 
@@ -51,7 +51,7 @@ export function decideCompression(compression: Compression, facts: CompressionFa
     kind: 'compress',
     encoding,
     etag: weakened(facts.etag),
-    flushesEachPiece: mediaType(facts.contentType) === 'text/event-stream',
+    flushesEachPiece: facts.contentLength === undefined,
   }
 }
 
@@ -81,6 +81,23 @@ function isListed(type: string, contentTypes: readonly string[]): boolean {
 function weakened(etag: string | undefined): string | undefined {
   return etag === undefined || etag.startsWith('W/') ? undefined : `W/${etag}`
 }
+
+/**
+ * The changes to the head of an answer that come with a decision.
+ * @param vary its Vary, fields of the same name joined with commas
+ */
+export function compressionEdits(decision: CompressionDecision, vary: string | undefined): HeaderEdits {
+  const set: HeaderValue[] = []
+  const newVary = decision.kind === 'compress' || decision.varies ? varyWithEncoding(vary) : undefined
+  if (newVary !== undefined) set.push({ name: 'vary', value: newVary })
+  if (decision.kind === 'pass') return { set, add: [], remove: [] }
+  set.push({ name: 'content-encoding', value: decision.encoding })
+  if (decision.etag !== undefined) set.push({ name: 'etag', value: decision.etag })
+  return { set, add: [], remove: ofOtherBytes }
+}
+
+/** What is true of the bytes before compression only: their number, ranges of them, sums over them. */
+const ofOtherBytes: readonly string[] = ['content-length', 'accept-ranges', 'content-md5', 'content-digest', 'digest']
 
 /** The value of Vary with Accept-Encoding in it; undefined when it need not change. */
 export function varyWithEncoding(vary: string | undefined): string | undefined {

@@ -27,9 +27,9 @@ export function rateLimitFields(limit: RateLimit, state: BucketState): string {
   )
 }
 
-/** For 429 (RFC 6585 section 4): never 0, as a client that comes back at once would be refused again. */
-export function retryAfterField(retryAfterMs: number): string {
-  return `retry-after: ${Math.max(1, seconds(retryAfterMs))}\r\n`
+/** For Retry-After of 429 (RFC 6585 section 4): never 0, as a client that comes back at once would be refused again. */
+export function retryAfterSeconds(retryAfterMs: number): number {
+  return Math.max(1, seconds(retryAfterMs))
 }
 
 function seconds(ms: number): number {
