@@ -5,7 +5,7 @@ import {
   frameGrpcMessage,
   readUnaryMessage,
 } from '../../codec/index.ts'
-import { localReplies, type ExternalAuth } from '../../model/index.ts'
+import { localReplies, type BackendKey, type ExternalAuth } from '../../model/index.ts'
 import { authRequest, decideByGrpc, decideByHttp, type AuthDecision } from '../../policy/index.ts'
 import type { AuthCall, AuthCallOutcome, FilterRequest } from './filter-exchange.ts'
 import { tooLarge, type FilterStep, type StepOutcome, type StepRun } from './filter-step.ts'
@@ -96,11 +96,18 @@ function grpcCall(auth: ExternalAuth, request: FilterRequest, body: Buffer): Aut
     backend: auth.backend,
     protocol: 'grpc',
     method: 'POST',
-    host: auth.backend,
+    host: authorityOf(auth.backend),
     target: extAuthzPath,
     headers: [],
     body: frameGrpcMessage(message),
   }
+}
+
+/** `shop/auth:9000` → `auth.shop:9000`, a name that DNS could know. */
+function authorityOf(backend: BackendKey): string {
+  const [namespace = '', service = ''] = backend.split('/')
+  const [name = '', port = ''] = service.split(':')
+  return `${name}.${namespace}:${port}`
 }
 
 function decisionOf(auth: ExternalAuth, outcome: AuthCallOutcome): AuthDecision {
