@@ -24,7 +24,7 @@ export function describeSafeguard(filter: Safeguard): string {
     case 'body-limit':
       return `body limit ${filter.maxBytes} bytes`
     case 'external-auth':
-      return `external authorization by ${filter.backend}, ${filter.protocol === 'grpc' ? 'gRPC' : 'HTTP'}`
+      return `external authorization by ${filter.backend}, ${filter.protocol === 'grpc' ? 'gRPC' : 'HTTP'}${filter.failsOpen ? ', fails open' : ''}`
     default:
       return assertNever(filter)
   }
