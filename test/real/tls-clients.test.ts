@@ -183,10 +183,11 @@ describe('TLS listeners and openssl s_client', () => {
   })
 })
 
+/** It is answered after the ticket has come. */
+const request = 'GET / HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n\r\n'
+
 /** TLS 1.3 sends its tickets after the handshake: the connection stays until one is written. */
 async function saveSession(bed: GatewayBed, port: number, file: string, ...args: string[]) {
-  // A request is answered after the ticket has come.
-  const request = 'GET / HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n\r\n'
   const base = ['s_client', '-connect', `${bed.address}:${port}`, '-sess_out', file, '-ign_eof']
   const { out } = await run('openssl', [...base, ...args], request)
   assert.ok(readFileSync(file, 'utf8').includes('BEGIN SSL SESSION'))
@@ -269,6 +270,10 @@ describe('client certificates and curl', () => {
       const known = path.join(authority.directory, `known${version}`)
       await saveSession(bed, port, known, '-servername', 'a.example', ...certificate, version)
       assert.equal((await shake(bed, port, '-servername', 'a.example', '-sess_in', known, version)).reused, 'yes')
+      // And who it is is still known.
+      const resumed = ['s_client', '-connect', `${bed.address}:${port}`, '-servername', 'a.example', '-ign_eof']
+      const { out } = await run('openssl', [...resumed, '-sess_in', known, version], request)
+      assert.match(out, /^HTTP\/1\.1 404 /m)
       // From before the check.
       assert.equal((await shake(bed, port, '-servername', 'a.example', '-sess_in', open, version)).reused, 'no')
       // By an authority that holds no more.

@@ -90,7 +90,7 @@ class TlsClient {
       secureContext: this.#context,
       // An address is no server name (RFC 6066 section 3).
       servername: net.isIP(serverName) === 0 ? serverName : '',
-      // Looked at below, where the certificate is still at hand for the message, and names of resumed sessions, too.
+      // Looked at below, where the certificate is still at hand for the message.
       rejectUnauthorized: false,
       checkServerIdentity: () => undefined,
       allowHalfOpen: true,
@@ -99,11 +99,15 @@ class TlsClient {
     }
     const socket = tls.connect(options)
     socket.setNoDelay(true)
-    socket.on('session', (fresh: Buffer) => this.#keep(key, fresh))
+    let isVerified = false
+    socket.on('session', (fresh: Buffer) => {
+      if (isVerified) this.#keep(key, fresh)
+    })
     // What did not work once is not tried again: the next handshake is a whole one.
     socket.once('error', () => this.#sessions.delete(key))
     socket.once('secureConnect', () => {
       const problem = judgePeer(socket, names)
+      isVerified = problem === undefined
       if (problem === undefined) onReady()
       else socket.destroy(tlsError(problem))
     })
@@ -123,6 +127,8 @@ class TlsClient {
 
 /** Why the endpoint is not the one that was asked for; undefined when it is. */
 function judgePeer(socket: tls.TLSSocket, names: readonly PeerName[]): string | undefined {
+  // The certificate is not sent again: only sessions that were verified, by the same policy, are kept.
+  if (socket.isSessionReused() && socket.authorized) return undefined
   const shown = socket.getPeerX509Certificate()
   if (shown === undefined) return 'the endpoint showed no certificate'
   if (!socket.authorized)
