@@ -93,12 +93,17 @@ export class ListenerRuntime implements DownstreamOwner {
   }
 
   #accept(connection: Connection): void {
+    this.#accepted.value++
+    this.take(connection)
+  }
+
+  /** Takes a connection that somebody else has accepted and counted; its handler is set when this returns. */
+  take(connection: Connection): void {
     if (this.isClosing || this.#connections.size >= this.#runtime.limits.maxDownstreamConnections) {
       connection.destroy()
       return
     }
     this.#runtime.tick()
-    this.#accepted.value++
     this.#open.value++
     const downstream = new Downstream(this.#runtime, this, this.#exchanges, connection)
     this.#connections.add(downstream)
@@ -135,8 +140,9 @@ export class ListenerRuntime implements DownstreamOwner {
   /** Accepts nothing more; what is under way goes on and ends with `Connection: close`. */
   close(): void {
     this.#runtime.tick()
-    this.isClosing = true
+    // First, since it hands over what has come already.
     this.#socket?.close()
+    this.isClosing = true
     for (const connection of this.#connections) connection.closeSoon()
   }
 
