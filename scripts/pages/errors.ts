@@ -22,6 +22,7 @@ const otherwise: Readonly<Record<string, string>> = {
   MESH_EXPLAIN_REQUEST: 'a parameter of /explain is missing or wrong',
   MESH_METRIC_MISUSED: 'a metric is used as another type or with other labels than its table says',
   MESH_RUN_PROGRAM: 'the program of heddle run could not be started',
+  MESH_UPSTREAM_TLS: 'an endpoint and its BackendTLSPolicy do not agree on TLS; the message says on what',
   MESH_USAGE: 'the command line or a setting is wrong',
   MESH_WORKLOAD_REQUEST: 'the workload that heddle run registers is not valid',
 }

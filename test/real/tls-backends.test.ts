@@ -59,7 +59,7 @@ async function open(backendPort: number, more = ''): Promise<Backdrop> {
     port,
     ask: async (path = '/') => {
       const { status, body, headers } = await bed.ask(port, `shop.example${path}`)
-      return { status, body, reason: `${headers['x-heddle-reason'] ?? ''} ${body}`.trim() }
+      return { status, body, reason: `${String(headers['x-heddle-reason'] ?? '')} ${body}`.trim() }
     },
     [Symbol.asyncDispose]: () => bed[Symbol.asyncDispose](),
   }

@@ -2,16 +2,13 @@ import type { X509Certificate } from 'node:crypto'
 import type tls from 'node:tls'
 import { MeshError } from '../../core/index.ts'
 
-/** Code of every failure to agree on TLS with an endpoint, whatever the library calls it. */
-export const tlsFailed = 'MESH_UPSTREAM_TLS'
-
 /** A failure of TLS towards an endpoint, in words. */
 export function tlsError(message: string, cause?: unknown): MeshError {
-  return new MeshError(tlsFailed, message, { source: 'upstream', retry: 'safe', cause })
+  return new MeshError('MESH_UPSTREAM_TLS', message, { source: 'upstream', retry: 'safe', cause })
 }
 
 export function isTlsError(error: unknown): error is MeshError {
-  return error instanceof MeshError && error.code === tlsFailed
+  return error instanceof MeshError && error.code === 'MESH_UPSTREAM_TLS'
 }
 
 /** What OpenSSL's verdicts on a certificate mean to whoever has to put it right. */
