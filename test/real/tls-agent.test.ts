@@ -4,6 +4,7 @@ import https from 'node:https'
 import type { AddressInfo } from 'node:net'
 import path from 'node:path'
 import { test } from 'node:test'
+import { TLSSocket } from 'node:tls'
 import type { TestContext } from 'node:test'
 import { TestMesh } from '../mesh/agent-process.ts'
 import { TestAuthority } from '../support/certificates.ts'
@@ -104,12 +105,7 @@ test('certificates change under load without a lost request', async t => {
     new Promise((resolve, reject) => {
       const outgoing = https.get({ ...options, agent }, response => {
         const { socket } = response
-        if ('getPeerX509Certificate' in socket) {
-          const { getPeerX509Certificate: certificateOf } = socket as {
-            getPeerX509Certificate(): { subject: string } | undefined
-          }
-          shown.add(certificateOf.call(socket)?.subject ?? '')
-        }
+        if (socket instanceof TLSSocket) shown.add(socket.getPeerX509Certificate()?.subject ?? '')
         let text = ''
         response.setEncoding('utf8').on('data', (piece: string) => (text += piece))
         response.on('end', () => resolve(`${response.statusCode} ${text}`)).on('error', reject)
