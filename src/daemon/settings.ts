@@ -121,8 +121,8 @@ export const settingDefinitions: { readonly [Key in SettingKey]: SettingDefiniti
   },
   transport: {
     ...choice(['native', 'node'] as const),
-    about: "Sockets of plain connections: native are Heddle's own, used where they can be; node are those of Node.",
-    default: () => 'native' as const,
+    about: "Sockets of plain connections: node are those of Node, native are Heddle's own, which are still on trial.",
+    default: () => 'node' as const,
   },
 }
 
