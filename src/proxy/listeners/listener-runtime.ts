@@ -58,6 +58,9 @@ export class ListenerRuntime implements DownstreamOwner {
 
   /** Listens with SO_REUSEPORT, since every worker does. @throws the system's error */
   async open(): Promise<void> {
+    const { protocol } = this.#listener
+    // Read as HTTP its bytes would be answered 400; not listening at all is what a client understands.
+    if (protocol !== 'HTTP' && protocol !== 'HTTPS') throw new Error(`protocol ${protocol} is not served yet`)
     const { address, port } = this.#listener
     const onError = (error: Error): void =>
       this.#runtime.logger.error('listener failed', { listener: this.id, error: error.message })
