@@ -17,6 +17,21 @@ test('probeNative() says why not when Node runs without FFI', () => {
   assert.deepEqual(JSON.parse(stdout), { isAvailable: false, reason: 'this Node runs without FFI' })
 })
 
+test('nobody reads that FFI is experimental, on no thread, but other warnings', () => {
+  const script = `
+    const { Worker } = await import('node:worker_threads')
+    const probe = "import('${url}').then(({ probeNative }) => { if (!probeNative().isAvailable) process.exit(1) })"
+    const worker = new Worker(probe, { eval: true })
+    const { probeNative } = await import('${url}')
+    if (!probeNative().isAvailable) process.exit(1)
+    worker.once('exit', code => { process.exitCode = code; process.emitWarning('of another kind') })`
+  const args = ['--input-type=module', '-e', script]
+  const { status, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8', env: {} })
+  assert.equal(status, 0)
+  assert.match(stderr, /Warning: of another kind/)
+  assert.doesNotMatch(stderr, /FFI/)
+})
+
 test('a call that fails tells its name, errno and object', () => {
   using native = new NativeCalls({ close: { return: 'int32', arguments: ['int32'] } })
   assert.equal(native.call.close(-1), -1)

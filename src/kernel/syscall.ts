@@ -16,7 +16,13 @@
  */
 import { constants } from 'node:os'
 import type ffiModule from 'node:ffi'
-import type { FunctionDefinitions, WrappedFunctionsFromDefinitions } from 'node:ffi'
+import type {
+  CallbackFunctionFromSignature,
+  DynamicLibrary,
+  FunctionDefinitions,
+  FunctionSignature,
+  WrappedFunctionsFromDefinitions,
+} from 'node:ffi'
 import { MeshError, messageOf } from '../core/index.ts'
 
 export type { FunctionDefinitions } from 'node:ffi'
@@ -58,6 +64,7 @@ export class NativeCalls<const T extends FunctionDefinitions> implements Disposa
   readonly #ffi: Ffi
   readonly #close: () => void
   readonly #symbol: (name: string) => bigint
+  readonly #lib: DynamicLibrary
   readonly #errno: Int32Array
 
   /** @throws MeshError MESH_KERNEL_UNSUPPORTED when there is no FFI, or one of the functions does not exist */
@@ -71,6 +78,7 @@ export class NativeCalls<const T extends FunctionDefinitions> implements Disposa
       this.call = functions
       this.#close = () => lib.close()
       this.#symbol = name => lib.getSymbol(name)
+      this.#lib = lib
       this.#errno = new Int32Array(ffi.toArrayBuffer(location(), 4, false))
     } catch (error) {
       throw unsupported(messageOf(error), error)
@@ -101,6 +109,28 @@ export class NativeCalls<const T extends FunctionDefinitions> implements Disposa
   /** Memory that somebody else owns, such as a mapping: valid until its owner gives it back. */
   viewAt(pointer: bigint, length: number): Buffer {
     return this.#ffi.toBuffer(pointer, length, false)
+  }
+
+  /** A text that ends with a zero byte, copied; empty for NULL. */
+  textAt(pointer: bigint): string {
+    return pointer === 0n ? '' : (this.#ffi.toString(pointer) ?? '')
+  }
+
+  /** Writes an address, or a size, to memory of somebody else. */
+  writePointer(at: bigint, value: bigint): void {
+    this.#ffi.setUint64(at, 0, value)
+  }
+
+  writeByte(at: bigint, value: number): void {
+    this.#ffi.setUint8(at, 0, value)
+  }
+
+  /**
+   * Address of a function of ours that others may call: on this thread, while a call of ours is under way, and until
+   * this is disposed of. It must not throw.
+   */
+  callback<const S extends FunctionSignature>(signature: S, call: CallbackFunctionFromSignature<S>): bigint {
+    return this.#lib.registerCallback(signature, call)
   }
 
   /** Address of a function, to be handed to another one. @throws when it does not exist */
@@ -154,9 +184,20 @@ export function errnoName(errno: number): string {
   return `errno ${errno}`
 }
 
+/**
+ * Node warns once per thread that FFI is experimental. That is for those who
+ * write a program; whoever runs ours can do nothing about it, and would read it
+ * anew with each worker. Node asks for the warning while it loads the module.
+ */
 function findFfi(): Ffi | undefined {
-  // An import would end a process that was started without the flag.
-  return process.getBuiltinModule('node:ffi') as Ffi | undefined
+  const emitWarning: unknown = Reflect.get(process, 'emitWarning')
+  process.emitWarning = () => {}
+  try {
+    // An import would end a process that was started without FFI.
+    return process.getBuiltinModule('node:ffi') as Ffi | undefined
+  } finally {
+    Reflect.set(process, 'emitWarning', emitWarning)
+  }
 }
 
 function unsupported(reason: string, cause: unknown): MeshError {

@@ -19,10 +19,21 @@ export interface LineRecord {
   readonly place: number
 }
 
+/** bpf_core_relo of linux/bpf.h. */
+export interface TypeRelocationRecord {
+  /** From the section's start, bytes. */
+  readonly offset: number
+  readonly type: number
+  /** Offset of its text in the strings of BTF. */
+  readonly access: number
+  readonly kind: number
+}
+
 /** What `.BTF.ext` says of the code, by section name; records in order of their offsets. */
 export interface BtfExt {
   readonly functions: ReadonlyMap<string, readonly FunctionRecord[]>
   readonly lines: ReadonlyMap<string, readonly LineRecord[]>
+  readonly typeRelocations: ReadonlyMap<string, readonly TypeRelocationRecord[]>
 }
 
 /**
@@ -31,12 +42,23 @@ export interface BtfExt {
  * @see https://docs.kernel.org/bpf/btf.html#btf-ext-section
  */
 export function readBtfExt(section: Uint8Array | undefined, btf: Btf): BtfExt {
-  if (section === undefined) return { functions: new Map(), lines: new Map() }
+  if (section === undefined) return { functions: new Map(), lines: new Map(), typeRelocations: new Map() }
   const bytes = new ObjectBytes(section, '.BTF.ext')
   const start = bytes.u32(4)
   const functions = readBlocks(bytes.slice(start + bytes.u32(8), bytes.u32(12)), btf, 8)
   const lines = readBlocks(bytes.slice(start + bytes.u32(16), bytes.u32(20)), btf, 16)
+  // Headers of older compilers end before it.
+  const hasRelocations = start >= 32
+  const relocations = hasRelocations
+    ? readBlocks(bytes.slice(start + bytes.u32(24), bytes.u32(28)), btf, 16)
+    : new Map<string, Records>()
   return {
+    typeRelocations: mapRecords(relocations, (table, at) => ({
+      offset: table.u32(at),
+      type: table.u32(at + 4),
+      access: table.u32(at + 8),
+      kind: table.u32(at + 12),
+    })),
     functions: mapRecords(functions, (table, at) => ({ offset: table.u32(at), type: table.u32(at + 4) })),
     lines: mapRecords(lines, (table, at) => ({
       offset: table.u32(at),

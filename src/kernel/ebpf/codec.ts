@@ -56,6 +56,19 @@ export function codecOf<T>(btf: Btf, type: number): Codec<T> {
   }
 }
 
+/**
+ * Encodes, and says of what does not fit whose it is.
+ * @throws MeshError MESH_EBPF_VALUE, `map services, key: portBe: wants an integer from 0 to 65535, not 70000`
+ */
+export function encodeNamed<T>(codec: Codec<T>, what: string, value: T, into: Buffer, at: number): void {
+  try {
+    codec.encode(value, into, at)
+  } catch (error) {
+    if (!(error instanceof MeshError)) throw error
+    throw new MeshError(error.code, `${what}: ${error.message}`, { source: error.source, cause: error })
+  }
+}
+
 /** Bytes as they are: for keys and values without a type. */
 export function bytesCodec(size: number): Codec<Uint8Array> {
   const part = bytesPart(size)
@@ -174,7 +187,8 @@ function bytesPart(size: number): Part {
       if (!(value instanceof Uint8Array) || value.length !== size) throw unfit(path, `${size} bytes`, value)
       into.set(value, at)
     },
-    read: (from, at) => Uint8Array.prototype.slice.call(from, at, at + size),
+    // A plain array: `slice` of a Buffer would be a Buffer.
+    read: (from, at) => new Uint8Array(from.subarray(at, at + size)),
   }
 }
 

@@ -1,10 +1,10 @@
-import { typeAt } from './btf.ts'
+import { findType, typeAt } from './btf.ts'
 import type { Btf } from './btf.ts'
 import type { BtfExt, FunctionRecord, LineRecord } from './btf-ext.ts'
 import type { ElfFile, ElfRelocation, ElfSymbol } from './elf.ts'
 import { isDataSection } from './global-data.ts'
 import { badObject } from './object-bytes.ts'
-import { programKind } from './program-kind.ts'
+import { isProgramSection } from './program-kind.ts'
 import type { ProgramSection } from './program-kind.ts'
 
 export const instructionBytes = 8
@@ -17,6 +17,23 @@ export interface MapReference {
   readonly map: string
   /** Into the data section's value; undefined for the map itself. */
   readonly offset: number | undefined
+}
+
+/** A call of a function that only a kernel has (kfunc). */
+export interface KernelCall {
+  readonly index: number
+  readonly name: string
+}
+
+/** An instruction whose number depends on what the kernel's types look like (CO-RE). */
+export interface TypeRelocation {
+  readonly index: number
+  /** Id of the type in the object's BTF. */
+  readonly type: number
+  /** Way from the type to a member, `0:1:2`; of an enum, which of its values. */
+  readonly access: string
+  /** bpf_core_relo_kind of linux/bpf.h. */
+  readonly kind: number
 }
 
 export interface LineInfo {
@@ -34,6 +51,8 @@ export interface ProgramSpec {
   /** Calls are linked; references to maps are still open. */
   readonly instructions: Uint8Array
   readonly references: readonly MapReference[]
+  readonly kernelCalls: readonly KernelCall[]
+  readonly typeRelocations: readonly TypeRelocation[]
   readonly functions: readonly { readonly index: number; readonly name: string; readonly type: number }[]
   readonly lines: readonly LineInfo[]
   /** Records for BPF_PROG_LOAD; empty without `.BTF.ext`. */
@@ -71,6 +90,7 @@ const pseudoMapFd = 1
 const pseudoMapValue = 2
 const pseudoCall = 1
 const pseudoFunction = 4
+const pseudoKernelCall = 2
 
 /** Linux takes at most a million instructions. */
 const mostInstructions = 1_000_000
@@ -85,10 +105,10 @@ export function linkPrograms(elf: ElfFile, btf: Btf, ext: BtfExt): readonly Prog
     if (symbol.kind !== 'function' || !symbol.isGlobal) continue
     const section = elf.sections[symbol.section]?.name ?? ''
     if (section === '.text' || symbol.section === 0) continue
-    if (programKind(section) === undefined) {
+    if (!isProgramSection(section)) {
       throw badObject(`program ${symbol.name}: SEC("${section}") is no kind of program that is supported`)
     }
-    programs.push(new Linker({ elf, btf, ext }).link(symbol, section as ProgramSection))
+    programs.push(new Linker({ elf, btf, ext }).link(symbol, section))
   }
   return programs.toSorted((a, b) => (a.name < b.name ? -1 : 1))
 }
@@ -98,6 +118,7 @@ class Linker {
   readonly #places = new Map<ElfSymbol, number>()
   readonly #parts: Part[] = []
   readonly #references: MapReference[] = []
+  readonly #kernelCalls: KernelCall[] = []
   #length = 0
 
   constructor(sources: Sources) {
@@ -109,7 +130,15 @@ class Linker {
     // Functions found on the way are appended, and walked in their turn.
     for (const part of this.#parts) this.#walk(part)
     const instructions = Buffer.concat(this.#parts.map(({ code }) => code.bytes))
-    return { name: program.name, section, instructions, references: this.#references, ...this.#describe() }
+    return {
+      name: program.name,
+      section,
+      instructions,
+      references: this.#references,
+      kernelCalls: this.#kernelCalls,
+      typeRelocations: this.#typeRelocations(),
+      ...this.#describe(),
+    }
   }
 
   /** @returns where the function begins in the linked program, in instructions */
@@ -171,7 +200,10 @@ class Linker {
       throw this.#fault(code, index, `unknown relocation ${relocation.type} for ${symbol.name || section}`)
     }
     const addend = bytes.readInt32LE(byte + 4)
-    if (symbol.kind === 'function' || (symbol.kind === 'section' && (section === '.text' || programKind(section)))) {
+    if (
+      symbol.kind === 'function' ||
+      (symbol.kind === 'section' && (section === '.text' || isProgramSection(section)))
+    ) {
       const target = this.#functionAt(of, symbol.section, symbol.value + addend)
       setSource(bytes, byte, pseudoFunction)
       bytes.writeInt32LE(this.#place(target) - (at + index) - 1, byte + 4)
@@ -194,6 +226,12 @@ class Linker {
     if (relocation !== undefined && relocation.type !== callRelocation) {
       throw this.#fault(code, index, `unknown relocation ${relocation.type} for ${relocation.symbol.name}`)
     }
+    if (relocation !== undefined && this.#isKernelFunction(relocation.symbol)) {
+      this.#kernelCalls.push({ index: at + index, name: relocation.symbol.name })
+      setSource(bytes, byte, pseudoKernelCall)
+      bytes.writeInt32LE(0, byte + 4)
+      return
+    }
     // Counted in instructions from the next one, or from the symbol.
     const distance = (bytes.readInt32LE(byte + 4) + 1) * instructionBytes
     const target =
@@ -201,6 +239,11 @@ class Linker {
         ? this.#functionAt(of, code.symbol.section, code.symbol.value + byte + distance)
         : this.#functionAt(of, relocation.symbol.section, relocation.symbol.value + distance)
     bytes.writeInt32LE(this.#place(target) - (at + index) - 1, byte + 4)
+  }
+
+  /** Declared with `__ksym`. */
+  #isKernelFunction(symbol: ElfSymbol): boolean {
+    return symbol.section === 0 && symbol.name !== '' && findType(this.#sources.btf, 'function', symbol.name) !== 0
   }
 
   /** A static map is known by its place in the section only. */
@@ -224,6 +267,22 @@ class Linker {
     if (found !== undefined && section !== 0) return found
     const name = of.relocation?.symbol.name ?? ''
     throw this.#fault(of.code, of.index, `calls ${name || 'a function'} that is not defined in this object`)
+  }
+
+  #typeRelocations(): readonly TypeRelocation[] {
+    const { elf, btf, ext } = this.#sources
+    return this.#parts.flatMap(({ code, at }) => {
+      const { symbol } = code
+      const records = ext.typeRelocations.get(elf.sections[symbol.section]?.name ?? '') ?? []
+      return records
+        .filter(({ offset }) => offset >= symbol.value && offset < symbol.value + symbol.size)
+        .map(({ offset, type, access, kind }) => ({
+          index: at + Math.floor((offset - symbol.value) / instructionBytes),
+          type,
+          access: btf.text(access),
+          kind,
+        }))
+    })
   }
 
   /** Function and line records, with the indexes of the linked program. */
@@ -256,7 +315,7 @@ class Linker {
         : new Uint8Array(),
       lines: lines.map(({ index, file, text, place }) => ({
         index,
-        file: btf.text(file),
+        file: btf.text(file).replace(/^\.\//, ''),
         line: place >>> 10,
         column: place & 1023,
         text: btf.text(text).trim(),

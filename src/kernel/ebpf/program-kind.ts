@@ -3,8 +3,8 @@ export interface ProgramKind {
   readonly type: number
   /** expected_attach_type, and the attach type of its link. */
   readonly attach: number
-  /** How it gets to its place: a cgroup, a map of sockets, or not by this library. */
-  readonly target: 'cgroup' | 'sockets' | 'none'
+  /** How it gets to its place: a cgroup, a map of sockets, a function of the kernel, or not by this library. */
+  readonly target: 'cgroup' | 'sockets' | 'kernel-function' | 'none'
   /** First kernel that has it, `5.8`. */
   readonly firstKernel: string
 }
@@ -29,7 +29,13 @@ const other = (type: number, attach: number, firstKernel: string): ProgramKind =
 })
 
 /** Names of ELF sections that hold programs; those of libbpf. */
-export type ProgramSection =
+export type ProgramSection = PlainSection | TracingSection
+
+/** At the start or the end of a function of the kernel, `fentry/tcp_connect`. */
+export type TracingSection = `fentry/${string}` | `fexit/${string}`
+
+/** Sections whose name says all. */
+export type PlainSection =
   | 'cgroup_skb/ingress'
   | 'cgroup_skb/egress'
   | 'cgroup/sock_create'
@@ -61,7 +67,7 @@ export type ProgramSection =
   | 'syscall'
 
 /** By the name of the ELF section, `SEC("cgroup/connect4")`. */
-export const programKinds: Readonly<Record<ProgramSection, ProgramKind>> = {
+export const programKinds: Readonly<Record<PlainSection, ProgramKind>> = {
   'cgroup_skb/ingress': cgroup(8, 0, '4.10'),
   'cgroup_skb/egress': cgroup(8, 1, '4.10'),
   'cgroup/sock_create': cgroup(9, 2, '4.10'),
@@ -93,7 +99,24 @@ export const programKinds: Readonly<Record<ProgramSection, ProgramKind>> = {
   syscall: other(31, 0, '5.14'),
 }
 
-/** @returns undefined for a section that holds no program this library knows */
-export function programKind(section: string): ProgramKind | undefined {
-  return Object.hasOwn(programKinds, section) ? programKinds[section as ProgramSection] : undefined
+/** BPF_PROG_TYPE_TRACING with BPF_TRACE_FENTRY and BPF_TRACE_FEXIT. */
+const tracingKinds: Readonly<Record<string, ProgramKind>> = {
+  fentry: { type: 26, attach: 24, target: 'kernel-function', firstKernel: '5.5' },
+  fexit: { type: 26, attach: 25, target: 'kernel-function', firstKernel: '5.5' },
+}
+
+/** Whether an ELF section holds programs of a kind that this library knows. */
+export function isProgramSection(section: string): section is ProgramSection {
+  return Object.hasOwn(programKinds, section) || kernelFunctionOf(section) !== undefined
+}
+
+/** What the kernel has to be told of programs of a section. */
+export function programKind(section: ProgramSection): ProgramKind {
+  const tracing = tracingKinds[section.slice(0, section.indexOf('/'))]
+  return tracing ?? programKinds[section as PlainSection]
+}
+
+/** `tcp_connect` of `fentry/tcp_connect`; undefined for what is attached elsewhere. */
+export function kernelFunctionOf(section: string): string | undefined {
+  return /^(?:fentry|fexit)\/(\w+)$/.exec(section)?.[1]
 }

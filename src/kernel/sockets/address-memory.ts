@@ -40,14 +40,26 @@ export class AddressMemory {
     return this.#bytes.readUInt16LE(0)
   }
 
+  /** 127.0.0.0/8 or ::1. */
+  get isLoopback(): boolean {
+    if (this.family === afInet) return this.#bytes[4] === 127
+    return this.#bytes.subarray(8, 23).every(byte => byte === 0) && this.#bytes[23] === 1
+  }
+
+  /** 0.0.0.0 or ::. */
+  get isWildcard(): boolean {
+    const [from, to] = this.family === afInet ? [4, 8] : [8, 24]
+    return this.#bytes.subarray(from, to).every(byte => byte === 0)
+  }
+
   /** Makes it ready to be filled by a call. */
   empty(): void {
     this.#length[0] = this.#bytes.length
   }
 
   /**
-   * Puts an IP address in, `10.0.0.1`, `::1`, `fe80::1%eth0`.
-   * @returns false when it is none
+   * Puts an IP address in, `10.0.0.1`, `::1`, `fe80::1%eth0`, `fe80::1%2`.
+   * @returns false when it is none, or there is no such interface
    */
   put(address: string, port: number): boolean {
     const percent = address.indexOf('%')
@@ -60,11 +72,18 @@ export class AddressMemory {
     const at = this.pointer + (family === afInet ? 4n : 8n)
     if (this.#calls.call.inet_pton(family, this.#textPointer, at) !== 1) return false
     if (percent >= 0) {
-      if (!this.#putText(address.slice(percent + 1))) return false
-      this.#bytes.writeUInt32LE(this.#calls.call.if_nametoindex(this.#textPointer), 24)
+      const zone = this.#zone(address.slice(percent + 1))
+      if (family !== afInet6 || zone === 0) return false
+      this.#bytes.writeUInt32LE(zone, 24)
     }
     this.#length[0] = family === afInet ? ipv4Bytes : ipv6Bytes
     return true
+  }
+
+  /** Number of an interface that is told by name or number; 0 when there is none. */
+  #zone(text: string): number {
+    if (/^[1-9][0-9]{0,8}$/.test(text)) return Number(text)
+    return this.#putText(text) ? this.#calls.call.if_nametoindex(this.#textPointer) : 0
   }
 
   /** What a call has put in. */

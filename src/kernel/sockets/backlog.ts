@@ -1,5 +1,8 @@
 /** Pieces are at least this long, so that many small writes make few pieces and few system calls. */
 const pieceBytes = 16 * 1024
+/** What a large write mostly leaves fits, and lies in memory that is used again. */
+const pooledBytes = 64 * 1024
+const mostPooled = 16
 
 interface Piece {
   readonly bytes: Buffer
@@ -7,10 +10,33 @@ interface Piece {
   end: number
 }
 
+/**
+ * Memory of one thread for what the kernel leaves of large writes: a body that
+ * goes to a slow reader would otherwise leave garbage of its own size.
+ */
+export class PieceMemory {
+  readonly #free: Buffer[] = []
+
+  take(length: number): Buffer {
+    if (length <= pieceBytes || length > pooledBytes) return Buffer.allocUnsafeSlow(length)
+    return this.#free.pop() ?? Buffer.allocUnsafeSlow(pooledBytes)
+  }
+
+  /** Nobody reads or writes it any more. */
+  giveBack(bytes: Buffer): void {
+    if (bytes.length === pooledBytes && this.#free.length < mostPooled) this.#free.push(bytes)
+  }
+}
+
 /** Copies of bytes that the kernel did not take yet, in order. */
 export class Backlog {
   length = 0
+  readonly #memory: PieceMemory
   readonly #pieces: Piece[] = []
+
+  constructor(memory: PieceMemory) {
+    this.#memory = memory
+  }
 
   /** Copies `bytes[start, end)`. */
   append(bytes: Buffer, start: number, end: number): void {
@@ -24,9 +50,9 @@ export class Backlog {
       from += length
     }
     if (from === end) return
-    // The first piece is exact: most often the kernel left a rest and takes it soon.
+    // A small first piece is exact: most often the kernel left a rest and takes it soon.
     const size = last === undefined ? end - from : Math.max(end - from, pieceBytes)
-    const piece = { bytes: Buffer.allocUnsafeSlow(size), start: 0, end: end - from }
+    const piece = { bytes: this.#memory.take(size), start: 0, end: end - from }
     bytes.copy(piece.bytes, 0, from, end)
     this.#pieces.push(piece)
   }
@@ -42,6 +68,14 @@ export class Backlog {
     if (piece === undefined) return
     piece.start += length
     this.length -= length
-    if (piece.start === piece.end) this.#pieces.shift()
+    if (piece.start < piece.end) return
+    this.#pieces.shift()
+    this.#memory.giveBack(piece.bytes)
+  }
+
+  /** Forgets everything. */
+  clear(): void {
+    for (const { bytes } of this.#pieces.splice(0)) this.#memory.giveBack(bytes)
+    this.length = 0
   }
 }

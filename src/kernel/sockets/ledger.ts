@@ -10,7 +10,9 @@ const mostDescriptors = 1 << 20
  * terminated, but knows nothing of ours: connections would hang for ever, and
  * a listening socket would still be given its share of new ones. So each
  * thread notes its descriptors in shared memory, a byte for each number, and
- * whoever started the thread closes them once it has ended.
+ * whoever started the thread closes them once it has ended. One is missed: that
+ * of a connection which the thread has just accepted, but not noted yet, when
+ * it is terminated from outside.
  */
 export class DescriptorLedger {
   /** Handed to the thread with `workerData`. */

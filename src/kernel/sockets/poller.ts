@@ -1,7 +1,8 @@
 import { endianness } from 'node:os'
 import { MeshError } from '../../core/index.ts'
 import { AddressMemory } from './address-memory.ts'
-import { epollCloexec, epollCtlAdd, epollCtlMod, openSocketCalls } from './calls.ts'
+import { epollCloexec, epollCtlAdd, epollCtlDel, epollCtlMod, openSocketCalls } from './calls.ts'
+import { PieceMemory } from './backlog.ts'
 import type { SocketCalls } from './calls.ts'
 import type { DescriptorLedger } from './ledger.ts'
 import { LoopWatch } from './loop-watch.ts'
@@ -13,13 +14,17 @@ const eventsPerTurn = 512
 const eventWords = process.arch === 'x64' ? 3 : 4
 const dataWord = process.arch === 'x64' ? 1 : 2
 
+/** Wants to go on in the next turn. */
+export interface Ready {
+  /** It asked for another look by `makeReady`. */
+  onReady(): void
+}
+
 /** What a descriptor that is watched belongs to. */
-export interface Watched {
+export interface Watched extends Ready {
   readonly fd: number
   /** May come although it was closed in this turn. */
   onEvents(events: number): void
-  /** It asked for another look by `makeReady`. */
-  onReady(): void
   /** Calls `closeSoon`, unless it has done so. */
   destroy(): void
   /** The descriptor has been closed, after `closeSoon`. */
@@ -41,6 +46,8 @@ export class Poller {
   /** A word for options and results of calls. */
   readonly option: Int32Array = new Int32Array(new ArrayBuffer(8))
   readonly optionPointer: bigint
+  /** For the backlogs of all connections. */
+  readonly pieces: PieceMemory = new PieceMemory()
   /** One for all connections: bytes in it are used before the next read. */
   readonly readBuffer: Buffer
   readonly readPointer: bigint
@@ -48,14 +55,22 @@ export class Poller {
   readonly #epoll: number
   readonly #watch: LoopWatch
   readonly #watched: (Watched | undefined)[] = []
+  /**
+   * By descriptor, the mark that its events carry. A process that forks keeps what this thread closes open until it
+   * runs its program, and so do its events; they must not reach a connection that has got the number by then.
+   */
+  readonly #marks: number[] = []
+  #lastMark = 0
   #watchedCount = 0
   readonly #events: Int32Array = new Int32Array(new ArrayBuffer(eventsPerTurn * eventWords * 4))
   readonly #eventsPointer: bigint
   readonly #event: Int32Array = new Int32Array(new ArrayBuffer(eventWords * 4))
   readonly #eventPointer: bigint
   #immediate: NodeJS.Immediate
-  #ready: Watched[] = []
-  #closing: Watched[] = []
+  #ready: Ready[] = []
+  readonly #closing: Watched[] = []
+  /** How many of them are closed already. */
+  #closedCount = 0
   #isTurning = false
   #isSettling = false
   #isClosed = false
@@ -91,6 +106,11 @@ export class Poller {
     this.#immediate = setImmediate(this.#turn).unref()
   }
 
+  /** Whether `close` was called: nothing may be opened any more. */
+  get isClosed(): boolean {
+    return this.#isClosed
+  }
+
   /** Address of a buffer that is written from; almost always it is the same one as last time. */
   pointerTo(bytes: Buffer): bigint {
     if (bytes !== this.#writtenBytes) {
@@ -112,6 +132,8 @@ export class Poller {
 
   /** Watches a descriptor that is owned. @returns 0, or the errno why it can't be watched */
   watch(watched: Watched, events: number): number {
+    this.#lastMark = (this.#lastMark + 1) | 0
+    this.#marks[watched.fd] = this.#lastMark
     const errno = this.#control(epollCtlAdd, watched.fd, events)
     if (errno !== 0) return errno
     this.#watched[watched.fd] = watched
@@ -124,20 +146,31 @@ export class Poller {
     this.#control(epollCtlMod, watched.fd, events)
   }
 
+  /** Before the close of a socket that somebody else has open, too: events would come for as long as that is so. */
+  unwatch(watched: Watched): void {
+    this.#control(epollCtlDel, watched.fd, 0)
+  }
+
   #control(operation: number, fd: number, events: number): number {
     this.#event[0] = events
     this.#event[dataWord] = fd
+    this.#event[dataWord + 1] = this.#marks[fd] as number
     return this.calls.call.epoll_ctl(this.#epoll, operation, fd, this.#eventPointer) < 0 ? this.calls.errno : 0
   }
 
   /** Calls `onReady` in the next turn, which comes at once. */
-  makeReady(watched: Watched): void {
+  makeReady(watched: Ready): void {
     this.#ready.push(watched)
     this.#immediate.ref()
   }
 
   /** Closes the descriptor and calls `onClosed`, both soon; only once for each. */
   closeSoon(watched: Watched): void {
+    if (this.#isClosed) {
+      // Failed from the start, as everything does now.
+      process.nextTick(() => watched.onClosed())
+      return
+    }
     this.#closing.push(watched)
     if (this.#isTurning || this.#isSettling) return
     this.#isSettling = true
@@ -153,12 +186,14 @@ export class Poller {
         this.#ready = []
         for (const watched of ready) watched.onReady()
       }
-      this.#poll()
+      if (!this.#isClosed) this.#poll()
     } finally {
       this.#isTurning = false
       if (this.#closing.length > 0) this.#settle()
-      this.#immediate = setImmediate(this.#turn)
-      if (this.#ready.length === 0) this.#immediate.unref()
+      if (!this.#isClosed) {
+        this.#immediate = setImmediate(this.#turn)
+        if (this.#ready.length === 0) this.#immediate.unref()
+      }
     }
   }
 
@@ -166,24 +201,26 @@ export class Poller {
     const events = this.#events
     const count = this.calls.call.epoll_wait(this.#epoll, this.#eventsPointer, eventsPerTurn, 0)
     for (let index = 0, at = 0; index < count; index++, at += eventWords) {
-      this.#watched[events[at + dataWord] as number]?.onEvents(events[at] as number)
+      const fd = events[at + dataWord] as number
+      if (events[at + dataWord + 1] === this.#marks[fd]) this.#watched[fd]?.onEvents(events[at] as number)
     }
   }
 
   readonly #settle = (): void => {
     this.#isSettling = true
-    while (this.#closing.length > 0) {
-      const closing = this.#closing
-      this.#closing = []
-      for (const watched of closing) {
-        if (this.#watched[watched.fd] === watched) {
-          this.#watched[watched.fd] = undefined
-          if (--this.#watchedCount === 0) this.#watch.unref()
-        }
-        if (watched.fd >= 0) this.#close(watched.fd)
-        watched.onClosed()
+    const closing = this.#closing
+    // Handlers close others, and may close all of this: then these are done when that returns.
+    while (this.#closedCount < closing.length) {
+      const watched = closing[this.#closedCount++] as Watched
+      if (this.#watched[watched.fd] === watched) {
+        this.#watched[watched.fd] = undefined
+        if (--this.#watchedCount === 0) this.#watch.unref()
       }
+      if (watched.fd >= 0) this.#close(watched.fd)
+      watched.onClosed()
     }
+    closing.length = 0
+    this.#closedCount = 0
     this.#isSettling = false
   }
 
@@ -201,8 +238,8 @@ export class Poller {
   close(): void {
     if (this.#isClosed) return
     for (const watched of this.#watched) watched?.destroy()
-    this.#settle()
     this.#isClosed = true
+    this.#settle()
     clearImmediate(this.#immediate)
     this.#watch[Symbol.dispose]()
     this.#close(this.#epoll)

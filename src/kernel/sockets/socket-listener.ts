@@ -8,6 +8,8 @@ import type { SocketHandler } from './socket.ts'
 
 const { EAGAIN, EINTR, ECONNABORTED, EMFILE, ENFILE, ENOBUFS, ENOMEM } = constants.errno
 
+/** Connections that may wait to be accepted; the kernel's own limit is lower on most machines. */
+export const listenBacklog = 4096
 /** Connections accepted in a row; then those that are open have their turn. */
 const acceptsInARow = 64
 /** Without descriptors or memory accepting pauses, for the kernel would tell of the waiting connection again and again. */
@@ -17,10 +19,22 @@ export interface SocketListenOptions {
   readonly address: string
   /** 0 for any free one. */
   readonly port: number
+  /** Sockets that listen there already. @default one is opened */
+  readonly kept?: KeptListening | undefined
   /** A connection has come; it gets its handler, or is destroyed, before this returns. */
   onConnection(socket: Socket): void
   /** A connection could not be accepted; what is open goes on, and so does accepting, after a pause if need be. */
   onError(error: Error): void
+}
+
+/** Sockets that somebody else holds, too. */
+export interface KeptListening {
+  /** At least one; they belong to whoever listens with them. */
+  readonly descriptors: readonly number[]
+  /** Whether somebody else will accept what comes after this. */
+  goesOn(): boolean
+  /** Ends the listening for everybody who holds the socket. */
+  endListening(descriptor: number): void
 }
 
 /** Accepts connections on a descriptor that already listens. */
@@ -81,10 +95,17 @@ export class SocketListener implements Watched {
     return false
   }
 
-  /** Takes the connections that have come already, which would be reset otherwise, and accepts nothing more. */
+  /**
+   * Takes the connections that have come already, which would be reset otherwise, and accepts nothing more. In a socket
+   * that is kept and goes on they wait.
+   */
   close(): void {
     if (!this.#isOpen) return
-    for (let count = 0; count < acceptsInARow; count++) if (!this.#accept()) break
+    const { kept } = this.#options
+    if (kept?.goesOn() !== true) {
+      for (let count = 0; count < listenBacklog; count++) if (!this.#accept()) break
+      kept?.endListening(this.fd)
+    }
     this.destroy()
   }
 
@@ -92,6 +113,8 @@ export class SocketListener implements Watched {
     if (!this.#isOpen) return
     this.#isOpen = false
     this.#rest?.[Symbol.dispose]()
+    // It is not closed by being closed here, and would wake this thread for ever.
+    if (this.#options.kept !== undefined) this.#poller.unwatch(this)
     this.#poller.closeSoon(this)
   }
 

@@ -1,30 +1,17 @@
 import { constants } from 'node:os'
 import type { Clock } from '../../core/index.ts'
 import { SystemCallFailure } from '../syscall.ts'
-import {
-  afInet6,
-  ipprotoIpv6,
-  ipprotoTcp,
-  ipv6V6only,
-  sockCloexec,
-  sockNonblock,
-  sockStream,
-  solSocket,
-  soReuseaddr,
-  soReuseport,
-  tcpNodelay,
-} from './calls.ts'
+import { ipprotoTcp, sockCloexec, sockNonblock, sockStream, tcpNodelay } from './calls.ts'
+import { askSilentPeer } from './keep-alive.ts'
 import type { DescriptorLedger } from './ledger.ts'
 import { Poller } from './poller.ts'
 import { Socket, socketEvents } from './socket.ts'
 import type { SocketHandler } from './socket.ts'
+import { openListening, useReno } from './open-listening.ts'
 import { SocketListener } from './socket-listener.ts'
 import type { SocketListenOptions } from './socket-listener.ts'
 
-const { EINPROGRESS, EINVAL, EMFILE } = constants.errno
-
-/** Connections that may wait to be accepted; the kernel's own limit is lower on most machines. */
-const listenBacklog = 4096
+const { ECANCELED, EINPROGRESS, EINVAL, EMFILE } = constants.errno
 
 export interface SocketTransportOptions {
   readonly clock: Clock
@@ -32,6 +19,11 @@ export interface SocketTransportOptions {
   readonly ledger: DescriptorLedger
   /** One read takes at most this much. */
   readonly readBufferBytes: number
+}
+
+export interface OpenListening {
+  readonly port: number
+  close(): void
 }
 
 /** TCP connections of one thread, without Node in between. */
@@ -45,23 +37,31 @@ export class SocketTransport implements Disposable {
     this.#poller = new Poller(options.ledger, options.readBufferBytes)
   }
 
+  /** What its sockets are watched by. */
+  get poller(): Poller {
+    return this.#poller
+  }
+
   /**
-   * Listens with SO_REUSEPORT, so that several threads can on the same port.
+   * Listens with SO_REUSEPORT, so that several threads can on the same port, or with sockets that listen already.
    * @throws SystemCallFailure  `bind: EADDRINUSE`, with the name in `code`
    */
-  async listen(options: SocketListenOptions): Promise<SocketListener> {
+  async listen(options: SocketListenOptions): Promise<OpenListening> {
     const { address, calls } = this.#poller
+    if (this.#poller.isClosed) throw new SystemCallFailure('socket', ECANCELED)
+    if (options.kept !== undefined) {
+      const listeners = options.kept.descriptors.map(fd => this.#accept(options, fd))
+      const close = (): void => listeners.forEach(listener => listener.close())
+      return { port: listeners[0]?.port ?? options.port, close }
+    }
     if (!address.put(options.address, options.port)) throw new SystemCallFailure('bind', EINVAL)
-    const { family, length } = address
-    const fd = this.#openSocket(family)
+    return this.#accept(options, openListening(calls, address))
+  }
+
+  #accept(options: SocketListenOptions, fd: number): SocketListener {
+    const { address, calls } = this.#poller
+    if (!this.#poller.own(fd)) throw new SystemCallFailure('socket', EMFILE)
     try {
-      this.#setOption(fd, solSocket, soReuseaddr, 1)
-      this.#setOption(fd, solSocket, soReuseport, 1)
-      // Connections inherit it from the socket that accepts them.
-      this.#setOption(fd, ipprotoTcp, tcpNodelay, 1)
-      if (family === afInet6) this.#setOption(fd, ipprotoIpv6, ipv6V6only, 0)
-      if (calls.call.bind(fd, address.pointer, length) < 0) throw new SystemCallFailure('bind', calls.errno)
-      if (calls.call.listen(fd, listenBacklog) < 0) throw new SystemCallFailure('listen', calls.errno)
       address.empty()
       if (calls.call.getsockname(fd, address.pointer, address.lengthPointer) < 0)
         throw new SystemCallFailure('getsockname', calls.errno)
@@ -76,6 +76,7 @@ export class SocketTransport implements Disposable {
   connect(address: string, port: number, handler: SocketHandler, onConnect: () => void): Socket {
     const { address: memory, calls } = this.#poller
     const remote = { address, port }
+    if (this.#poller.isClosed) return this.#failed(remote, handler, 'socket', ECANCELED)
     if (!memory.put(address, port)) return this.#failed(remote, handler, 'connect', EINVAL)
     const { family, length } = memory
     let fd: number
@@ -87,6 +88,8 @@ export class SocketTransport implements Disposable {
     }
     const socket = new Socket(this.#poller, fd, remote, handler, onConnect)
     this.#setOption(fd, ipprotoTcp, tcpNodelay, 1)
+    askSilentPeer((level, option, value) => this.#setOption(fd, level, option, value))
+    if (memory.isLoopback) useReno(calls, fd)
     if (calls.call.connect(fd, memory.pointer, length) < 0 && calls.errno !== EINPROGRESS) {
       socket.fail('connect', calls.errno)
       return socket
@@ -116,7 +119,7 @@ export class SocketTransport implements Disposable {
     calls.call.setsockopt(fd, level, option, optionPointer, 4)
   }
 
-  /** Closes everything that is still open, at once; handlers hear of it. Nothing may be called afterwards. */
+  /** Closes everything that is still open, at once; handlers hear of it. Whatever is opened afterwards fails. */
   [Symbol.dispose](): void {
     this.#poller.close()
   }

@@ -8,7 +8,6 @@ import {
   epollIn,
   epollOut,
   epollRdhup,
-  msgNosignal,
   shutWr,
   soError,
   soLinger,
@@ -130,7 +129,7 @@ export class Socket implements Watched {
       return false
     }
     const { calls } = this.#poller
-    const sent = calls.call.send(this.fd, this.#poller.pointerTo(bytes), length, msgNosignal)
+    const sent = calls.call.write(this.fd, this.#poller.pointerTo(bytes), length)
     if (sent === length) return false
     if (sent >= 0) this.#keep(bytes, sent, length)
     else if (isFull(calls.errno)) this.#keep(bytes, 0, length)
@@ -139,7 +138,7 @@ export class Socket implements Watched {
   }
 
   #keep(bytes: Buffer, start: number, end: number): void {
-    this.#backlog ??= new Backlog()
+    this.#backlog ??= new Backlog(this.#poller.pieces)
     this.#backlog.append(bytes, start, end)
   }
 
@@ -148,8 +147,9 @@ export class Socket implements Watched {
    * it is read first; the end behind it closes with this error.
    */
   #sendFailed(errno: number): void {
+    this.#backlog?.clear()
     this.#backlog = undefined
-    this.#error = new SystemCallFailure('send', errno)
+    this.#error = new SystemCallFailure('write', errno)
     if (this.isPaused || this.#hasEnded) this.destroy()
     else this.#readLater(epollIn | epollErr)
   }
@@ -171,6 +171,7 @@ export class Socket implements Watched {
   destroy(): void {
     if (!this.isOpen) return
     this.isOpen = false
+    this.#backlog?.clear()
     this.#backlog = undefined
     this.#poller.closeSoon(this)
   }
@@ -241,7 +242,7 @@ export class Socket implements Watched {
     for (let piece = backlog.first; piece !== undefined; piece = backlog.first) {
       const length = piece.end - piece.start
       const pointer = calls.pointerTo(piece.bytes) + BigInt(piece.start)
-      const sent = calls.call.send(this.fd, pointer, length, msgNosignal)
+      const sent = calls.call.write(this.fd, pointer, length)
       if (sent < 0) {
         if (!isFull(calls.errno)) this.#sendFailed(calls.errno)
         return
@@ -278,7 +279,7 @@ export class Socket implements Watched {
     const size = readBuffer.length
     const isEndTold = (events & endEvents) !== 0
     for (let reads = 1; ; reads++) {
-      const length = calls.call.recv(this.fd, readPointer, size, 0)
+      const length = calls.call.read(this.fd, readPointer, size)
       if (length <= 0) {
         this.#readEnd(length, events)
         return
@@ -300,9 +301,13 @@ export class Socket implements Watched {
   #readEnd(length: number, events: number): void {
     if (length < 0) {
       const { errno } = this.#poller.calls
-      if (errno === EAGAIN) return
+      if (errno === EAGAIN) {
+        // Nothing to be read, nothing to be written: a connection that has failed has no end to wait for.
+        if (this.#error !== undefined) this.destroy()
+        return
+      }
       if (errno === EINTR) this.#readLater(events)
-      else this.fail('recv', errno)
+      else this.fail('read', errno)
       return
     }
     this.#hasEnded = true
@@ -320,7 +325,7 @@ export class Socket implements Watched {
   #lookForEnd(events: number): void {
     if ((events & (epollErr | epollHup)) === 0) return
     const errno = this.#takeError()
-    if (errno !== 0) this.fail('recv', errno)
+    if (errno !== 0) this.fail('read', errno)
     else if ((events & epollHup) !== 0) this.destroy()
   }
 
