@@ -27,18 +27,12 @@ export interface AuthRequest {
 /**
  * The request for an authorizer that speaks HTTP: the client's method, host and
  * path, the prefix before it, `authorization`, and the headers that the rule
- * names. What we say of the client (`x-forwarded-*`) is always ours: the client
- * could write anything there.
+ * names, and `clientFields`.
  *
  * @see Gateway API, HTTPAuthConfig
  */
 export function authRequest(auth: ExternalAuth, facts: AuthFacts): AuthRequest {
-  const headers: HeaderValue[] = [
-    { name: 'x-forwarded-for', value: facts.clientAddress },
-    { name: 'x-forwarded-proto', value: facts.scheme },
-    { name: 'x-forwarded-host', value: facts.host },
-    { name: 'x-request-id', value: facts.requestId },
-  ]
+  const headers = clientFields(facts)
   const written = new Set(headers.map(({ name }) => name))
   for (const name of ['authorization', ...(auth.requestHeaders ?? [])]) {
     if (written.has(name) || !mayBecomeAuthField(name)) continue
@@ -47,6 +41,16 @@ export function authRequest(auth: ExternalAuth, facts: AuthFacts): AuthRequest {
     if (value !== undefined) headers.push({ name, value })
   }
   return { method: facts.method, host: facts.host, target: auth.pathPrefix + facts.target, headers }
+}
+
+/** What we say of the client and the request, whoever asks: always ours, since the client could write anything there. */
+export function clientFields(facts: AuthFacts): HeaderValue[] {
+  return [
+    { name: 'x-forwarded-for', value: facts.clientAddress },
+    { name: 'x-forwarded-proto', value: facts.scheme },
+    { name: 'x-forwarded-host', value: facts.host },
+    { name: 'x-request-id', value: facts.requestId },
+  ]
 }
 
 /** The body's coding goes along, as the body does; its length is written anew. */

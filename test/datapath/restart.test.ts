@@ -1,0 +1,118 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { existsSync, readdirSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { test } from 'node:test'
+import type { TestContext } from 'node:test'
+import { KeeperClient } from '../../src/kernel/index.ts'
+import { isAlive } from '../mesh/agent-process.ts'
+import { closedEgress, endpoint, member, MemberMesh, serviceOf } from './member-mesh.ts'
+import { datapathSkip, serve } from './world.ts'
+
+const skip = datapathSkip()
+
+/** Services `db` of TCP, which the kernel leads, and `web` of HTTP, which goes through the proxy. */
+async function createMesh(t: TestContext): Promise<MemberMesh> {
+  const db = await serve(t, 'endpoint')
+  const web = createServer((_, response) => response.end('hello')).listen(0, '127.0.0.1')
+  await once(web, 'listening')
+  t.after(() => {
+    web.closeAllConnections()
+    web.close()
+  })
+  const { port } = web.address() as AddressInfo
+  return MemberMesh.create(t, [
+    serviceOf('db', '{port: 9080, appProtocol: tcp}'),
+    serviceOf('web', '{port: 9080}'),
+    endpoint('db', db.port),
+    endpoint('web', port),
+    member('client'),
+    member('closed'),
+    closedEgress('closed'),
+  ])
+}
+
+async function addressOf(each: MemberMesh, name: string): Promise<string> {
+  const { services } = await each.mesh.status()
+  return services.find(({ key }) => key === `shop/${name}:9080`)?.address ?? ''
+}
+
+function keeperState(each: MemberMesh): { pid: number; count: number } | undefined {
+  using client = KeeperClient.connect(`${each.mesh.socketPath}.keeper`)
+  return client?.state()
+}
+
+/** Answers of that many requests that begin together. */
+async function ask(each: MemberMesh, workload: string, url: string, count: number): Promise<readonly string[]> {
+  const all = Array.from({ length: count }, () => each.run(workload, ['curl', '-sS', '-m', '60', url]))
+  return (await Promise.all(all)).map(({ output }) => output)
+}
+
+test(
+  'an agent that is killed under load loses no new connection: those by TCP succeed, those by HTTP wait for the next agent, and policies refuse',
+  { skip, timeout: 240_000 },
+  async t => {
+    await using each = await createMesh(t)
+    await each.up('--dns-address', 'off')
+    const db = `http://${await addressOf(each, 'db')}/`
+    const web = `http://${await addressOf(each, 'web')}/`
+    assert.deepEqual(await ask(each, 'shop.client', web, 3), ['hello', 'hello', 'hello'])
+    const before = keeperState(each)
+    assert.ok(before !== undefined && before.count > 0)
+    const gaps: number[] = []
+    for (const signal of ['SIGKILL', 'SIGTERM', 'SIGKILL'] as const) {
+      await each.kill(signal)
+      const goneMs = performance.now()
+      const waiting = ask(each, 'shop.client', web, 20)
+      // The proxy refuses it, once there is one.
+      const refused = ask(each, 'shop.closed', web, 1)
+      assert.deepEqual(
+        await ask(each, 'shop.client', db, 5),
+        Array.from({ length: 5 }, () => 'endpoint'),
+      )
+      assert.doesNotMatch((await ask(each, 'shop.closed', db, 1)).join(), /endpoint/)
+      await each.up('--dns-address', 'off')
+      assert.deepEqual(
+        await waiting,
+        Array.from({ length: 20 }, () => 'hello'),
+        `after ${signal}`,
+      )
+      assert.doesNotMatch((await refused).join(), /hello/)
+      gaps.push(Math.round(performance.now() - goneMs))
+      assert.deepEqual(keeperState(each)?.pid, before.pid)
+      assert.equal(keeperState(each)?.count, before.count)
+      assert.doesNotMatch((await ask(each, 'shop.closed', db, 1)).join(), /endpoint/)
+    }
+    t.diagnostic(`all were served ${gaps.join(', ')} ms after the end of the agent`)
+    assert.ok(readdirSync(`/proc/${before.pid}/fd`).length < before.count + 40)
+  },
+)
+
+test('a keeper that ends is replaced; with SIGINT and with cleanup nothing waits any more', { skip }, async t => {
+  let pid = 0
+  let path = ''
+  {
+    await using each = await createMesh(t)
+    path = `${each.mesh.socketPath}.keeper`
+    await each.up('--dns-address', 'off')
+    const web = `http://${await addressOf(each, 'web')}/`
+    const first = keeperState(each)
+    assert.ok(first !== undefined)
+    process.kill(first.pid, 'SIGKILL')
+    await t.waitFor(() => assert.equal(keeperState(each)?.count, first.count), { timeout: 10_000 })
+    assert.match(
+      (await each.mesh.run('doctor')).stdout,
+      /^ok +keeper of sockets +process \d+ at .* holds \d+ sockets$/m,
+    )
+    await each.kill('SIGINT')
+    assert.equal(keeperState(each), undefined)
+    assert.match((await ask(each, 'shop.client', web, 1)).join(), /refused|connect/i)
+    await each.up('--dns-address', 'off')
+    await each.kill('SIGKILL')
+    pid = keeperState(each)?.pid ?? 0
+    assert.ok(isAlive(pid))
+  }
+  await t.waitFor(() => assert.equal(isAlive(pid), false), { timeout: 5000 })
+  assert.equal(existsSync(path), false)
+})
