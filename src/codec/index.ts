@@ -1,5 +1,5 @@
 /**
- * Bytes to values and back: HTTP/1.1 message heads and chunked bodies (RFC 9110, RFC 9112), HTTP/2 connections (RFC 9113, RFC 7541), gRPC and protocol buffers.
+ * Bytes to values and back: HTTP/1.1 message heads and chunked bodies (RFC 9110, RFC 9112), HTTP/2 connections (RFC 9113, RFC 7541), gRPC and protocol buffers, DNS messages (RFC 1035, RFC 6891).
  * It does no I/O, knows no sockets, routes or policies; it keeps no bytes but an HTTP/2 frame that is not complete.
  * The proxy calls it on every worker thread, one parser or session per connection; tests and fuzzers call it alike.
  * Bad bytes are an expected result, a stable `Http1Problem` or `Http2Problem`, never an exception.
@@ -23,12 +23,13 @@ export { http1Problems } from './http1/problems.ts'
 export type { Http1Problem } from './http1/problems.ts'
 export { HeadParser } from './http1/head-parser.ts'
 export { ChunkedScanner } from './http1/chunked-scanner.ts'
+export { Budget } from './http2/budget.ts'
 export { EntryCache } from './http2/entry-cache.ts'
-export { errorCodes, errorNames } from './http2/codes.ts'
+export { clientPreface, errorCodes, errorNames } from './http2/codes.ts'
 export { fieldKinds, indexings, pseudoIds } from './http2/field-kinds.ts'
 export type { Http2Handler } from './http2/handler.ts'
-export { createEntry, HeaderEntry } from './http2/header-entry.ts'
-export type { CreateEntryOptions } from './http2/header-entry.ts'
+export { createEntry, entryOf, HeaderEntry, nameOf, trustedNameOf } from './http2/header-entry.ts'
+export type { CreateEntryOptions, FieldName } from './http2/header-entry.ts'
 export { HeaderList } from './http2/header-list.ts'
 export { defaultHttp2Limits, defaultHttp2Settings } from './http2/limits.ts'
 export type { Http2Limits, Http2Settings } from './http2/limits.ts'
@@ -39,8 +40,27 @@ export { Http2Session } from './http2/session.ts'
 export type { Http2SessionOptions } from './http2/session.ts'
 export type { Http2Stream } from './http2/stream.ts'
 export { staticTable } from './http2/static-table.ts'
-export { formatIpAddress, parseIpAddress } from './ip-address.ts'
-export { encodeProxyHeader, maxProxyHeaderBytes, parseProxyHeader } from './proxy-protocol.ts'
+export {
+  dnsHeaderBytes,
+  maxDnsMessageBytes,
+  opcodes,
+  plainUdpBytes,
+  recordClasses,
+  recordTypes,
+  responseCodes,
+} from './dns/codes.ts'
+export { decodeDnsHeader, decodeDnsMessage } from './dns/decode.ts'
+export type { DnsDecoded, DnsHeader } from './dns/decode.ts'
+export { encodeDnsMessage } from './dns/encode.ts'
+export type { DnsEncodeOptions } from './dns/encode.ts'
+export type { DnsData, DnsFlags, DnsMessage, DnsQuestion, DnsRecord, Edns } from './dns/message.ts'
+export { isDnsName } from './dns/name.ts'
+export { dnsProblems } from './dns/problems.ts'
+export type { DnsProblem } from './dns/problems.ts'
+export { DnsTcpFrames, frameDnsMessage } from './dns/tcp-frames.ts'
+export { formatIpAddress, parseCidr, parseIpAddress, unmapIpAddress } from './ip-address.ts'
+export type { ParsedCidr } from './ip-address.ts'
+export { encodeOwnProxyHeader, encodeProxyHeader, maxProxyHeaderBytes, parseProxyHeader } from './proxy-protocol.ts'
 export type { ProxyAddresses, ProxyHeaderOutcome, SocketAddress } from './proxy-protocol.ts'
 export { HelloReader, maxHelloBytes } from './tls-hello.ts'
 export type { HelloProgress } from './tls-hello.ts'

@@ -5,6 +5,12 @@ export function parseIpAddress(text: string): Uint8Array | undefined {
   return text.includes(':') ? parseIpv6(text) : parseIpv4(text)
 }
 
+/** An IPv4-mapped IPv6 address as the IPv4 address that it stands for (RFC 4291 section 2.5.5.2); others as they are. */
+export function unmapIpAddress(bytes: Uint8Array): Uint8Array {
+  const isMapped = bytes.length === 16 && bytes.subarray(0, 12).every((byte, at) => byte === (at < 10 ? 0 : 0xff))
+  return isMapped ? bytes.slice(12) : bytes
+}
+
 /** The canonical text of RFC 5952, except that IPv4-mapped addresses are written like all others. */
 export function formatIpAddress(bytes: Uint8Array): string {
   if (bytes.length === 4) return bytes.join('.')
@@ -72,4 +78,31 @@ function parseGroups(text: string): number[] | undefined {
     bytes.push(value >> 8, value & 0xff)
   }
   return bytes
+}
+
+/** A network: bits beyond the prefix are cleared. */
+export interface ParsedCidr {
+  /** 4 or 16. */
+  readonly bytes: Uint8Array
+  readonly prefixLength: number
+  /** Whether the text had bits beyond the prefix. */
+  readonly hadHostBits: boolean
+}
+
+/** `10.0.0.0/8`, `fd00::/8` (RFC 4632, RFC 4291 section 2.3). @returns undefined for a text that is no network */
+export function parseCidr(text: string): ParsedCidr | undefined {
+  const slash = text.lastIndexOf('/')
+  const bytes = slash < 0 ? undefined : parseIpAddress(text.slice(0, slash))
+  const digits = text.slice(slash + 1)
+  if (bytes === undefined || !/^(0|[1-9][0-9]{0,2})$/.test(digits)) return undefined
+  const prefixLength = Number(digits)
+  if (prefixLength > bytes.length * 8) return undefined
+  let hadHostBits = false
+  for (let at = 0; at < bytes.length; at++) {
+    const kept = Math.min(8, Math.max(0, prefixLength - at * 8))
+    const byte = bytes[at] ?? 0
+    bytes[at] = byte & (0xff00 >> kept)
+    if (bytes[at] !== byte) hadHostBits = true
+  }
+  return { bytes, prefixLength, hadHostBits }
 }

@@ -150,6 +150,13 @@ export function encodeProxyHeader(version: 'v1' | 'v2', addresses: ProxyAddresse
   return bytes
 }
 
+/** For connections that are not made for any client: of ours alone, or shared (section 2, LOCAL and UNKNOWN). */
+export function encodeOwnProxyHeader(version: 'v1' | 'v2'): Buffer {
+  return encodeProxyHeader(version, { source: nobody, destination: nobody })
+}
+
+const nobody: SocketAddress = { address: '', port: 0 }
+
 /** IPv4-mapped addresses become IPv4; of a mixed pair the IPv4 one is mapped. */
 function toOneFamily(
   a: Uint8Array | undefined,

@@ -15,3 +15,7 @@ export type { HpackVector } from './http2/hpack-vectors.ts'
 export * as http2Frames from './http2/frames-for-tests.ts'
 export { describeFrame, handshake, listOf, Recorder, runCase } from './http2/run-case.ts'
 export type { ConformanceCase, Expected, Outcome, Step } from './http2/run-case.ts'
+/** DNS: what is no message, and one that has everything. */
+export { malformedDns } from './dns/malformed.ts'
+export type { MalformedDns } from './dns/malformed.ts'
+export { sampleDnsMessage } from './dns/sample-message.ts'

@@ -5,6 +5,8 @@ import { indexings } from './field-kinds.ts'
 import type { HeaderEntry } from './header-entry.ts'
 import { HeaderList } from './header-list.ts'
 import { HpackDecoder } from './hpack-decoder.ts'
+import { writeInteger } from './hpack-encoder.ts'
+import { encodedHuffmanBytes, encodeHuffman } from './huffman.ts'
 
 function take(cache: EntryCache, name: string, value: string, margin: string = ''): HeaderEntry {
   const bytes = Buffer.from(`${margin}${name}: ${value}\r\n`, 'latin1')
@@ -78,4 +80,41 @@ suite('EntryCache', () => {
     assert.equal(read('0001780179')?.name, 'x')
     assert.equal(read('00017a0179')?.name, 'z')
   })
+
+  test('knows a literal in Huffman code by its code, and tells codes apart that fall into one place', () => {
+    const cache = new EntryCache(1)
+    const values = ['/a', '/b', 'www.example.com', '/a', '', '/service-00001/small', '/service-00002/small']
+    for (let round = 0; round < 3; round++) {
+      for (const name of [4, 6]) {
+        for (const value of values) {
+          const first = readCoded(cache, 0, name, value)
+          assert.equal(first?.value, value)
+          assert.equal(readCoded(cache, 0, name, value), first)
+        }
+      }
+    }
+    const other = new EntryCache()
+    assert.equal(readCoded(other, 0, 4, '/x'), readCoded(other, 0, 4, '/x'))
+    assert.notEqual(readCoded(other, 0x40, 4, '/x'), readCoded(other, 0, 4, '/x'))
+    assert.notEqual(readCoded(other, 0, 4, `/${'y'.repeat(600)}`), readCoded(other, 0, 4, `/${'y'.repeat(600)}`))
+  })
+
+  test('finds all of many paths that differ in the middle only', () => {
+    const cache = new EntryCache()
+    const paths = Array.from({ length: 100 }, (_, index) => `/service-${String(index).padStart(5, '0')}/small`)
+    const first = paths.map(path => readCoded(cache, 0, 4, path))
+    const kept = paths.filter((path, index) => readCoded(cache, 0, 4, path) === first[index])
+    assert.ok(kept.length > 70, `${kept.length} of 100`)
+  })
 })
+
+/** A literal with an indexed name and a value in Huffman code. @param pattern  0 without indexing, 0x40 with it */
+function readCoded(cache: EntryCache, pattern: number, name: number, value: string): HeaderEntry | undefined {
+  const bytes = Buffer.alloc(1024)
+  bytes[0] = pattern | name
+  const length = encodedHuffmanBytes(value)
+  const end = encodeHuffman(value, bytes, writeInteger(bytes, 1, 0x80, 0x7f, length))
+  const list = new HeaderList()
+  assert.equal(new HpackDecoder(cache).decode(bytes, 0, end, list), undefined)
+  return list.entries[0]
+}

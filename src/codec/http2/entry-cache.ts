@@ -6,6 +6,11 @@ import { staticIndexOf } from './static-fields.ts'
 /** A longer value rarely comes twice, and would make the cache's memory worth attacking. */
 const longestCached = 256
 
+interface CodedEntry {
+  readonly entry: HeaderEntry
+  readonly code: Uint8Array
+}
+
 /**
  * Entries for fields that do not come from HPACK, above all from HTTP/1.1: the
  * same bytes give the same entry, so that encoders find it by identity. A
@@ -17,11 +22,14 @@ const longestCached = 256
 export class EntryCache {
   readonly #slots: (HeaderEntry | undefined)[]
   readonly #literals: (HeaderEntry | undefined)[]
+  /** The same entries by their values in Huffman code. */
+  readonly #coded: (CodedEntry | undefined)[]
 
-  /** @param slots a power of two, for each of both kinds; one holds at most some 400 bytes */
+  /** @param slots a power of two, for each of both kinds; one holds at most some 600 bytes */
   constructor(slots: number = 512) {
     this.#slots = Array.from({ length: slots })
     this.#literals = Array.from({ length: slots })
+    this.#coded = Array.from({ length: slots })
   }
 
   /** A field that a peer sent as a literal without indexing, with the value bytes[from,to): it stays out of tables. */
@@ -32,6 +40,30 @@ export class EntryCache {
     const entry = receivedEntry(name, readLatin1(bytes, from, to), indexings.without)
     if (entry.indexing !== indexings.never && to - from <= longestCached) this.#literals[slot] = entry
     return entry
+  }
+
+  /**
+   * What `literal` gave for a value whose Huffman code is bytes[from,to): clients send the same paths again and again,
+   * and a comparison costs less than to read the code.
+   *
+   * @returns undefined when it has to be read
+   */
+  coded(name: FieldName, bytes: Buffer, from: number, to: number): HeaderEntry | undefined {
+    const kept = this.#coded[this.#codedSlot(name, bytes, from, to)]
+    if (kept === undefined || kept.entry.name !== name.name || kept.code.length !== to - from) return undefined
+    const { code } = kept
+    for (let index = 0; index < code.length; index++) if (code[index] !== bytes[from + index]) return undefined
+    return kept.entry
+  }
+
+  /** Remembers `entry` for `coded`, if it is one that may be kept. */
+  keepCoded(entry: HeaderEntry, bytes: Buffer, from: number, to: number): void {
+    if (entry.indexing === indexings.never || to - from > longestCached) return
+    this.#coded[this.#codedSlot(entry, bytes, from, to)] = { entry, code: Uint8Array.from(bytes.subarray(from, to)) }
+  }
+
+  #codedSlot(name: FieldName, bytes: Buffer, from: number, to: number): number {
+    return valueHash(name.nameId * 31 + name.name.length, bytes, from, to) & (this.#coded.length - 1)
   }
 
   /**
@@ -67,14 +99,12 @@ function slotOf(bytes: Buffer, nameFrom: number, nameTo: number, valueFrom: numb
   return valueHash(((nameTo - nameFrom) * 31 + first) * 31 + last, bytes, valueFrom, valueTo)
 }
 
+/** All of a short value counts, and every so many bytes of a longer one: paths of a family differ somewhere in the middle. */
 function valueHash(seed: number, bytes: Buffer, from: number, to: number): number {
   let hash = seed * 31 + (to - from)
-  if (to > from) {
-    hash = (hash * 31 + (bytes[from] as number)) | 0
-    hash = (hash * 31 + (bytes[(from + to) >>> 1] as number)) | 0
-    hash = (hash * 31 + (bytes[to - 1] as number)) | 0
-  }
-  return hash ^ (hash >>> 9)
+  const step = 1 + ((to - from) >>> 5)
+  for (let at = to - 1; at >= from; at -= step) hash = (Math.imul(hash, 31) + (bytes[at] as number)) | 0
+  return hash ^ (hash >>> 15)
 }
 
 /** @param fold 0x20 reads capitals as small letters, which is honest for tokens */

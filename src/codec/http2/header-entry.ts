@@ -25,6 +25,8 @@ export interface FieldName {
   /** Index of the first static entry with this name, or 0. */
   readonly staticName: number
   readonly nameProblem: Http2Problem | undefined
+  /** Every value is of our own making and needs no check. @default false */
+  readonly isTrusted?: boolean
 }
 
 /**
@@ -64,7 +66,7 @@ export class HeaderEntry implements FieldName {
     this.staticIndex = staticIndex
     this.staticName = name.staticName
     this.nameProblem = name.nameProblem
-    this.problem = name.nameProblem ?? checkValue(name.nameId, value)
+    this.problem = name.isTrusted === true ? undefined : (name.nameProblem ?? checkValue(name.nameId, value))
     this.number = this.problem === undefined ? readNumber(name.kind, value) : 0
   }
 }
@@ -88,17 +90,33 @@ export function readName(name: string, bytes: Uint8Array, from: number, to: numb
   // `identifyField` takes tokens only, and reads capitals as small letters.
   if (nameId === 0 && checkName(name, 0) === undefined) nameId = identifyField(bytes, from, to)
   const staticName = staticNames.get(name) ?? 0
-  return { name, nameId, kind: kindOf(nameId), staticName, nameProblem: checkName(name, nameId) }
+  return { name, nameId, kind: kindOf(nameId), staticName, nameProblem: checkName(name, nameId), isTrusted: false }
 }
 
+/** What is known of a name in lower case. */
 export function nameOf(name: string): FieldName {
   const bytes = Buffer.from(name, 'latin1')
   return readName(name, bytes, 0, bytes.length)
 }
 
+/** A name for values that we make and that need no check, as one for each request. @param name  as of `nameOf` */
+export function trustedNameOf(name: string): FieldName {
+  return { ...nameOf(name), isTrusted: true }
+}
+
 /** A field that a peer sent as a literal; the policy for secrets may forbid what the peer allowed. */
 export function receivedEntry(name: FieldName, value: string, asked: number): HeaderEntry {
   return new HeaderEntry(name, value, indexingOf(name.nameId, value.length, asked), 0)
+}
+
+/**
+ * A field of our own making, with a name that was looked up before. Its
+ * `problem` says why it may stand in no message.
+ *
+ * @param value latin1, without whitespace around it
+ */
+export function entryOf(name: FieldName, value: string): HeaderEntry {
+  return new HeaderEntry(name, value, ownIndexingOf(name.nameId, value.length), staticIndexOf(name.name, value))
 }
 
 /**

@@ -2,6 +2,9 @@ import { fieldKinds } from './field-kinds.ts'
 import type { HeaderEntry } from './header-entry.ts'
 import type { Http2Problem } from './problems.ts'
 
+/** Beyond any field section, and still a small integer to the engine: Infinity would make every comparison slower. */
+const noLimit = 0x3fff_ffff
+
 /**
  * The fields of one message in order, and what they say of it. A list is
  * reused: entries may be kept, the list may not. Whoever adds entries gets the
@@ -40,7 +43,7 @@ export class HeaderList {
    * @param limitBytes counted as `size` @default no limit
    * @param limitCount @default no limit
    */
-  constructor(limitBytes: number = Infinity, limitCount: number = Infinity) {
+  constructor(limitBytes: number = noLimit, limitCount: number = noLimit) {
     this.#limitBytes = limitBytes
     this.#limitCount = limitCount
   }
@@ -79,9 +82,22 @@ export class HeaderList {
     }
   }
 
+  /** Puts a regular field in the place of another that has the same name, and tells nothing about the message. */
+  replace(index: number, entry: HeaderEntry): void {
+    this.size += entry.size - (this.entries[index] as HeaderEntry).size
+    this.entries[index] = entry
+  }
+
   /** Appends all of another list. */
   addAll(list: HeaderList): void {
     for (let index = 0; index < list.length; index++) this.add(list.entries[index] as HeaderEntry)
+  }
+
+  /** One that outlives this list's reuse. */
+  copy(): HeaderList {
+    const copy = new HeaderList()
+    copy.addAll(this)
+    return copy
   }
 
   has(kind: number): boolean {

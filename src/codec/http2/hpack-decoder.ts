@@ -41,6 +41,7 @@ export class HpackDecoder {
   #textBytes: Buffer = noBytes
   #textFrom: number = 0
   #textTo: number = 0
+  #isCoded: boolean = false
   readonly #scratch: Buffer = Buffer.allocUnsafeSlow(scratchBytes)
 
   /** @param values finds literals without indexing that were read before, on any connection */
@@ -160,11 +161,9 @@ export class HpackDecoder {
       if (name === undefined) this.#problem ??= 'hpack-invalid-index'
     }
     if (name === undefined) return undefined
-    if (!this.#text(bytes)) return undefined
     const values = this.#values
-    if (byte < 0x10 && values !== undefined) {
-      return values.literal(name, this.#textBytes, this.#textFrom, this.#textTo)
-    }
+    if (byte < 0x10 && values !== undefined) return this.#plainLiteral(bytes, name, values)
+    if (!this.#text(bytes)) return undefined
     const value = readLatin1(this.#textBytes, this.#textFrom, this.#textTo)
     return receivedEntry(
       name,
@@ -173,14 +172,33 @@ export class HpackDecoder {
     )
   }
 
+  /** One that stays out of tables, and may have been read before. */
+  #plainLiteral(bytes: Buffer, name: FieldName, values: EntryCache): HeaderEntry | undefined {
+    if (!this.#locate(bytes)) return undefined
+    if (!this.#isCoded) return values.literal(name, bytes, this.#textFrom, this.#textTo)
+    const from = this.#textFrom
+    const to = this.#textTo
+    const known = values.coded(name, bytes, from, to)
+    if (known !== undefined) return known
+    if (!this.#decodeText(bytes)) return undefined
+    const entry = values.literal(name, this.#textBytes, this.#textFrom, this.#textTo)
+    values.keepCoded(entry, bytes, from, to)
+    return entry
+  }
+
   #name(bytes: Buffer): FieldName | undefined {
     if (!this.#text(bytes)) return undefined
     const name = readLatin1(this.#textBytes, this.#textFrom, this.#textTo)
     return readName(name, this.#textBytes, this.#textFrom, this.#textTo)
   }
 
-  /** Finds the bytes of a string literal, RFC 7541 section 5.2; false after a problem. */
+  /** Reads a string literal, RFC 7541 section 5.2; false after a problem. */
   #text(bytes: Buffer): boolean {
+    return this.#locate(bytes) && (!this.#isCoded || this.#decodeText(bytes))
+  }
+
+  /** Finds where a string literal is, and whether it is in Huffman code. */
+  #locate(bytes: Buffer): boolean {
     if (this.#position === this.#end) {
       this.#problem = 'hpack-truncated'
       return false
@@ -198,13 +216,18 @@ export class HpackDecoder {
       return false
     }
     this.#position = to
-    if (byte < 0x80) {
-      this.#textBytes = bytes
-      this.#textFrom = from
-      this.#textTo = to
-      return true
-    }
-    const room = maxDecodedBytes(length)
+    this.#isCoded = byte >= 0x80
+    this.#textBytes = bytes
+    this.#textFrom = from
+    this.#textTo = to
+    return true
+  }
+
+  /** Reads the Huffman code that was located. */
+  #decodeText(bytes: Buffer): boolean {
+    const from = this.#textFrom
+    const to = this.#textTo
+    const room = maxDecodedBytes(to - from)
     const into = room <= scratchBytes ? this.#scratch : Buffer.allocUnsafeSlow(room)
     const decoded = decodeHuffman(bytes, from, to, into)
     if (decoded === -1) {

@@ -72,12 +72,8 @@ export class HpackEncoder {
 
   /** The most bytes that `encode` writes for this list. */
   bound(list: HeaderList): number {
-    let bytes = 2 * integerBytes
-    for (let index = 0; index < list.length; index++) {
-      // `size` has 32 bytes for what comes besides name and value.
-      bytes += (list.entries[index] as HeaderEntry).size
-    }
-    return bytes
+    // `size` has 32 bytes of each field for what comes besides name and value.
+    return 2 * integerBytes + list.size
   }
 
   /** Writes the whole block at `at`, where `bound` bytes are free; returns the place after it. */

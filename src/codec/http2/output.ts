@@ -6,6 +6,8 @@ export class OutputBuffer {
   /** The first `length` bytes are written. Replaced when it grows; the owner may replace it when it is empty. */
   bytes: Buffer
   length: number = 0
+  /** How often it was cleared: tells whether a place in `bytes` is still what it was. */
+  round: number = 0
   readonly #initialBytes: number
   readonly #keptBytes: number
 
@@ -34,6 +36,7 @@ export class OutputBuffer {
     const size = this.bytes.length
     const isOversized = size > this.#keptBytes && this.length * 4 < size
     this.length = 0
+    this.round++
     if (isOversized) this.bytes = Buffer.allocUnsafeSlow(this.#initialBytes)
   }
 }

@@ -6,6 +6,7 @@ import {
   defaultTableBytes,
   defaultWindowBytes,
   errorCodes,
+  frameFlags,
   frameHeaderBytes,
   maxWindowBytes,
   minFrameSize,
@@ -14,6 +15,7 @@ import {
 import type { HeaderList } from './header-list.ts'
 import { HpackEncoder } from './hpack-encoder.ts'
 import type { Http2Limits, Http2Settings } from './limits.ts'
+import { OpenStreams } from './open-streams.ts'
 import type { OutputBuffer } from './output.ts'
 import { PeerSettings } from './peer-settings.ts'
 import { errorCodeOf, type Http2Problem } from './problems.ts'
@@ -33,6 +35,9 @@ import {
 const usefulDataBytes = 1_024
 /** What a useful frame earns for the peer's control frames, beside one for each KiB. */
 export const usefulFrameTokens = 4
+
+/** Place of the flags in a frame's header, RFC 9113 section 4.1. */
+const flagsAt = 4
 
 const drainPing: Buffer = Buffer.from('draining', 'latin1')
 
@@ -62,7 +67,7 @@ export abstract class SessionBase<User> {
   readonly controlBudget: Budget
   readonly resetBudget: Budget
 
-  protected readonly open: Map<number, Http2Stream<User>> = new Map()
+  protected readonly open: OpenStreams<User> = new OpenStreams()
   protected readonly closed: ClosedStreams = new ClosedStreams()
   protected readonly blocked: Set<Http2Stream<User>> = new Set()
   /** The highest id that the peer opened (server), and the next that we use (client). */
@@ -78,6 +83,11 @@ export abstract class SessionBase<User> {
   protected pingNumber: number = 0
   protected readonly pingBytes: Buffer = Buffer.alloc(8)
   #connectionCredit: number = 0
+  /** The last DATA frame: of which stream it is, and where. */
+  #lastDataStream: number = 0
+  #lastDataAt: number = 0
+  #lastDataEnd: number = 0
+  #lastDataRound: number = 0
 
   constructor(side: 'client' | 'server', settings: Http2Settings, limits: Http2Limits, output: OutputBuffer) {
     this.side = side
@@ -98,8 +108,9 @@ export abstract class SessionBase<User> {
     return this.open.size
   }
 
-  streams(): IterableIterator<Http2Stream<User>> {
-    return this.open.values()
+  /** As they are now, in the order of their ids, from the first above `after` on and then round to it. */
+  streams(after: number = 0): Http2Stream<User>[] {
+    return this.open.list(after)
   }
 
   /** Clients: whether `request` would open a stream now. */
@@ -152,7 +163,7 @@ export abstract class SessionBase<User> {
     const stream = new Http2Stream<User>(this.nextId, this.peer.initialWindowBytes, this.streamWindow, user)
     this.nextId += 2
     stream.method = list.method?.number ?? 0
-    this.open.set(stream.id, stream)
+    this.open.add(stream)
     this.#writeHeaders(stream, list, endStream)
     return stream
   }
@@ -206,6 +217,7 @@ export abstract class SessionBase<User> {
       output.ensure(taken + frameHeaderBytes * Math.max(1, Math.ceil(taken / frameBytes)))
       do {
         const next = Math.min(end, position + frameBytes)
+        this.#lastDataAt = output.length
         output.length = writeData(
           output.bytes,
           output.length,
@@ -217,6 +229,9 @@ export abstract class SessionBase<User> {
         )
         position = next
       } while (position < end)
+      this.#lastDataStream = stream.id
+      this.#lastDataEnd = output.length
+      this.#lastDataRound = output.round
       stream.sendWindow -= taken
       this.sendWindow -= taken
       if (isAll || taken >= usefulDataBytes) this.controlBudget.earn(usefulFrameTokens + (taken >>> 10))
@@ -226,6 +241,21 @@ export abstract class SessionBase<User> {
       this.blocked.add(stream)
     } else if (endStream) this.endLocal(stream)
     return taken
+  }
+
+  /**
+   * Ends a stream of which all content was sent: on its last DATA frame while
+   * that is the end of `output`, by an empty frame otherwise.
+   */
+  sendEnd(stream: Http2Stream<User>): void {
+    const { output } = this
+    const isAtEnd = output.length === this.#lastDataEnd && output.round === this.#lastDataRound
+    if (this.#lastDataStream !== stream.id || !isAtEnd || stream.localEnded || stream.isReset || this.isOver) {
+      this.sendData(stream, output.bytes, 0, 0, true)
+      return
+    }
+    output.bytes[this.#lastDataAt + flagsAt] = frameFlags.endStream
+    this.endLocal(stream)
   }
 
   /** Gives back to the peer what was read of a stream; half a window at a time. */
@@ -271,15 +301,21 @@ export abstract class SessionBase<User> {
   protected dropStream(stream: Http2Stream<User>, closure: number): void {
     stream.isReset = true
     this.#forget(stream, closure)
-    const unconsumed = stream.unconsumed
-    stream.unconsumed = 0
-    if (unconsumed > 0) this.creditConnection(unconsumed)
   }
 
   #forget(stream: Http2Stream<User>, closure: number): void {
     this.open.delete(stream.id)
     this.closed.add(stream.id, closure)
     if (stream.isBlocked) this.blocked.delete(stream)
+    this.creditRest(stream)
+  }
+
+  /** What the owner of a closed stream has not read must not narrow the connection for the others. */
+  protected creditRest(stream: Http2Stream<User>): void {
+    const { unconsumed } = stream
+    if (unconsumed === 0) return
+    stream.unconsumed = 0
+    this.creditConnection(unconsumed)
   }
 
   protected endLocal(stream: Http2Stream<User>): void {
@@ -335,7 +371,7 @@ export abstract class SessionBase<User> {
     this.#writeGoAway(Math.min(this.lastPeerId, this.lastAccepted), code, debug)
     this.isOver = true
     this.stopReading()
-    for (const stream of this.open.values()) stream.isReset = true
+    for (const stream of this.open.list()) stream.isReset = true
   }
 
   /** Ends the connection because of what the peer sent. */

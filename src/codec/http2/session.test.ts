@@ -77,6 +77,54 @@ suite('a connection begins', () => {
 })
 
 suite('sending', () => {
+  test('sendEnd() ends on the last DATA frame while that is the end of the output', () => {
+    const { session, recorder, feed, sent, stream } = rig('server')
+    feed(headers(1, get, { endStream: true }), headers(3, get, { endStream: true }))
+    assert.equal(recorder.streams.size, 2)
+    sent()
+    session.sendHeaders(stream(1), answer, false)
+    session.sendData(stream(1), Buffer.from('ab'), 0, 2, false)
+    session.sendEnd(stream(1))
+    session.sendHeaders(stream(3), answer, false)
+    session.sendData(stream(3), Buffer.from('cd'), 0, 2, false)
+    session.ping(0)
+    session.sendEnd(stream(3))
+    const frames = parseFrames(session.output.view())
+    const data = frames.filter(({ type }) => type === frameTypes.data)
+    assert.deepEqual(
+      data.map(({ streamId, payload, flags }) => [streamId, payload.toString(), flags]),
+      [
+        [1, 'ab', frameFlags.endStream],
+        [3, 'cd', 0],
+        [3, '', frameFlags.endStream],
+      ],
+    )
+    assert.equal(session.streamCount, 0)
+  })
+
+  test('sendEnd() does not touch what was written after the output was cleared', () => {
+    const { session, feed, sent, stream } = rig('server')
+    feed(headers(1, get, { endStream: true }), headers(3, get, { endStream: true }))
+    sent()
+    session.sendHeaders(stream(1), answer, false)
+    sent()
+    session.sendData(stream(1), Buffer.from('ab'), 0, 2, false)
+    sent()
+    // Of the same length, at the same place.
+    session.sendHeaders(stream(3), answer, false)
+    sent()
+    session.sendData(stream(3), Buffer.from('cd'), 0, 2, false)
+    session.sendEnd(stream(1))
+    const frames = parseFrames(session.output.view())
+    assert.deepEqual(
+      frames.map(({ streamId, payload, flags }) => [streamId, payload.toString(), flags]),
+      [
+        [3, 'cd', 0],
+        [1, '', frameFlags.endStream],
+      ],
+    )
+  })
+
   test('sendData() stops at the window of the stream and goes on after WINDOW_UPDATE', () => {
     const { session, recorder, feed, sent, stream } = rig('server')
     feed(settings([settingIds.initialWindowSize, 10]), headers(1, get, { endStream: true }))
@@ -328,6 +376,23 @@ test('late frames on streams that we reset are never the peer’s fault, however
   feed(data(803, 'idle'))
   assert.equal(session.problem, 'idle-stream')
 })
+
+for (const [closed, answers] of [
+  ['after its answer', 'before'],
+  ['by its answer', 'after'],
+] as const) {
+  test(`content of a stream closed ${closed} that its owner never read leaves the connection its window`, () => {
+    const { session, feed, stream } = rig('server', {}, false)
+    for (let id = 1; id < 2_048; id += 2) {
+      feed(headers(id, post))
+      if (answers === 'before') session.sendHeaders(stream(id), answer, true)
+      assert.equal(feed(data(id, kilobyte.toString().repeat(15), true)), true)
+      if (answers === 'after') session.sendHeaders(stream(id), answer, true)
+      assert.equal(stream(id).isClosed, true)
+    }
+    assert.ok(session.receiveWindow >= session.settings.connectionWindowBytes / 2)
+  })
+}
 
 suite('requests of a client', () => {
   test('are without limit when the server announces none', () => {

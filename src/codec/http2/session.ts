@@ -172,7 +172,7 @@ export class Http2Session<User = unknown> extends SessionBase<User> {
       if (endStream && list.contentLength > 0) return this.#refuseNew(id, 'content-length-mismatch')
     }
     const stream = new Http2Stream<User>(id, this.peer.initialWindowBytes, this.streamWindow, undefined)
-    this.open.set(id, stream)
+    this.open.add(stream)
     if (endStream) this.endRemote(stream)
     stream.method = list.method?.number ?? 0
     if (list.tooLarge) {
@@ -298,6 +298,7 @@ export class Http2Session<User = unknown> extends SessionBase<User> {
   #deliver(stream: Http2Stream<User>, bytes: Buffer, from: number, to: number, endStream: boolean): void {
     stream.unconsumed += to - from
     this.#handler.onData(stream, bytes, from, to, endStream)
+    if (stream.isClosed) this.creditRest(stream)
   }
 
   // ----- other frames
@@ -328,7 +329,7 @@ export class Http2Session<User = unknown> extends SessionBase<User> {
     this.encoder.allowTable(this.peer.headerTableBytes)
     const change = this.peer.initialWindowBytes - windowBefore
     if (change !== 0) {
-      for (const stream of this.open.values()) {
+      for (const stream of this.open.list()) {
         stream.sendWindow += change
         if (stream.sendWindow > maxWindowBytes) return this.fail('connection-window-overflow')
       }
@@ -348,7 +349,7 @@ export class Http2Session<User = unknown> extends SessionBase<User> {
     const change = streamWindowBytes - this.streamWindow
     this.streamWindow = streamWindowBytes
     if (change !== 0) {
-      for (const stream of this.open.values()) stream.receiveWindow += change
+      for (const stream of this.open.list()) stream.receiveWindow += change
     }
     return true
   }
@@ -376,7 +377,7 @@ export class Http2Session<User = unknown> extends SessionBase<User> {
     this.peerIsLeaving = true
     this.#handler.onGoAway(lastStreamId, code)
     if (this.side === 'client') {
-      for (const stream of this.open.values()) {
+      for (const stream of this.open.list()) {
         if (stream.id <= lastStreamId || stream.isReset) continue
         this.dropStream(stream, closures.reset)
         this.#handler.onUnprocessed(stream)
