@@ -1,0 +1,176 @@
+// What an endpoint's connection sends: a response whose end is known goes to the client, all else to the agent.
+#pragma once
+#include "client.h"
+
+static __always_inline void kh_count(struct kh_backend *backend)
+{
+	__u64 took = bpf_ktime_get_ns() - backend->started_ns;
+	__u32 number = backend->number, class = (__u32)backend->status / 100, bucket = 0;
+	struct kh_counts *counts = bpf_map_lookup_elem(&kh_counts, &number);
+	__u64 rest = took >> 12;
+
+	if (!counts)
+		return;
+	// Binary logarithm.
+#pragma unroll
+	for (int bits = 16; bits; bits >>= 1) {
+		if (rest >> bits) {
+			bucket += bits;
+			rest >>= bits;
+		}
+	}
+	bucket += rest != 0;
+	__sync_fetch_and_add(&counts->requests, 1);
+	__sync_fetch_and_add(&counts->response_bytes, backend->sent);
+	__sync_fetch_and_add(&counts->nanoseconds, took);
+	bucket &= KH_BUCKETS - 1;
+	asm volatile("" : "+r"(bucket));
+	__sync_fetch_and_add(&counts->buckets[bucket], 1);
+	class &= 7;
+	asm volatile("" : "+r"(class));
+	__sync_fetch_and_add(&counts->classes[class], 1);
+}
+
+static __always_inline int kh_die(struct kh_backend *backend, __u64 cookie)
+{
+	backend->state = KH_DEAD;
+	kh_tell_of(KH_BACKEND_DEAD, backend->owner, cookie, backend->pool);
+	return SK_PASS;
+}
+
+// The response was counted to its end. The client is free before its connection is; a connection that said too much, or has
+// not read all of the request, is nobody's any more.
+static __always_inline void kh_end(struct sk_msg_md *msg, struct kh_socket *socket, struct kh_client *client,
+				   struct kh_backend *backend, int is_clean)
+{
+	__u64 cookie = socket->cookie;
+	__u32 number = backend->pool;
+	void *pool;
+
+	kh_count(backend);
+	if (kh_unread(msg->sk))
+		is_clean = 0;
+	backend->state = is_clean ? KH_ANSWERED : KH_DEAD;
+	if (!(__sync_fetch_and_or((__u32 *)&backend->parts, KH_RESPONSE_ENDED) & KH_REQUEST_ENDED))
+		return;
+	if (is_clean)
+		backend->state = KH_IDLE;
+	__sync_lock_test_and_set(&backend->owner, 0);
+	__sync_val_compare_and_swap(&client->backend, cookie, 0);
+	pool = bpf_map_lookup_elem(&kh_pools, &number);
+	if (!is_clean || !pool || bpf_map_push_elem(pool, &cookie, 0) != 0) {
+		backend->state = KH_DEAD;
+		kh_tell_of(KH_BACKEND_DEAD, 0, cookie, number);
+	}
+}
+
+// `left` bytes of the response are to come, this message included.
+static __always_inline int kh_answer(struct sk_msg_md *msg, struct kh_socket *socket, struct kh_backend *backend, __u32 left,
+				     int is_final)
+{
+	__u64 owner = backend->owner;
+	struct kh_client *client = bpf_map_lookup_elem(&kh_clients, &owner);
+	__u32 take = msg->size < left ? msg->size : left;
+	int is_clean = msg->size <= left;
+
+	if (!client || client->backend != socket->cookie)
+		return kh_die(backend, socket->cookie);
+	if (bpf_msg_redirect_hash(msg, &kh_sockets, &owner, BPF_F_INGRESS) != SK_PASS)
+		return kh_die(backend, socket->cookie);
+	if (!is_clean)
+		kh_divide(msg, socket, take);
+	backend->sent += take;
+	backend->left = left - take;
+	if (!is_final)
+		return SK_PASS;
+	if (left > take)
+		backend->state = KH_IN_BODY;
+	else
+		kh_end(msg, socket, client, backend, is_clean);
+	return SK_PASS;
+}
+
+static __always_inline int kh_relay(struct kh_socket *socket, struct kh_backend *backend, __u32 reason)
+{
+	backend->state = KH_RELAYED;
+	kh_count_reason(reason);
+	kh_tell_of(KH_RESPONSE_RELAYED, backend->owner, socket->cookie, backend->pool);
+	return SK_PASS;
+}
+
+static __always_inline int kh_digit(int byte)
+{
+	return byte >= '0' && byte <= '9' ? byte - '0' : -1;
+}
+
+// HTTP/1.1 200 …
+static __always_inline __u32 kh_read_status(struct kh_scan *scan, __u32 *status)
+{
+	int a = kh_digit(kh_byte(scan->msg, 9)), b = kh_digit(kh_byte(scan->msg, 10)), c = kh_digit(kh_byte(scan->msg, 11));
+	__u64 version;
+
+	if (scan->first_end < 12 || !kh_load(scan->msg, 0, &version) || kh_byte(scan->msg, 8) != ' ' || a < 1 || a > 5 || b < 0 ||
+	    c < 0 || (scan->first_end > 12 && kh_byte(scan->msg, 12) != ' '))
+		return KH_NOT_HTTP;
+	if (version != KH_W8('H', 'T', 'T', 'P', '/', '1', '.', '1'))
+		return KH_VERSION;
+	*status = a * 100 + b * 10 + c;
+	return 0;
+}
+
+static __always_inline int kh_begin_answer(struct sk_msg_md *msg, struct kh_socket *socket, struct kh_backend *backend)
+{
+	struct kh_scan scan = kh_scan_of(msg, socket);
+	__u32 status = 0, total, reason;
+
+	if (backend->owner == 0)
+		return kh_die(backend, socket->cookie);
+	scan.is_response = 1;
+	kh_scan_head(&scan);
+	reason = scan.reason ? scan.reason : kh_read_status(&scan, &status);
+	if (reason)
+		return kh_relay(socket, backend, reason);
+	if (status < 200) {
+		// One that is alone passes, and the response is still to come.
+		if (status == 101 || msg->size != scan.end)
+			return kh_relay(socket, backend, KH_STATUS);
+		return kh_answer(msg, socket, backend, scan.end, 0);
+	}
+	total = scan.end + scan.length;
+	if (backend->is_to_head || status == 204 || status == 304)
+		total = scan.end;
+	else if (!scan.has_length)
+		return kh_relay(socket, backend, KH_NO_LENGTH);
+	if (total > KH_MESSAGE_BYTES)
+		return kh_relay(socket, backend, KH_LARGE);
+	backend->status = status;
+	socket->pieces = 0;
+	return kh_answer(msg, socket, backend, total, 1);
+}
+
+static __always_inline int kh_from_backend(struct sk_msg_md *msg, struct kh_socket *socket)
+{
+	struct kh_backend *backend = bpf_map_lookup_elem(&kh_backends, &socket->cookie);
+
+	if (!backend)
+		return SK_PASS;
+	switch (backend->state) {
+	case KH_IDLE:
+	case KH_ANSWERED:
+		// Nobody has asked.
+		return kh_die(backend, socket->cookie);
+	case KH_AT_HEAD:
+		return kh_begin_answer(msg, socket, backend);
+	case KH_IN_BODY:
+		if (++socket->pieces <= KH_PIECES_MOST)
+			return kh_answer(msg, socket, backend, backend->left, 1);
+		backend->state = KH_DEAD;
+		kh_count_reason(KH_PIECES);
+		kh_tell_of(KH_PAIR_BROKEN, backend->owner, socket->cookie, backend->pool);
+		break;
+	case KH_RELAYED:
+	case KH_DEAD:
+		break;
+	}
+	return SK_PASS;
+}

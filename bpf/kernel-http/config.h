@@ -1,0 +1,18 @@
+// What the agent sets.
+#pragma once
+#include <linux/types.h>
+
+// How deep below the root cgroups of workloads lie: that ancestor of a process is who it is.
+const volatile __u32 member_level = 2;
+
+// Cgroup of the agent, whose own connections never take the path; 0 for none.
+const volatile __u64 agent_cgroup = 0;
+
+// 0: the next request of every client goes to user space.
+volatile __u32 is_on = 0;
+
+// Longest message, with its head. Memory of the kernel is this times the connections.
+#define KH_MESSAGE_BYTES 65536
+
+// Each costs a struct sk_msg besides its bytes: without a limit a message of single bytes would cost 64 MB.
+#define KH_PIECES_MOST 1024

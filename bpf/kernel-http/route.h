@@ -1,0 +1,300 @@
+// Where a request leads: its first line, its host, and the rules of its path.
+#pragma once
+#include "maps.h"
+#include "scan.h"
+
+// Two bytes of the key are for what ends a path.
+#define KH_MOST_PATH (KH_PATH_BYTES - 8)
+#define KH_MOST_QUERY 4096
+// Rules that are looked at for one path.
+#define KH_MOST_CANDIDATES 16
+
+struct kh_request {
+	__u32 method;
+	__u32 has_query;
+	// Where the target begins, and the byte after it.
+	__u32 target;
+	__u32 target_end;
+	__u32 reason;
+	__u32 path_length;
+	__u32 last;
+	__u32 pool;
+	__u32 number;
+	__u64 fields;
+};
+
+struct kh_walk {
+	struct sk_msg_md *msg;
+	struct kh_path_key *key;
+	__u32 at;
+	__u32 end;
+	__u32 count;
+	__u32 last;
+	__u32 reason;
+	__u32 has_query;
+};
+
+// A byte of the path. What normalising would change goes to whoever normalises.
+static long kh_on_path(__u32 index, struct kh_walk *walk)
+{
+	__u32 count = walk->count;
+	int byte;
+
+	if (walk->at >= walk->end)
+		return 1;
+	byte = kh_byte(walk->msg, walk->at);
+	walk->at++;
+	switch (byte) {
+	case '?':
+		walk->has_query = 1;
+		return 1;
+	case -1:
+	case ' ':
+	case '%':
+	case '#':
+	case '\\':
+	case 0x7f:
+		walk->reason = KH_TARGET;
+		return 1;
+	case '/':
+	case '.':
+		if (walk->last == '/') {
+			walk->reason = KH_TARGET;
+			return 1;
+		}
+	}
+	if (count >= KH_MOST_PATH) {
+		walk->reason = KH_TARGET;
+		return 1;
+	}
+	walk->key->path[count] = byte;
+	walk->last = byte;
+	walk->count = count + 1;
+	return 0;
+}
+
+static long kh_on_query(__u32 index, struct kh_walk *walk)
+{
+	int byte;
+
+	if (walk->at >= walk->end)
+		return 1;
+	byte = kh_byte(walk->msg, walk->at);
+	walk->at++;
+	if (byte > ' ' && byte != '#' && byte != 0x7f)
+		return 0;
+	walk->reason = KH_TARGET;
+	return 1;
+}
+
+// Fills in the key's path, up to the byte that ends it.
+static __always_inline __u32 kh_read_path(struct kh_request *request, struct sk_msg_md *msg, struct kh_socket *socket)
+{
+	struct kh_path_key *key = &socket->path;
+	struct kh_walk walk = {.msg = msg, .key = key, .end = request->target_end};
+	__u32 count, nothing = *(volatile __u32 *)&socket->nothing;
+
+	walk.at = request->target + nothing;
+	walk.count = nothing;
+	walk.last = nothing;
+
+	if (kh_byte(msg, walk.at) != '/')
+		return KH_TARGET;
+	bpf_loop(KH_MOST_PATH + 1, kh_on_path, &walk, 0);
+	if (walk.reason)
+		return walk.reason;
+	if (walk.has_query) {
+		request->has_query = 1;
+		bpf_loop(KH_MOST_QUERY, kh_on_query, &walk, 0);
+		if (walk.reason)
+			return walk.reason;
+	}
+	if (walk.at < walk.end)
+		return KH_TARGET;
+	count = walk.count;
+	if (count == 0 || count > KH_MOST_PATH)
+		return KH_TARGET;
+	// Exact paths are told from prefixes, and with a slash from without, by the last byte.
+	if (walk.last != '/') {
+		key->path[count++] = '/';
+		key->path[count++] = 1;
+	} else {
+		key->path[count++] = 2;
+	}
+	key->prefix_bits = 32 + 8 * count;
+	return 0;
+}
+
+static __always_inline __u32 kh_read_first_line(struct kh_request *request, struct kh_scan *scan)
+{
+	__u32 end = scan->first_end;
+	__u64 word, version;
+
+	if (end < 14 || !kh_load(scan->msg, 0, &word) || !kh_load(scan->msg, end - 8, &version))
+		return KH_NOT_HTTP;
+	if (version != KH_W8('H', 'T', 'T', 'P', '/', '1', '.', '1') || kh_byte(scan->msg, end - 9) != ' ')
+		return KH_VERSION;
+	request->target_end = end - 9;
+	if ((__u32)word == (__u32)KH_W4('G', 'E', 'T', ' ')) {
+		request->method = KH_GET;
+		request->target = 4;
+	} else if ((__u32)word == (__u32)KH_W4('P', 'O', 'S', 'T')) {
+		request->method = KH_POST;
+		request->target = 5;
+	} else if ((__u32)word == (__u32)KH_W4('P', 'U', 'T', ' ')) {
+		request->method = KH_PUT;
+		request->target = 4;
+	} else if ((__u32)word == (__u32)KH_W4('H', 'E', 'A', 'D')) {
+		request->method = KH_HEAD;
+		request->target = 5;
+	} else if (word == KH_W8('D', 'E', 'L', 'E', 'T', 'E', ' ', '/')) {
+		request->method = KH_DELETE;
+		request->target = 7;
+	} else if (word == KH_W8('O', 'P', 'T', 'I', 'O', 'N', 'S', ' ')) {
+		request->method = KH_OPTIONS;
+		request->target = 8;
+	} else if ((word & 0xffffffffffffull) == (KH_W4('P', 'A', 'T', 'C') | KH_W4('H', ' ', 0, 0) << 32)) {
+		request->method = KH_PATCH;
+		request->target = 6;
+	} else {
+		return KH_METHOD;
+	}
+	return kh_byte(scan->msg, request->target - 1) == ' ' ? 0 : KH_METHOD;
+}
+
+struct kh_copy {
+	struct sk_msg_md *msg;
+	__u8 *to;
+	__u32 at;
+	__u32 length;
+	__u32 mask;
+	__u32 is_name;
+};
+
+static long kh_on_copy(__u32 index, struct kh_copy *copy)
+{
+	int byte;
+
+	if (index >= copy->length || index >= KH_VALUE_BYTES)
+		return 1;
+	byte = kh_byte(copy->msg, copy->at + index);
+	if (copy->is_name && byte >= 'A' && byte <= 'Z')
+		byte |= 0x20;
+	copy->to[index] = byte;
+	return 0;
+}
+
+// Bits of the fields that the table asks for.
+static __noinline __u32 kh_read_fields(struct kh_scan *scan, struct kh_field_key *key, __u32 table, __u64 *fields)
+{
+	__u64 seen = 0;
+
+	for (int i = 0; i < KH_WANTED; i++) {
+		struct kh_wanted wanted = scan->wanted[i];
+		struct kh_copy copy = {.msg = scan->msg, .to = key->name, .at = wanted.at, .length = wanted.name_length, .is_name = 1};
+		__u32 value = wanted.at + wanted.name_length + 1, *bit;
+
+		if ((__u32)i >= scan->wanted_count)
+			break;
+		if (wanted.name_length > KH_NAME_BYTES)
+			continue;
+		__builtin_memset(key, 0, sizeof(*key));
+		key->table = table;
+		key->name_length = wanted.name_length;
+		bpf_loop(KH_NAME_BYTES, kh_on_copy, &copy, 0);
+		bit = bpf_map_lookup_elem(&kh_fields, key);
+		if (!bit)
+			continue;
+		// A field that is there twice means both values.
+		if (*bit == 0 || *bit > 64 || (seen & (1ull << ((*bit - 1) & 63))))
+			return KH_RULE;
+		seen |= 1ull << ((*bit - 1) & 63);
+		if (kh_byte(scan->msg, value) == ' ')
+			value++;
+		if (value >= wanted.end || wanted.end - value > KH_VALUE_BYTES || kh_byte(scan->msg, value) == ' ' ||
+		    kh_byte(scan->msg, wanted.end - 1) == ' ')
+			return KH_RULE;
+		key->value_length = wanted.end - value;
+		copy.to = key->value;
+		copy.at = value;
+		copy.length = wanted.end - value;
+		copy.is_name = 0;
+		bpf_loop(KH_VALUE_BYTES, kh_on_copy, &copy, 0);
+		bit = bpf_map_lookup_elem(&kh_fields, key);
+		if (bit && *bit >= 1 && *bit <= 64)
+			*fields |= 1ull << ((*bit - 1) & 63);
+	}
+	return 0;
+}
+
+static __always_inline __u32 kh_judge(__u64 caller, __u32 table, __u32 number, __u32 method)
+{
+	struct kh_permission key = {.caller = caller, .table = table, .number = number};
+	__u32 *methods = bpf_map_lookup_elem(&kh_permissions, &key);
+
+	if (methods && (*methods & method))
+		return 0;
+	key.caller = 0;
+	methods = bpf_map_lookup_elem(&kh_permissions, &key);
+	return methods && (*methods & method) ? 0 : KH_POLICY;
+}
+
+// One of the rule's pools, by weight.
+static __always_inline __u32 kh_draw(const struct kh_rule *rule, __u32 *pool)
+{
+	__u32 draw;
+
+	if (rule->draws == 0)
+		return KH_RULE;
+	*pool = rule->targets[0].pool;
+	if (rule->targets[0].below >= rule->draws)
+		return 0;
+	draw = bpf_get_prandom_u32() % rule->draws;
+	for (int i = 0; i < KH_TARGETS; i++) {
+		if (draw < rule->targets[i].below) {
+			*pool = rule->targets[i].pool;
+			return 0;
+		}
+	}
+	return KH_RULE;
+}
+
+// Returns 0 with `pool` and `number`, or why the request goes to user space.
+static __always_inline __u32 kh_route(struct kh_request *request, struct kh_socket *socket, const struct kh_table *table)
+{
+	struct kh_candidates *candidates;
+
+	socket->path.table = table->id;
+	candidates = bpf_map_lookup_elem(&kh_paths, &socket->path);
+	if (!candidates)
+		return KH_NO_ROUTE;
+	if (candidates->count > KH_MOST_CANDIDATES)
+		return KH_RULE;
+	for (__u32 i = 0; i < KH_MOST_CANDIDATES; i++) {
+		__u32 index = candidates->first + i, reason;
+		struct kh_rule *rule;
+
+		if (i >= candidates->count)
+			break;
+		rule = bpf_map_lookup_elem(&kh_rules, &index);
+		if (!rule)
+			return KH_RULE;
+		if (!(rule->methods & request->method) || (rule->fields & ~request->fields))
+			continue;
+		if (rule->action == KH_TO_USER_WITH_QUERY) {
+			if (request->has_query)
+				return KH_RULE;
+			continue;
+		}
+		if (rule->action != KH_TO_POOLS)
+			return KH_RULE;
+		request->number = rule->number;
+		if (table->flags & KH_IS_POLICED) {
+			reason = kh_judge(socket->caller, table->id, rule->number, request->method);
+			if (reason)
+				return reason;
+		}
+		return kh_draw(rule, &request->pool);
+	}
+	return KH_NO_ROUTE;
+}

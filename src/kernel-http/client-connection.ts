@@ -1,0 +1,153 @@
+import type { Socket } from 'node:net'
+import { systemClock } from '../core/index.ts'
+import type { Timer } from '../core/index.ts'
+import { khReason } from './generated/http.ts'
+import type { KernelHttp } from './kernel-http.ts'
+
+export interface ClientEvents {
+  readonly onFallback: (socket: Socket, bytes: Buffer) => void
+  /** It is not the agent's any more: closed, or handed over. */
+  readonly onGone: () => void
+}
+
+/** What a client gets whose endpoint ended before it answered, or answered what nobody understands. */
+export const badGateway = 'HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r\n\r\n'
+
+/** How often it is asked whether a response on the path is over, while a client that pipelines waits. */
+const lookMs = 2
+/** After that: what a program has counted is in the client's queue a moment later. */
+const graceMs = 3
+
+/**
+ * A: the agent's end of a client's connection. While the client is on the path nothing comes here. The first byte that does
+ * waits until the response on the path, if one is owed, is over; then the connection goes to user space for life.
+ */
+export class ClientConnection {
+  readonly cookie: bigint
+  readonly socket: Socket
+  readonly #kernel: KernelHttp
+  readonly #events: ClientEvents
+  readonly #held: Buffer[] = []
+  #hasEnded = false
+  #isOver = false
+  #hasWaited = false
+  /** A response comes by `write`. */
+  #isRelayed = false
+  #timer: Timer | undefined
+
+  constructor(kernel: KernelHttp, cookie: bigint, socket: Socket, events: ClientEvents) {
+    this.#kernel = kernel
+    this.cookie = cookie
+    this.socket = socket
+    this.#events = events
+    socket.on('data', this.#onData)
+    socket.on('end', this.#onEnd)
+    socket.on('error', ignore)
+    socket.on('close', this.#onClose)
+  }
+
+  /** From here on bytes of a response are written here; the client leaves the map first, so that it sees them. */
+  beginRelay(options: { readonly staysInMap: boolean }): void {
+    this.#isRelayed = true
+    this.#demote(options)
+  }
+
+  /** The response is over; what the client has sent meanwhile is another request. */
+  endRelay(options: { readonly keepsConnection: boolean }): void {
+    this.#isRelayed = false
+    const clients = this.#kernel.map('kh_clients')
+    const entry = clients.get(this.cookie)
+    if (entry !== undefined) clients.set(this.cookie, { ...entry, backend: 0n }, 'existing')
+    if (!options.keepsConnection) this.socket.end()
+    this.#proceed()
+  }
+
+  answer(text: string): void {
+    if (this.#isOver) return
+    this.#demote({ staysInMap: false })
+    this.socket.end(text)
+    this.#release()
+    // What is left to come is nobody's.
+    this.socket.on('data', ignore).resume()
+  }
+
+  reset(): void {
+    this.socket.resetAndDestroy()
+  }
+
+  destroy(): void {
+    this.socket.destroy()
+  }
+
+  /** Out of the map, which loses nothing of a client that has read all that was redirected to it. */
+  #demote({ staysInMap }: { readonly staysInMap: boolean }): void {
+    const clients = this.#kernel.map('kh_clients')
+    const entry = clients.get(this.cookie)
+    if (entry === undefined) return
+    if (entry.reason === khReason.KH_ON_PATH) {
+      clients.set(this.cookie, { ...entry, reason: khReason.KH_BY_AGENT }, 'existing')
+    }
+    if (!staysInMap) this.#kernel.map('kh_sockets').delete(this.cookie)
+  }
+
+  readonly #onData = (bytes: Buffer): void => {
+    this.#held.push(bytes)
+    this.socket.pause()
+    this.#proceed()
+  }
+
+  readonly #onEnd = (): void => {
+    this.#hasEnded = true
+    this.#proceed()
+  }
+
+  readonly #onClose = (): void => {
+    this.#isOver = true
+    this.#timer?.[Symbol.dispose]()
+    this.#events.onGone()
+  }
+
+  /** With the first bytes, and again until nothing is owed. */
+  #proceed(): void {
+    if (this.#isOver || this.#isRelayed || (this.#held.length === 0 && !this.#hasEnded)) return
+    const entry = this.#kernel.map('kh_clients').get(this.cookie)
+    if (entry !== undefined && (entry.reason === khReason.KH_LOST || entry.reason === khReason.KH_PIECES)) {
+      this.reset()
+      return
+    }
+    if (entry !== undefined && entry.backend !== 0n) {
+      this.#later(lookMs)
+      return
+    }
+    if (this.#hasEnded) {
+      // What it has not read yet is read first.
+      this.#release()
+      this.socket.on('error', ignore).end()
+      return
+    }
+    const mayHaveUnread = entry?.reason === khReason.KH_PIPELINED || entry?.reason === khReason.KH_UNREAD
+    if (mayHaveUnread && !this.#hasWaited) {
+      this.#hasWaited = true
+      this.#later(graceMs)
+      return
+    }
+    // One that may not have read all stays in the map: it reads that first.
+    this.#demote({ staysInMap: mayHaveUnread })
+    this.#release()
+    this.#events.onFallback(this.socket, Buffer.concat(this.#held))
+  }
+
+  #later(delayMs: number): void {
+    this.#timer?.[Symbol.dispose]()
+    this.#timer = systemClock.after(delayMs, () => this.#proceed())
+  }
+
+  #release(): void {
+    this.#isOver = true
+    this.#timer?.[Symbol.dispose]()
+    this.socket.off('data', this.#onData).off('end', this.#onEnd).off('error', ignore).off('close', this.#onClose)
+    this.#events.onGone()
+  }
+}
+
+function ignore(): void {}

@@ -1,0 +1,242 @@
+// Written by scripts/generate.ts; change bpf/kernel-http/types.h instead.
+
+/** struct kh_socket, 408 bytes. */
+export type KhSocket = {
+  readonly cookie: bigint
+  readonly caller: bigint
+  readonly partner: bigint
+  readonly bodyLeft: number
+  readonly rest: number
+  readonly pieces: number
+  readonly service: number
+  readonly role: number
+  readonly nothing: number
+  readonly path: KhPathKey
+  readonly field: KhFieldKey
+}
+
+/** struct kh_path_key, 256 bytes. */
+export type KhPathKey = {
+  readonly prefixBits: number
+  readonly table: number
+  readonly path: Uint8Array
+}
+
+/** struct kh_field_key, 104 bytes. */
+export type KhFieldKey = {
+  readonly table: number
+  readonly nameLength: number
+  readonly valueLength: number
+  readonly name: Uint8Array
+  readonly value: Uint8Array
+}
+
+/** struct kh_client, 16 bytes. */
+export type KhClient = {
+  readonly backend: bigint
+  readonly reason: number
+  readonly service: number
+}
+
+/** enum kh_reason. */
+export const khReason = {
+  KH_ON_PATH: 0,
+  KH_NOT_HTTP: 1,
+  KH_METHOD: 2,
+  KH_TARGET: 3,
+  KH_VERSION: 4,
+  KH_HEAD_SPLIT: 5,
+  KH_HEAD_LARGE: 6,
+  KH_FIELD: 7,
+  KH_LENGTH: 8,
+  KH_CODED: 9,
+  KH_CONNECTION: 10,
+  KH_UPGRADE: 11,
+  KH_EXPECT: 12,
+  KH_HOST: 13,
+  KH_LARGE: 14,
+  KH_PIPELINED: 15,
+  KH_UNREAD: 16,
+  KH_NO_ROUTE: 17,
+  KH_RULE: 18,
+  KH_POLICY: 19,
+  KH_POOL_EMPTY: 20,
+  KH_OFF: 21,
+  KH_PIECES: 22,
+  KH_LOST: 23,
+  KH_NO_LENGTH: 24,
+  KH_STATUS: 25,
+  KH_BY_AGENT: 26,
+  KH_REASONS: 32,
+} as const
+
+/** struct kh_backend, 48 bytes. */
+export type KhBackend = {
+  readonly owner: bigint
+  readonly startedNs: bigint
+  readonly state: number
+  readonly parts: number
+  readonly pool: number
+  readonly number: number
+  readonly left: number
+  readonly sent: number
+  readonly status: number
+  readonly isToHead: number
+  readonly zero: Uint8Array
+}
+
+/** enum kh_backend_state. */
+export const khBackendState = {
+  KH_IDLE: 0,
+  KH_AT_HEAD: 1,
+  KH_IN_BODY: 2,
+  KH_ANSWERED: 3,
+  KH_RELAYED: 4,
+  KH_DEAD: 5,
+} as const
+
+/** enum kh_parts. */
+export const khParts = {
+  KH_REQUEST_ENDED: 1,
+  KH_RESPONSE_ENDED: 2,
+} as const
+
+/** struct kh_pair, 48 bytes. */
+export type KhPair = {
+  readonly netns: bigint
+  readonly remote: KhPlace
+  readonly local: KhPlace
+}
+
+/** struct kh_place, 20 bytes. */
+export type KhPlace = {
+  readonly address: Uint8Array
+  readonly portBe: number
+  readonly zero: Uint8Array
+}
+
+/** struct kh_expected, 16 bytes. */
+export type KhExpected = {
+  readonly cookie: bigint
+  readonly pool: number
+  readonly zero: number
+}
+
+/** struct kh_table, 16 bytes. */
+export type KhTable = {
+  readonly id: number
+  readonly flags: number
+  readonly nameLengths: bigint
+}
+
+/** enum kh_table_flags. */
+export const khTableFlags = {
+  KH_HAS_HOSTS: 1,
+  KH_IS_POLICED: 2,
+} as const
+
+/** struct kh_host_key, 72 bytes. */
+export type KhHostKey = {
+  readonly table: number
+  readonly length: number
+  readonly host: Uint8Array
+}
+
+/** struct kh_candidates, 8 bytes. */
+export type KhCandidates = {
+  readonly first: number
+  readonly count: number
+}
+
+/** struct kh_rule, 88 bytes. */
+export type KhRule = {
+  readonly methods: number
+  readonly action: number
+  readonly fields: bigint
+  readonly number: number
+  readonly draws: number
+  readonly targets: readonly KhTarget[]
+}
+
+/** enum kh_method. */
+export const khMethod = {
+  KH_GET: 1,
+  KH_HEAD: 2,
+  KH_POST: 4,
+  KH_PUT: 8,
+  KH_DELETE: 16,
+  KH_OPTIONS: 32,
+  KH_PATCH: 64,
+} as const
+
+/** enum kh_action. */
+export const khAction = {
+  KH_TO_POOLS: 1,
+  KH_TO_USER: 2,
+  KH_TO_USER_WITH_QUERY: 3,
+} as const
+
+/** struct kh_target, 8 bytes. */
+export type KhTarget = {
+  readonly below: number
+  readonly pool: number
+}
+
+/** struct kh_permission, 16 bytes. */
+export type KhPermission = {
+  readonly caller: bigint
+  readonly table: number
+  readonly number: number
+}
+
+/** struct kh_counts, 344 bytes. */
+export type KhCounts = {
+  readonly requests: bigint
+  readonly classes: readonly bigint[]
+  readonly responseBytes: bigint
+  readonly nanoseconds: bigint
+  readonly buckets: readonly bigint[]
+}
+
+/** struct kh_event, 72 bytes. */
+export type KhEvent = {
+  readonly kind: number
+  readonly pool: number
+  readonly client: bigint
+  readonly backend: bigint
+  readonly pair: KhPair
+}
+
+/** enum kh_event_kind. */
+export const khEventKind = {
+  KH_CLIENT_OPENED: 1,
+  KH_CLIENT_CLOSED: 2,
+  KH_BACKEND_OPENED: 3,
+  KH_BACKEND_CLOSED: 4,
+  KH_RESPONSE_RELAYED: 5,
+  KH_BACKEND_DEAD: 6,
+  KH_PAIR_BROKEN: 7,
+  KH_POOL_WAS_EMPTY: 8,
+} as const
+
+/** Keys and values of the maps; of per-CPU maps, the value of one CPU. */
+export interface Maps {
+  readonly kh_storage: { readonly key: number; readonly value: KhSocket }
+  readonly kh_sockets: { readonly key: bigint; readonly value: bigint }
+  readonly kh_clients: { readonly key: bigint; readonly value: KhClient }
+  readonly kh_backends: { readonly key: bigint; readonly value: KhBackend }
+  readonly kh_pairs: { readonly key: KhPair; readonly value: bigint }
+  readonly kh_expected: { readonly key: KhPair; readonly value: KhExpected }
+  readonly kh_listeners: { readonly key: KhPlace; readonly value: number }
+  readonly kh_tables: { readonly key: number; readonly value: KhTable }
+  readonly kh_hosts: { readonly key: KhHostKey; readonly value: KhTable }
+  readonly kh_paths: { readonly key: KhPathKey; readonly value: KhCandidates }
+  readonly kh_rules: { readonly key: number; readonly value: KhRule }
+  readonly kh_fields: { readonly key: KhFieldKey; readonly value: number }
+  readonly kh_permissions: { readonly key: KhPermission; readonly value: number }
+  readonly kh_counts: { readonly key: number; readonly value: KhCounts }
+  readonly kh_reasons: { readonly key: number; readonly value: bigint }
+  readonly kh_pools: { readonly key: number; readonly value: number }
+  readonly kh_events: { readonly key: undefined; readonly value: undefined }
+  readonly kh_lost: { readonly key: number; readonly value: bigint }
+}

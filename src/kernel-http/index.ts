@@ -1,0 +1,28 @@
+/**
+ * The kernel's HTTP path: small messages between programs of a node, passed on by programs in the kernel
+ * (`bpf/kernel-http`, docs/decisions/0012). It is not the proxy, which takes all that is not proven safe, and decides no
+ * policy: it is told who may do what.
+ * Nobody calls it by default. On the main thread one opens a `KernelHttp`, an `HttpAgent` and its pools, and writes tables.
+ * Read the decision first, then `kernel-http.ts`, `agent.ts` and `client-connection.ts`.
+ */
+export { HttpAgent } from './agent.ts'
+export type { HttpAgentOptions } from './agent.ts'
+export { KernelHttp } from './kernel-http.ts'
+export type { KernelHttpOptions, UserSpaceReason } from './kernel-http.ts'
+export { pipeTo } from './pipe-to.ts'
+export { placeOf } from './place.ts'
+export { KernelPool } from './pool.ts'
+export type { PooledConnection, PoolOptions } from './pool.ts'
+export type {
+  KernelAction,
+  KernelField,
+  KernelMethod,
+  KernelPath,
+  KernelPermission,
+  KernelRule,
+  KernelService,
+  KernelTable,
+  KernelTarget,
+} from './table.ts'
+export { tableLimits } from './table.ts'
+export { TableWriter } from './table-writer.ts'

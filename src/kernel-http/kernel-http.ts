@@ -1,0 +1,128 @@
+import { attachToCgroup, attachToSockets, loadObject, netnsCookie, RingBuffer } from '../kernel/index.ts'
+import type { Bpf, GlobalValue, LoadedObject, TypedMap } from '../kernel/index.ts'
+import { khReason } from './generated/http.ts'
+import type { KhCounts, KhEvent, Maps } from './generated/http.ts'
+import { readHttpObject } from './object.ts'
+
+export interface KernelHttpOptions {
+  /** How deep below the root the cgroups of workloads lie. */
+  readonly memberLevel: number
+  /** Id of the agent's own cgroup, whose connections never take the path. @default none */
+  readonly agentCgroup?: bigint
+  /** Rules that can be counted. @default 4096 */
+  readonly countedRules?: number
+}
+
+/** Why messages went to user space: names of `enum kh_reason` in words, `POOL_EMPTY` as `pool empty`. */
+export type UserSpaceReason = string
+
+type MapName = Exclude<keyof Maps, 'kh_storage' | 'kh_pools' | 'kh_events'>
+
+/**
+ * The programs of the path and their maps. They do nothing before `attach`, and nothing but watch connections before
+ * `isOn`. Whoever closes this ends the path: what is in the kernel's queues is delivered, requests that wait are not.
+ */
+export class KernelHttp implements Disposable {
+  /** Of this process. */
+  readonly netns: bigint
+  readonly #bpf: Bpf
+  readonly #object: LoadedObject
+  readonly #isOn: GlobalValue<number>
+  readonly #stack = new DisposableStack()
+  #listener: ((event: KhEvent) => void) | undefined
+
+  private constructor(bpf: Bpf, object: LoadedObject) {
+    this.#bpf = bpf
+    this.#object = this.#stack.use(object)
+    this.#isOn = object.global<number>('is_on')
+    this.netns = netnsCookie()
+  }
+
+  /**
+   * Loads the programs; the caller owns what is returned, `bpf` is borrowed.
+   * @throws MeshError MESH_EBPF_REFUSED, MESH_KERNEL_UNSUPPORTED, MESH_KERNEL_SYSCALL
+   */
+  static open(bpf: Bpf, { memberLevel, agentCgroup = 0n, countedRules = 4096 }: KernelHttpOptions): KernelHttp {
+    const constants = { member_level: memberLevel, agent_cgroup: agentCgroup }
+    return new KernelHttp(
+      bpf,
+      loadObject(bpf, readHttpObject(), { constants, maxEntries: { kh_counts: countedRules } }),
+    )
+  }
+
+  /**
+   * From now on connections of the cgroup are watched. The program of sockets comes first: one that is in the map already
+   * would never get it.
+   * @param cgroup  folder of the mesh's cgroup
+   * @throws MeshError MESH_KERNEL_SYSCALL
+   */
+  attach(cgroup: string): void {
+    this.#stack.use(attachToSockets(this.#bpf, this.#object.program('kh_message'), this.map('kh_sockets').raw))
+    for (const name of ['kh_sockops', 'kh_connect4', 'kh_connect6']) {
+      this.#stack.use(attachToCgroup(this.#bpf, this.#object.program(name), cgroup))
+    }
+    const codec = this.#object.codec<KhEvent>('kh_event')
+    const ring = new RingBuffer(this.#bpf, this.#object.map('kh_events').raw, {
+      lost: this.map('kh_lost').raw,
+      onRecord: record => this.#listener?.(codec.decode(record, 0)),
+    })
+    this.#stack.use(ring).watch().unref()
+  }
+
+  /** Who is told of events, on this thread. */
+  onEvent(listener: (event: KhEvent) => void): void {
+    this.#listener = listener
+  }
+
+  /** While it is false, the next request of every connection goes to user space, and the connection with it. */
+  get isOn(): boolean {
+    return this.#isOn.get() !== 0
+  }
+
+  set isOn(value: boolean) {
+    this.#isOn.set(value ? 1 : 0)
+  }
+
+  /** By its name in C. */
+  map<N extends MapName>(name: N): TypedMap<Maps[N]['key'], Maps[N]['value']> {
+    return this.#object.map(name)
+  }
+
+  /** Makes the queue of a pool, which the kernel keeps for as long as this. */
+  createPool(number: number): TypedMap<undefined, bigint> {
+    const queue = this.#object.createInner<undefined, bigint>('kh_pools')
+    this.#object.map<number, number>('kh_pools').set(number, queue.fd)
+    return queue
+  }
+
+  /** What a rule has answered so far, of all CPUs; undefined for a number that nobody counts. */
+  counts(number: number): KhCounts | undefined {
+    const perCpu = this.#object.map<number, readonly KhCounts[]>('kh_counts').get(number)
+    return perCpu?.reduce((sum, each) => ({
+      requests: sum.requests + each.requests,
+      classes: sum.classes.map((value, at) => value + (each.classes[at] ?? 0n)),
+      responseBytes: sum.responseBytes + each.responseBytes,
+      nanoseconds: sum.nanoseconds + each.nanoseconds,
+      buckets: sum.buckets.map((value, at) => value + (each.buckets[at] ?? 0n)),
+    }))
+  }
+
+  /** Messages that went to user space, by reason; those that never happened are left out. */
+  reasons(): ReadonlyMap<UserSpaceReason, bigint> {
+    const map = this.#object.map<number, readonly bigint[]>('kh_reasons')
+    const counts = Object.entries(khReason).map(([name, number]) => {
+      const sum = (map.get(number) ?? []).reduce((total, each) => total + each, 0n)
+      return [reasonText(name), sum] as const
+    })
+    return new Map(counts.filter(([, count]) => count > 0n))
+  }
+
+  [Symbol.dispose](): void {
+    this.#listener = undefined
+    this.#stack.dispose()
+  }
+}
+
+function reasonText(name: string): UserSpaceReason {
+  return name.replace(/^KH_/, '').replaceAll('_', ' ').toLowerCase()
+}

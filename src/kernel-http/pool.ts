@@ -1,0 +1,214 @@
+import { connect } from 'node:net'
+import type { Socket } from 'node:net'
+import type { Timer } from '../core/index.ts'
+import { systemClock } from '../core/index.ts'
+import type { TypedMap } from '../kernel/index.ts'
+import type { KhPair } from './generated/http.ts'
+import type { KernelHttp } from './kernel-http.ts'
+import { pairText, placeOf } from './place.ts'
+
+export interface PoolOptions {
+  /** Of the pool, as rules name it. */
+  readonly number: number
+  /** Where the endpoint listens, IP address and port. */
+  readonly address: string
+  readonly port: number
+  /** Connections that are kept. @default 16 */
+  readonly size?: number
+  /**
+   * An idle connection is given up after this, sooner than any server would: Node's does after 5 s. A request that meets a
+   * server's own time-out is lost.
+   * @default 4000
+   */
+  readonly idleMs?: number
+}
+
+/** P: a connection to an endpoint, whose other end is in the map. */
+export interface PooledConnection {
+  readonly socket: Socket
+  readonly pool: KernelPool
+  readonly pair: KhPair
+  /** Of B; 0n before it is known. */
+  readonly cookie: bigint
+  /** Of the kernel's monotonic clock. */
+  readonly openedNs: bigint
+}
+
+export interface PoolEvents {
+  /** Bytes that came by TCP: a response that is not of the path, or what nobody asked for. */
+  readonly onData: (connection: PooledConnection, bytes: Buffer) => void
+  /** Its end came, or it failed. Told once. */
+  readonly onEnd: (connection: PooledConnection) => void
+}
+
+/** Ports that clients get (ip_local_port_range); one that is taken is tried again with another. */
+const [firstPort, ports] = [33_000, 27_000]
+const retryMs = 100
+const shortestSweepMs = 100
+/** One of so many. */
+const renewedAtOnce = 4
+
+/** Keeps so many idle connections to one endpoint that programs may take. */
+export class KernelPool implements Disposable {
+  readonly options: PoolOptions
+  readonly #kernel: KernelHttp
+  readonly #events: PoolEvents
+  readonly #queue: TypedMap<undefined, bigint>
+  /** Those that sockops has not told of, by pair. */
+  readonly #opening = new Map<string, PooledConnection & { cookie: bigint }>()
+  readonly #open = new Map<bigint, PooledConnection>()
+  readonly #sweep: Timer
+  #retry: Timer | undefined
+  /** Connections on the way that will take the place of another. */
+  #renewals = 0
+  #wanted: number
+  #isClosed = false
+
+  constructor(kernel: KernelHttp, options: PoolOptions, events: PoolEvents) {
+    this.#kernel = kernel
+    this.options = options
+    this.#events = events
+    this.#queue = kernel.createPool(options.number)
+    this.#wanted = options.size ?? 16
+    this.#sweep = systemClock
+      .every(Math.max(shortestSweepMs, (options.idleMs ?? 4000) / 8), () => this.#renewIdle())
+      .unref()
+    this.#fill()
+  }
+
+  /** Connections that programs may take, or have taken. */
+  get size(): number {
+    return this.#open.size
+  }
+
+  /** More connections from now on. */
+  grow(most: number): void {
+    this.#wanted = Math.min(most, this.#wanted * 2)
+    this.#fill()
+  }
+
+  /** Called with the event of sockops. @returns false for a pair of somebody else */
+  opened(pair: KhPair, cookie: bigint): boolean {
+    const key = pairText(pair)
+    const connection = this.#opening.get(key)
+    if (connection === undefined) return false
+    this.#opening.delete(key)
+    this.#kernel.map('kh_expected').delete(pair)
+    connection.cookie = cookie
+    this.#open.set(cookie, connection)
+    if (this.#renewals > 0) {
+      this.#renewals--
+      this.#dropOldest()
+    }
+    return true
+  }
+
+  find(cookie: bigint): PooledConnection | undefined {
+    return this.#open.get(cookie)
+  }
+
+  /** Gives a connection up; whoever waits for it is the caller's matter. */
+  drop(connection: PooledConnection): void {
+    this.#forget(connection)
+    connection.socket.destroy()
+    this.#fill()
+  }
+
+  [Symbol.dispose](): void {
+    this.#isClosed = true
+    this.#sweep[Symbol.dispose]()
+    this.#retry?.[Symbol.dispose]()
+    for (const connection of [...this.#open.values(), ...this.#opening.values()]) {
+      this.#forget(connection)
+      connection.socket.destroy()
+    }
+    this.#queue[Symbol.dispose]()
+  }
+
+  #forget(connection: PooledConnection): void {
+    this.#open.delete(connection.cookie)
+    if (this.#opening.delete(pairText(connection.pair))) this.#kernel.map('kh_expected').delete(connection.pair)
+    this.#kernel.map('kh_backends').delete(connection.cookie)
+  }
+
+  #fill(): void {
+    if (this.#isClosed || this.#retry !== undefined) return
+    while (this.#open.size + this.#opening.size - this.#renewals < this.#wanted) this.#connect()
+  }
+
+  #connect(): void {
+    const { address, port, number } = this.options
+    const localPort = firstPort + Math.floor(Math.random() * ports)
+    const localAddress = address.includes(':') ? '::1' : '127.0.0.1'
+    const pair: KhPair = {
+      netns: this.#kernel.netns,
+      remote: placeOf(localAddress, localPort),
+      local: placeOf(address, port),
+    }
+    const key = pairText(pair)
+    if (this.#opening.has(key)) return
+    // Before it is there, so that its other end is known from the first moment.
+    this.#kernel.map('kh_expected').set(pair, { cookie: 0n, pool: number, zero: 0 })
+    const socket = connect({ host: address, port, localAddress, localPort, noDelay: true, allowHalfOpen: true })
+    const connection = { socket, pool: this, pair, cookie: 0n, openedNs: process.hrtime.bigint() }
+    this.#opening.set(key, connection)
+    let isOver = false
+    const end = (): void => {
+      if (isOver) return
+      isOver = true
+      if (!this.#isClosed) this.#ended(connection)
+    }
+    socket.on('data', (bytes: Buffer) => this.#events.onData(connection, bytes))
+    socket.on('end', end)
+    socket.on('error', () => {})
+    socket.on('close', end)
+  }
+
+  #ended(connection: PooledConnection): void {
+    const wasOpen = this.#open.get(connection.cookie) === connection
+    const wasOpening = this.#opening.get(pairText(connection.pair)) === connection
+    if (wasOpen) this.#events.onEnd(connection)
+    this.#forget(connection)
+    connection.socket.destroy()
+    if (wasOpen) this.#fill()
+    // Nobody listens there, or the port was taken.
+    if (wasOpening)
+      this.#retry ??= this.#isClosed ? undefined : systemClock.after(retryMs, () => this.#tryAgain()).unref()
+  }
+
+  #tryAgain(): void {
+    this.#retry = undefined
+    this.#fill()
+  }
+
+  /**
+   * The one that waited longest is first. Its successor is there before it goes, and not all go at once, so that requests
+   * find somebody; so this begins at half of the time.
+   */
+  #renewIdle(): void {
+    if (this.#open.size > this.#wanted) this.#dropOldest()
+    const oldest = this.#queue.peek()
+    if (oldest === undefined || !this.#isOld(oldest)) return
+    const most = Math.ceil(this.#wanted / renewedAtOnce)
+    while (this.#renewals < most) {
+      this.#renewals++
+      this.#connect()
+    }
+  }
+
+  #isOld(cookie: bigint): boolean {
+    const usedNs = this.#kernel.map('kh_backends').get(cookie)?.startedNs ?? 0n
+    const openedNs = this.#open.get(cookie)?.openedNs ?? 0n
+    const lastNs = usedNs > openedNs ? usedNs : openedNs
+    return process.hrtime.bigint() - lastNs > (BigInt(this.options.idleMs ?? 4000) * 1_000_000n) / 2n
+  }
+
+  /** Whoever is taken from the queue is nobody else's. */
+  #dropOldest(): void {
+    const cookie = this.#queue.pop()
+    const connection = cookie === undefined ? undefined : this.#open.get(cookie)
+    if (connection === undefined || cookie === undefined) return
+    if (this.#isOld(cookie)) this.drop(connection)
+    else this.#queue.push(cookie)
+  }
+}

@@ -1,0 +1,110 @@
+import { systemClock } from '../core/index.ts'
+import type { Timer } from '../core/index.ts'
+import { badGateway } from './client-connection.ts'
+import type { ClientConnection } from './client-connection.ts'
+import { khParts } from './generated/http.ts'
+import type { KernelHttp } from './kernel-http.ts'
+import type { PooledConnection } from './pool.ts'
+import { ResponseEnd } from './response-end.ts'
+
+export interface RelayOptions {
+  readonly kernel: KernelHttp
+  /** Paused, and nobody listens to its data. */
+  readonly connection: PooledConnection
+  readonly client: ClientConnection
+  readonly isToHead: boolean
+}
+
+const lookMs = 1
+/** A server that answers before it has read the request may wait for its rest, and the client for the answer. */
+const mostWaitMs = 15_000
+
+/** Carries one response that is not of the path from P to A; after that P is given up. */
+export class Relay {
+  readonly #options: RelayOptions
+  readonly #end: ResponseEnd
+  readonly #startedMs = systemClock.nowMs()
+  #timer: Timer | undefined
+  #isOver = false
+  /** Until the head is complete: one that is not understood is not shown. */
+  readonly #held: Buffer[] = []
+  #hasBegun = false
+
+  constructor(options: RelayOptions) {
+    this.#options = options
+    this.#end = new ResponseEnd(options)
+  }
+
+  /** The request's rest is of the path, so its client has to stay there until it is sent. */
+  start(): void {
+    const { kernel, connection, client } = this.#options
+    const entry = kernel.map('kh_backends').get(connection.cookie)
+    if (entry === undefined || client.socket.destroyed) {
+      connection.pool.drop(connection)
+      return
+    }
+    if ((entry.parts & khParts.KH_REQUEST_ENDED) === 0) {
+      if (systemClock.nowMs() - this.#startedMs > mostWaitMs) this.#fail()
+      else this.#timer = systemClock.after(lookMs, () => this.start())
+      return
+    }
+    // An interim response may be unread; it is read before what comes by TCP.
+    client.beginRelay({ staysInMap: entry.sent > 0 })
+    const { socket } = connection
+    socket.on('data', this.#onData)
+    socket.on('end', this.#onEnd)
+    socket.on('close', this.#onEnd)
+    client.socket.on('drain', this.#onDrain)
+    client.socket.on('close', this.#onClientClose)
+    socket.resume()
+  }
+
+  readonly #onData = (bytes: Buffer): void => {
+    const { connection, client } = this.#options
+    const progress = this.#end.read(bytes)
+    if (progress.kind === 'unknown') {
+      this.#fail()
+      return
+    }
+    this.#held.push(progress.kind === 'ended' ? bytes.subarray(0, progress.end) : bytes)
+    if (!this.#end.isHeadComplete) return
+    const isFlowing = client.socket.write(Buffer.concat(this.#held.splice(0)))
+    this.#hasBegun = true
+    if (progress.kind === 'ended') this.#finish(progress)
+    else if (!isFlowing) connection.socket.pause()
+  }
+
+  readonly #onDrain = (): void => {
+    this.#options.connection.socket.resume()
+  }
+
+  readonly #onEnd = (): void => {
+    if (this.#isOver) return
+    if (this.#end.isUntilClose) this.#finish({ keepsConnection: false })
+    else this.#fail()
+  }
+
+  readonly #onClientClose = (): void => {
+    this.#close()
+  }
+
+  #finish({ keepsConnection }: { readonly keepsConnection: boolean }): void {
+    this.#close()
+    this.#options.client.endRelay({ keepsConnection })
+  }
+
+  #fail(): void {
+    this.#close()
+    if (this.#hasBegun) this.#options.client.reset()
+    else this.#options.client.answer(badGateway)
+  }
+
+  #close(): void {
+    this.#isOver = true
+    this.#timer?.[Symbol.dispose]()
+    const { connection, client } = this.#options
+    connection.socket.off('data', this.#onData).off('end', this.#onEnd).off('close', this.#onEnd)
+    client.socket.off('drain', this.#onDrain).off('close', this.#onClientClose)
+    connection.pool.drop(connection)
+  }
+}

@@ -1,0 +1,96 @@
+import { khAction, khMethod } from './generated/http.ts'
+
+/** Sizes that programs have; what does not fit goes to user space. */
+export const tableLimits = {
+  pathBytes: 240,
+  nameBytes: 32,
+  valueBytes: 64,
+  hostBytes: 64,
+  /** Different fields with their values, of one table. */
+  fields: 64,
+  /** Rules that may hold for one path, those of shorter prefixes included. */
+  candidates: 16,
+  targets: 8,
+} as const
+
+export type KernelMethod = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'DELETE' | 'OPTIONS' | 'PATCH'
+
+export type KernelAction =
+  | { readonly kind: 'pools'; readonly targets: readonly KernelTarget[] }
+  /** The proxy takes what fits. */
+  | { readonly kind: 'user-space' }
+  /** The proxy takes what fits and has a query; without one the rule does not hold. */
+  | { readonly kind: 'user-space-with-query' }
+
+export interface KernelTarget {
+  readonly pool: number
+  /** At least 1. */
+  readonly weight: number
+}
+
+export interface KernelField {
+  /** Lower case. */
+  readonly name: string
+  readonly value: string
+}
+
+export interface KernelRule {
+  /** @default all that programs know */
+  readonly method?: KernelMethod
+  /** All of them are in the request. */
+  readonly fields: readonly KernelField[]
+  readonly action: KernelAction
+  /** Where it is counted, and what permissions are for. */
+  readonly number: number
+}
+
+export interface KernelPath {
+  readonly kind: 'exact' | 'prefix'
+  /** As `PathMatch`: a prefix has no final slash, and `/` is the empty one. */
+  readonly value: string
+  /** All that may hold there, the first that does wins. */
+  readonly rules: readonly KernelRule[]
+}
+
+export interface KernelPermission {
+  /** Id of a cgroup; 0n for everybody. */
+  readonly caller: bigint
+  /** Of the rule. */
+  readonly number: number
+  /** @default all */
+  readonly methods?: readonly KernelMethod[]
+}
+
+export interface KernelTable {
+  readonly paths: readonly KernelPath[]
+  /** Only what is here is allowed; the proxy judges all else. @default no policy, everything is allowed */
+  readonly permissions?: readonly KernelPermission[]
+}
+
+/** What holds for a Service: one table for all hosts, and others for some. */
+export interface KernelService extends KernelTable {
+  /** By name, lower case, without a port. @default none */
+  readonly hosts?: ReadonlyMap<string, KernelTable>
+}
+
+export const allMethods: number = Object.values(khMethod).reduce((all, bit) => all | bit, 0)
+
+export function methodBits(methods: readonly KernelMethod[] | undefined): number {
+  return methods === undefined ? allMethods : methods.reduce((bits, name) => bits | khMethod[`KH_${name}`], 0)
+}
+
+export function actionCode({ kind }: KernelAction): number {
+  if (kind === 'pools') return khAction.KH_TO_POOLS
+  return kind === 'user-space' ? khAction.KH_TO_USER : khAction.KH_TO_USER_WITH_QUERY
+}
+
+/** Key of the trie: a path ends with a slash, and an exact one with a byte that says whether it had that slash itself. */
+export function pathKeyBytes({ kind, value }: Pick<KernelPath, 'kind' | 'value'>): Buffer {
+  const bytes = Buffer.from(value, 'latin1')
+  if (kind === 'prefix') return Buffer.concat([bytes, slash])
+  return value.endsWith('/') ? Buffer.concat([bytes, withSlash]) : Buffer.concat([bytes, slash, withoutSlash])
+}
+
+const slash = Buffer.from('/')
+const withoutSlash = Buffer.of(1)
+const withSlash = Buffer.of(2)

@@ -1,0 +1,148 @@
+import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
+import { once } from 'node:events'
+import { createServer } from 'node:net'
+import type { Server, Socket } from 'node:net'
+import { join } from 'node:path'
+import { MeshCgroup, removeCgroups } from '../../src/datapath/index.ts'
+import { HttpAgent, KernelHttp, pipeTo, placeOf, TableWriter } from '../../src/kernel-http/index.ts'
+import type { KernelPath, KernelService } from '../../src/kernel-http/index.ts'
+import { Bpf } from '../../src/kernel/index.ts'
+import { freePort } from '../support/ports.ts'
+import { startProxy } from '../support/proxy.ts'
+import type { TestProxy } from '../support/proxy.ts'
+import { until } from '../support/until.ts'
+
+export interface WorldOptions {
+  /** Where the endpoint listens, on 127.0.0.1. It must have been opened in the world's cgroup: `inCgroup` first. */
+  readonly backendPort: number
+  /** Connections kept to it. @default 4 */
+  readonly pooled?: number
+  readonly idleMs?: number
+  /** @default everything leads to pool 1, and is rule 7 */
+  readonly table?: (everything: KernelPath) => KernelService
+}
+
+const service = 1
+
+/**
+ * This process, moved to a cgroup of its own, so that sockets made from now on are of the mesh. Ends with `leaveCgroup`.
+ */
+export function enterCgroup(): MeshCgroup {
+  const cgroup = MeshCgroup.open(`heddle-http-${process.pid}-${Math.random().toString(36).slice(2, 8)}`)
+  writeFileSync(join(cgroup.enter('test/all'), 'cgroup.procs'), String(process.pid))
+  return cgroup
+}
+
+export async function leaveCgroup(cgroup: MeshCgroup): Promise<void> {
+  writeFileSync(join(cgroup.folder, '..', 'cgroup.procs'), String(process.pid))
+  await until(() => removeCgroups(cgroup.folder).length === 0)
+}
+
+/** A Service on the path, with Heddle's proxy for all that is not, before one endpoint. */
+export class World implements AsyncDisposable {
+  readonly port: number
+  readonly kernel: KernelHttp
+  readonly agent: HttpAgent
+  readonly writer: TableWriter
+  readonly proxy: TestProxy
+  /** Connections that the agent handed over. */
+  fallbacks = 0
+  readonly #bpf: Bpf
+  readonly #listener: Server
+  readonly #sockets: Set<Socket>
+
+  private constructor(parts: Pick<World, 'port' | 'kernel' | 'agent' | 'writer' | 'proxy'>, rest: WorldRest) {
+    this.port = parts.port
+    this.kernel = parts.kernel
+    this.agent = parts.agent
+    this.writer = parts.writer
+    this.proxy = parts.proxy
+    this.#bpf = rest.bpf
+    this.#listener = rest.listener
+    this.#sockets = rest.sockets
+  }
+
+  static async open(cgroup: MeshCgroup, options: WorldOptions): Promise<World> {
+    const { backendPort, pooled = 4, idleMs = 4000, table = everything => ({ paths: [everything] }) } = options
+    const proxy = await startProxy({ rules: [{ backends: ['b'] }], backends: { b: { ports: [backendPort] } } })
+    const bpf = new Bpf({ traceOpens: true })
+    const kernel = KernelHttp.open(bpf, { memberLevel: cgroup.memberLevel })
+    const port = await freePort()
+    const sockets = new Set<Socket>()
+    const toProxy = pipeTo('127.0.0.1', proxy.port)
+    const agent = new HttpAgent({
+      kernel,
+      onFallback: (socket, bytes) => {
+        world.fallbacks++
+        toProxy(socket, bytes)
+      },
+    })
+    const listener = createServer({ allowHalfOpen: true, noDelay: true }, socket => {
+      sockets.add(socket)
+      socket.on('close', () => sockets.delete(socket))
+      agent.accept(socket)
+    })
+    await once(listener.listen(port, '127.0.0.1'), 'listening')
+    const writer = new TableWriter(kernel)
+    const world = new World({ port, kernel, agent, writer, proxy }, { bpf, listener, sockets })
+    kernel.attach(cgroup.folder)
+    kernel.map('kh_listeners').set(placeOf('127.0.0.1', port), service)
+    writer.write(
+      service,
+      table({
+        kind: 'prefix',
+        value: '',
+        rules: [{ fields: [], action: { kind: 'pools', targets: [{ pool: 1, weight: 1 }] }, number: 7 }],
+      }),
+    )
+    kernel.isOn = true
+    const pool = agent.openPool({ number: 1, address: '127.0.0.1', port: backendPort, size: pooled, idleMs })
+    await until(() => pool.size === pooled)
+    return world
+  }
+
+  update(table: KernelService): void {
+    this.writer.write(service, table)
+  }
+
+  /** Responses that were counted on the path. */
+  get served(): number {
+    return Number(this.kernel.counts(7)?.requests ?? 0n)
+  }
+
+  /** No entry of a client that is gone, and as many idle connections as there are. */
+  async settle(): Promise<void> {
+    const { kernel, agent } = this
+    await until(
+      () => {
+        const clients = [...kernel.map('kh_clients').entries()].length
+        const pairs = [...kernel.map('kh_pairs').entries()].length
+        const backends = [...kernel.map('kh_backends').entries()]
+        assert.deepEqual({ clients, pairs }, { clients: 0, pairs: 0 })
+        assert.equal(backends.length, agent.sizes.pooled)
+        assert.ok(backends.every(([, { owner, state }]) => owner === 0n && state === 0))
+        assert.equal(agent.sizes.clients, 0)
+        return true
+      },
+      { explain: () => `${agent.sizes.clients} clients, ${agent.sizes.pooled} pooled` },
+    )
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.agent[Symbol.dispose]()
+    for (const socket of this.#sockets) socket.destroy()
+    await new Promise(resolve => this.#listener.close(resolve))
+    await this.proxy[Symbol.asyncDispose]()
+    this.kernel[Symbol.dispose]()
+    const left = this.#bpf.openDescriptors().map(({ stack }) => stack)
+    this.#bpf[Symbol.dispose]()
+    assert.deepEqual(left, [], 'descriptors left open')
+  }
+}
+
+interface WorldRest {
+  readonly bpf: Bpf
+  readonly listener: Server
+  readonly sockets: Set<Socket>
+}
