@@ -1,0 +1,200 @@
+import { messageOf } from '../../core/index.ts'
+import { Engine } from '../engine/engine.ts'
+import { describeCall } from './describe-call.ts'
+import type { DescribedCall } from './describe-call.ts'
+import type { HeaderMap } from './header-map.ts'
+import { LocalMetrics } from './local-metrics.ts'
+import { noCallouts, offlineServices } from './offline.ts'
+import { Plugin } from './plugin.ts'
+import type { PluginConfig } from './plugin-config.ts'
+import type { PluginModule } from './plugin-module.ts'
+import type { Callouts, Flow, HttpCallResult, HttpStreamHost, LocalResponse, MessageSink } from './ports.ts'
+import type { PropertyValue } from './property-value.ts'
+import type { VmTrace } from './vm.ts'
+
+/** A message that goes in, or came out. */
+export interface OfflineMessage {
+  readonly headers: HeaderMap
+  readonly body: Uint8Array
+  readonly trailers?: HeaderMap
+}
+
+export interface OfflineOptions {
+  readonly config: PluginConfig
+  readonly request: OfflineMessage
+  /** What the upstream answers if the request gets there. */
+  readonly response: OfflineMessage
+  /** What services answer that the plugin calls. */
+  readonly upstreams?: ReadonlyMap<string, HttpCallResult>
+  /** By name, `source.address`. */
+  readonly properties?: ReadonlyMap<string, PropertyValue>
+}
+
+/** One callback with what happened in it, in order. */
+export interface OfflineStep {
+  readonly callback: string
+  readonly parameters: readonly number[]
+  readonly calls: (DescribedCall | { readonly log: string; readonly message: string })[]
+  /** Undefined when it failed, or has none. */
+  result: unknown
+}
+
+export type OfflineOutcome =
+  | { readonly kind: 'not-started'; readonly detail: string }
+  | { readonly kind: 'passed'; readonly request: OfflineMessage; readonly response: OfflineMessage }
+  | { readonly kind: 'answered'; readonly response: LocalResponse }
+  | { readonly kind: 'reset' }
+  /** The plugin paused it and nothing more came. */
+  | { readonly kind: 'held'; readonly message: 'request' | 'response' }
+
+export interface OfflineRun {
+  readonly steps: readonly OfflineStep[]
+  readonly outcome: OfflineOutcome
+  /** Why the instance was discarded, if it was. */
+  readonly failure: string | undefined
+  readonly metrics: Readonly<Record<string, string>>
+}
+
+/** Collects a message until its end. */
+class Collector implements MessageSink {
+  headersSeen: HeaderMap | undefined = undefined
+  #parts: Uint8Array[] = []
+  trailersSeen: HeaderMap | undefined = undefined
+  isComplete = false
+
+  headers(headers: HeaderMap, flow: Flow): void {
+    this.headersSeen = headers
+    this.isComplete = flow === 'end'
+  }
+  body(bytes: Uint8Array, flow: Flow): void {
+    this.#parts.push(bytes)
+    this.isComplete = flow === 'end'
+  }
+  trailers(trailers: HeaderMap): void {
+    this.trailersSeen = trailers
+    this.isComplete = true
+  }
+  message(fallback: OfflineMessage): OfflineMessage {
+    const trailers = this.trailersSeen
+    return {
+      headers: this.headersSeen ?? fallback.headers,
+      body: Buffer.concat(this.#parts),
+      ...(trailers === undefined ? {} : { trailers }),
+    }
+  }
+}
+
+/** Sends one exchange through a plugin without any network, and writes down all that happens. */
+export function runOffline(module: PluginModule, options: OfflineOptions): OfflineRun {
+  const recorder = new Recorder()
+  const metrics = new LocalMetrics()
+  const waiting: (() => void)[] = []
+  const services = offlineServices({
+    logLevel: 'trace',
+    log: (level, _plugin, message) => recorder.log(level, message),
+    metrics,
+    callouts: calloutsOf(options.upstreams ?? new Map(), waiting),
+  })
+  const settle = (): void => {
+    while (waiting.length > 0) waiting.shift()?.()
+  }
+  let outcome: OfflineOutcome
+  let failure: string | undefined
+  try {
+    const plugin = new Plugin(module, options.config, { engine: new Engine(), services, trace: recorder })
+    outcome = exchange(plugin, options, settle)
+    failure = plugin.state.detail
+    plugin.close()
+    settle()
+    plugin[Symbol.dispose]()
+  } catch (error) {
+    outcome = { kind: 'not-started', detail: messageOf(error) }
+  }
+  const values = [...metrics].map(([name, { value }]) => [name, String(value)] as const)
+  return { steps: recorder.steps, outcome, failure, metrics: Object.fromEntries(values) }
+}
+
+function exchange(plugin: Plugin, options: OfflineOptions, settle: () => void): OfflineOutcome {
+  const [request, response] = [new Collector(), new Collector()]
+  let decided: OfflineOutcome | undefined
+  const host: HttpStreamHost = {
+    request,
+    response,
+    respond: answer => void (decided ??= { kind: 'answered', response: answer }),
+    reset: () => void (decided ??= { kind: 'reset' }),
+    clearRouteCache() {},
+    property: (group, name) => options.properties?.get(name === undefined ? group : `${group}.${name}`),
+    setProperty() {},
+  }
+  const stream = plugin.http(host)
+  send(options.request, stream.request)
+  settle()
+  if (decided === undefined && request.isComplete) {
+    send(options.response, stream.response)
+    settle()
+  }
+  const outcome: OfflineOutcome =
+    decided ??
+    (!request.isComplete
+      ? { kind: 'held', message: 'request' }
+      : !response.isComplete
+        ? { kind: 'held', message: 'response' }
+        : { kind: 'passed', request: request.message(options.request), response: response.message(options.response) })
+  stream.close()
+  settle()
+  return outcome
+}
+
+function send({ headers, body, trailers }: OfflineMessage, sink: MessageSink): void {
+  const hasMore = body.length > 0 || trailers !== undefined
+  sink.headers(headers, hasMore ? 'more' : 'end')
+  if (body.length > 0) sink.body(body, trailers === undefined ? 'end' : 'more')
+  if (trailers !== undefined) sink.trailers(trailers)
+}
+
+function calloutsOf(upstreams: ReadonlyMap<string, HttpCallResult>, waiting: (() => void)[]): Callouts {
+  return {
+    grpc: call => noCallouts.grpc(call, silent),
+    http(call, done) {
+      const result = upstreams.get(call.upstream)
+      if (result === undefined) return { refused: 'unknown-upstream', detail: 'no answer was given for it' }
+      let isCancelled = false
+      waiting.push(() => {
+        if (!isCancelled) done(result)
+      })
+      return { cancel: () => void (isCancelled = true) }
+    },
+  }
+}
+
+const silent = { onInitialMetadata() {}, onMessage() {}, onTrailingMetadata() {}, onClose() {} }
+
+class Recorder implements VmTrace {
+  readonly steps: OfflineStep[] = []
+
+  get #step(): OfflineStep {
+    const last = this.steps.at(-1)
+    if (last !== undefined) return last
+    const first: OfflineStep = { callback: '_initialize', parameters: [], calls: [], result: undefined }
+    this.steps.push(first)
+    return first
+  }
+
+  onCallback(callback: string, parameters: readonly number[]): void {
+    this.steps.push({ callback, parameters, calls: [], result: undefined })
+  }
+
+  onReturn(result: unknown): void {
+    this.#step.result = result
+  }
+
+  onHostCall(...call: Parameters<VmTrace['onHostCall']>): void {
+    // The line of the log is there already.
+    if (call[0] === 'proxy_log' || call[0] === 'fd_write') return
+    this.#step.calls.push(describeCall(...call))
+  }
+
+  log(level: string, message: string): void {
+    this.#step.calls.push({ log: level, message })
+  }
+}
