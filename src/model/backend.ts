@@ -59,6 +59,16 @@ export type HealthCheck =
       readonly unhealthyThreshold: number
     }
   | {
+      /** `grpc.health.v1.Health/Check` by HTTP/2; only SERVING is healthy. */
+      readonly kind: 'GRPC'
+      /** `pkg.Service`; empty for the server as a whole. */
+      readonly service: string
+      readonly intervalMs: number
+      readonly timeoutMs: number
+      readonly healthyThreshold: number
+      readonly unhealthyThreshold: number
+    }
+  | {
       readonly kind: 'TCP'
       readonly intervalMs: number
       readonly timeoutMs: number
@@ -106,6 +116,11 @@ export interface BackendSettings {
   readonly connectTimeoutMs: number
   /** Version of the PROXY protocol header that a connection to an endpoint begins with. @default none */
   readonly proxyProtocol?: 'v1' | 'v2'
+  /**
+   * A session of TCP, TLS or UDP, a WebSocket, or a stream of HTTP or gRPC whose answer is under way ends after this
+   * time without a byte in either direction. @default the proxy's limits; none for streams of HTTP and gRPC
+   */
+  readonly streamIdleTimeoutMs?: number
   /** An unused connection to an endpoint is closed after this time. */
   readonly idleTimeoutMs: number
   /** For requests whose rule has no retries of its own. @default none */
@@ -120,6 +135,8 @@ export interface Backend {
   readonly port: number
   readonly portName: string
   readonly protocol: BackendProtocol
+  /** The port does not say what it speaks, `http1` is a guess. @default false */
+  readonly isProtocolAssumed?: boolean
   /** Undefined for plain text. Whoever connects to an endpoint has to obey it. */
   readonly tls: BackendTls | undefined
   readonly endpoints: readonly Endpoint[]

@@ -8,9 +8,13 @@
  */
 export * from './access-record.ts'
 export * from './backend.ts'
+export * from './compiled-network-policy.ts'
 export * from './filter.ts'
 export * from './local-reply.ts'
 export * from './metrics.ts'
+export * from './network-access.ts'
+export * from './network-policy.ts'
+export * from './named-service.ts'
 export * from './outcome.ts'
 export * from './retry-policy.ts'
 export * from './route.ts'

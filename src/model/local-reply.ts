@@ -54,7 +54,7 @@ export const localReplies = {
     flag: 'UC',
     about: 'The endpoint closed the connection before its answer was complete.',
   },
-  'upstream-protocol-error': { status: 502, flag: 'UPE', about: 'The answer of the endpoint is not valid HTTP/1.1.' },
+  'upstream-protocol-error': { status: 502, flag: 'UPE', about: 'The answer of the endpoint is not valid HTTP.' },
   'upstream-timeout': { status: 504, flag: 'UT', about: 'The request or the try took longer than its timeout.' },
   redirect: { status: 302, flag: '-', about: 'A redirect filter answered; the status is the one of the filter.' },
   preflight: { status: 204, flag: '-', about: 'A CORS filter answered a preflight request.' },
@@ -64,6 +64,12 @@ export const localReplies = {
     status: 403,
     flag: 'UAEX',
     about: 'The external authorization of the rule could not be asked, and without consent nothing passes.',
+  },
+  'policy-denied': {
+    status: 403,
+    flag: '-',
+    about:
+      'NetworkPolicies do not let the caller connect to the endpoint that was chosen, or nobody can tell; with the kernel tier only.',
   },
   'injected-fault': { status: 503, flag: 'FI', about: 'A fault filter answered; the status is the one of the filter.' },
   'direct-response': { status: 200, flag: '-', about: 'A direct response filter answered; the status is its own.' },

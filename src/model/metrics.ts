@@ -12,6 +12,9 @@ const secondsBuckets: readonly number[] = [
   0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10,
 ]
 
+/** Sessions last from one question of DNS to a day of a database's client. */
+const sessionBuckets: readonly number[] = [0.01, 0.1, 1, 10, 60, 300, 1_800, 3_600, 14_400, 86_400]
+
 const routeLabels: readonly string[] = ['virtual_host', 'route', 'backend']
 
 export const metrics: Readonly<Record<string, MetricDefinition>> = {
@@ -28,17 +31,70 @@ export const metrics: Readonly<Record<string, MetricDefinition>> = {
   },
   http_server_request_bytes_total: { type: 'counter', help: 'Bytes of request bodies received.', labels: routeLabels },
   http_server_response_bytes_total: { type: 'counter', help: 'Bytes of response bodies sent.', labels: routeLabels },
+  rpc_server_requests_total: {
+    type: 'counter',
+    help: 'Requests of gRPC that ended, by gRPC status (ok, unavailable, …); each counts in http_server_requests_total, too.',
+    labels: [...routeLabels, 'grpc_status'],
+  },
   http_server_active_requests: { type: 'gauge', help: 'Requests under way.', labels: ['listener'] },
+  heddle_caller_lookups_total: {
+    type: 'counter',
+    help: 'Connections whose caller decides about routes: known, unknown (no workload of the mesh), or not found in time (late).',
+    labels: ['outcome'],
+  },
   heddle_local_replies_total: {
     type: 'counter',
     help: 'Answers that Heddle itself made, by reason.',
     labels: ['virtual_host', 'reason'],
+  },
+  heddle_compressed_answers_total: {
+    type: 'counter',
+    help: 'Answers that were compressed on their way to the client.',
+    labels: ['encoding'],
   },
   heddle_downstream_connections: { type: 'gauge', help: 'Open connections of clients.', labels: ['listener'] },
   heddle_downstream_connections_total: {
     type: 'counter',
     help: 'Accepted connections of clients.',
     labels: ['listener'],
+  },
+  heddle_http2_connections: { type: 'gauge', help: 'Open connections of clients by HTTP/2.', labels: ['listener'] },
+  heddle_http2_streams_total: { type: 'counter', help: 'Requests of clients by HTTP/2.', labels: ['listener'] },
+  heddle_http2_problems_total: {
+    type: 'counter',
+    help: 'What clients did wrong by HTTP/2; floods, too. It ended a stream, or all of the connection.',
+    labels: ['listener', 'problem'],
+  },
+  heddle_stream_sessions_total: {
+    type: 'counter',
+    help: 'Connections of TCP and TLS that were connected to an endpoint, and sessions of UDP.',
+    labels: routeLabels,
+  },
+  heddle_stream_session_duration_seconds: {
+    type: 'histogram',
+    help: 'From the connection or first datagram of a client to the end of its session.',
+    labels: routeLabels,
+    buckets: sessionBuckets,
+  },
+  heddle_stream_received_bytes_total: {
+    type: 'counter',
+    help: 'Bytes of TCP, TLS and UDP sessions from clients to endpoints, counted as they go.',
+    labels: routeLabels,
+  },
+  heddle_stream_sent_bytes_total: {
+    type: 'counter',
+    help: 'Bytes of TCP, TLS and UDP sessions from endpoints to clients, counted as they go.',
+    labels: routeLabels,
+  },
+  heddle_stream_refused_total: {
+    type: 'counter',
+    help: 'Connections of TCP and TLS that were refused, and sessions of UDP that were not begun, by reason.',
+    labels: ['virtual_host', 'reason'],
+  },
+  heddle_udp_dropped_total: {
+    type: 'counter',
+    help: 'Datagrams dropped: no session may be begun (refused, sessions) or a socket is behind (backlog).',
+    labels: ['listener', 'reason'],
   },
   heddle_tls_handshakes_total: {
     type: 'counter',
@@ -61,6 +117,11 @@ export const metrics: Readonly<Record<string, MetricDefinition>> = {
     type: 'counter',
     help: 'Tries sent to endpoints.',
     labels: ['backend', 'endpoint', 'status_class'],
+  },
+  heddle_upstream_grpc_requests_total: {
+    type: 'counter',
+    help: 'Tries of gRPC that endpoints answered, by gRPC status.',
+    labels: ['backend', 'endpoint', 'grpc_status'],
   },
   heddle_upstream_request_duration_seconds: {
     type: 'histogram',
@@ -100,11 +161,42 @@ export const metrics: Readonly<Record<string, MetricDefinition>> = {
     help: 'Series that were counted under the label value "other", since their metric has as many as it may.',
     labels: ['metric'],
   },
+  heddle_dns_queries_total: {
+    type: 'counter',
+    help: 'Names asked for, by who answered (mesh, or forward for resolvers of the machine), type and result.',
+    labels: ['source', 'type', 'result'],
+  },
+  heddle_dns_forward_duration_seconds: {
+    type: 'histogram',
+    help: 'From a query for a name of elsewhere to its answer, or to there being none.',
+    labels: [],
+    buckets: secondsBuckets,
+  },
+  heddle_flows_total: {
+    type: 'counter',
+    help: 'What programs of the mesh asked for in the kernel tier: connections, and first datagrams to somebody.',
+    labels: ['source', 'destination', 'verdict'],
+  },
+  heddle_flow_bytes_total: {
+    type: 'counter',
+    help: 'Bytes of connections and datagrams that have ended in the kernel tier, sent and received by their source.',
+    labels: ['source', 'destination', 'direction'],
+  },
+  heddle_flow_events_lost_total: {
+    type: 'counter',
+    help: 'Flows that are not told: events that found no room in the kernel, and datagrams that made room for others.',
+    labels: [],
+  },
   heddle_config_version: { type: 'gauge', help: 'Version of the configuration in force.', labels: [] },
   heddle_config_problems: {
     type: 'gauge',
     help: 'Problems of the configuration last read, by severity.',
     labels: ['severity'],
+  },
+  heddle_network_policies: {
+    type: 'gauge',
+    help: 'NetworkPolicies read, by whether anything enforces them.',
+    labels: ['enforced'],
   },
   heddle_config_apply_seconds: {
     type: 'histogram',

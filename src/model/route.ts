@@ -50,8 +50,8 @@ export interface RouteRule {
   readonly matches: readonly RouteMatch[]
   readonly filters: readonly Filter[]
   readonly backends: readonly WeightedBackend[]
-  /** 0 is no limit. */
-  readonly requestTimeoutMs: number
+  /** 0 is no limit (GEP-1742); undefined where the route says nothing, so that a request may wait long, but not for ever. */
+  readonly requestTimeoutMs: number | undefined
   /** One try; 0 is no limit. */
   readonly backendRequestTimeoutMs: number
   readonly retry: RetryPolicy | undefined

@@ -1,4 +1,5 @@
 import type { Backend, BackendKey } from './backend.ts'
+import type { NetworkAccess } from './network-access.ts'
 import type { HttpRoute, RouteKey } from './route.ts'
 import type { StreamRoute } from './stream-route.ts'
 import type { Certificate, HostTls } from './tls.ts'
@@ -15,6 +16,8 @@ export interface MeshSnapshot {
   readonly routes: ReadonlyMap<RouteKey, HttpRoute>
   readonly streamRoutes: ReadonlyMap<RouteKey, StreamRoute>
   readonly backends: ReadonlyMap<BackendKey, Backend>
+  /** Where the proxy enforces NetworkPolicies. @default it does not, or refuses everything, as it was started */
+  readonly access?: NetworkAccess
 }
 
 /** A socket address that the proxy accepts on. */
@@ -67,6 +70,8 @@ export interface SnapshotDelta {
   readonly routes: Changes<HttpRoute>
   readonly streamRoutes: Changes<StreamRoute>
   readonly backends: Changes<Backend>
+  /** Only when it has changed. */
+  readonly access?: NetworkAccess
 }
 
 export interface Changes<T> {
@@ -83,11 +88,14 @@ export function diffSnapshots(before: MeshSnapshot, after: MeshSnapshot): Snapsh
     routes: diffMaps(before.routes, after.routes),
     streamRoutes: diffMaps(before.streamRoutes, after.streamRoutes),
     backends: diffMaps(before.backends, after.backends),
+    ...(after.access === undefined || after.access === before.access ? {} : { access: after.access }),
   }
 }
 
 export function applyDelta(before: MeshSnapshot, delta: SnapshotDelta): MeshSnapshot {
+  const access = delta.access ?? before.access
   return {
+    ...(access === undefined ? {} : { access }),
     version: delta.version,
     listeners: patchMap(before.listeners, delta.listeners),
     routes: patchMap(before.routes, delta.routes),

@@ -27,6 +27,11 @@ export interface ClientValidation {
 
 /** How a virtual host of an HTTPS listener terminates TLS. */
 export interface HostTls extends TlsParameters {
+  /**
+   * What may be agreed upon by ALPN, our favourite first. Undefined for h2 and http/1.1 where HTTP is spoken, and where
+   * bytes are forwarded for nothing: clients choose by themselves.
+   */
+  readonly alpn: readonly string[] | undefined
   readonly clients: ClientValidation | undefined
 }
 

@@ -30,6 +30,8 @@ export interface Caller {
   readonly namespace: string
   /** `namespace/name`; empty when the workload names no Service and is only selected by labels. */
   readonly service: string
+  /** `namespace/name` of the workload itself. */
+  readonly workload: string
 }
 
 /** The virtual address of a Service's port, handed to workloads as NAME_SERVICE_HOST and NAME_SERVICE_PORT. */

@@ -1,6 +1,6 @@
 import { readResource } from '../schema/read-resource.ts'
-import type { Identity, ReadOutcome } from '../schema/read-resource.ts'
-import type { Origin, Place } from '../schema/resource.ts'
+import type { ReadOutcome } from '../schema/read-resource.ts'
+import type { Identity, Origin, Place } from '../schema/resource.ts'
 import { parsePath, placeOf } from './locate.ts'
 import { parseNodes, parseText } from './parse-document.ts'
 import type { NodesResult, SyntaxProblem } from './parse-document.ts'

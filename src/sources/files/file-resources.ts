@@ -2,8 +2,8 @@ import type { Problem } from '../../core/index.ts'
 import { readDocument, SourceDocument } from '../documents/source-document.ts'
 import type { DocumentReading } from '../documents/source-document.ts'
 import { splitDocuments } from '../documents/split.ts'
-import type { Identity } from '../schema/read-resource.ts'
-import type { AnyResource } from '../schema/resource.ts'
+import { resourceIdOf } from '../schema/resource.ts'
+import type { AnyResource, Identity } from '../schema/resource.ts'
 
 /** What became of a file. */
 export type FileContent =
@@ -30,6 +30,8 @@ interface KnownDocument {
 interface Broken {
   readonly identity: Identity
   readonly firstProblem: number
+  /** What counts if there never was a good version. */
+  readonly standIn?: AnyResource
 }
 
 /**
@@ -41,6 +43,10 @@ interface Broken {
  * nothing (the mistake may be in the name itself), everything stays that the
  * file held before and holds no longer. A resource thus goes only when its
  * document is taken out of a file without such mistakes, or with the file.
+ *
+ * A NetworkPolicy that never had a good version would leave open what it was
+ * written to close, and a BackendTLSPolicy would have plain text sent: one that
+ * stands for it closes that, if enough of it can be read.
  */
 export class FileResources {
   readonly #file: string
@@ -125,7 +131,10 @@ export class FileResources {
       return
     }
     for (const { outcome, origin } of reading.outcomes) {
-      if (outcome.kind === 'invalid') broken.push({ identity: outcome.identity, firstProblem: problems.length })
+      if (outcome.kind === 'invalid') {
+        const { identity, standIn } = outcome
+        broken.push({ identity, firstProblem: problems.length, ...(standIn === undefined ? {} : { standIn }) })
+      }
       for (const { severity, path, message } of outcome.findings) {
         problems.push({
           severity,
@@ -161,17 +170,26 @@ function keepLastGood(
   if (broken.length === 0) return []
   const missing = before.filter(entry => !current.has(entry.id))
   const kept = new Set<Entry>()
+  const replaced = new Set<Entry>()
   const unmatched: Broken[] = []
   for (const item of broken) {
     const own = missing.find(entry => !kept.has(entry) && isOf(entry.resource, item.identity))
-    if (own === undefined) {
-      unmatched.push(item)
+    if (own !== undefined && !isStandIn(own.resource)) {
+      kept.add(own)
+      amend(problems, item.firstProblem, 'the last good version stays in force')
       continue
     }
-    kept.add(own)
-    amend(problems, item.firstProblem, 'the last good version stays in force')
+    const closing = standInOf(item, own, current)
+    if (closing !== undefined) {
+      kept.add(closing)
+      amend(problems, item.firstProblem, whatItCloses(closing.resource))
+    } else if (item.identity.kind === 'NetworkPolicy' || item.identity.kind === 'BackendTLSPolicy') {
+      amend(problems, item.firstProblem, 'too little of it can be read to close anything in its place')
+    }
+    if (own === undefined) unmatched.push(item)
+    else replaced.add(own)
   }
-  const rest = missing.filter(entry => !kept.has(entry))
+  const rest = missing.filter(entry => !kept.has(entry) && !replaced.has(entry))
   const [first] = unmatched
   if (first !== undefined && rest.length > 0) {
     const names = rest.slice(0, 3).map(entry => entry.id)
@@ -181,6 +199,26 @@ function keepLastGood(
     for (const entry of rest) kept.add(entry)
   }
   return [...kept]
+}
+
+/** The one of the newest text, or else the one before. */
+function standInOf(item: Broken, before: Entry | undefined, current: ReadonlySet<string>): Entry | undefined {
+  if (item.standIn === undefined) return before
+  const id = resourceIdOf(item.standIn)
+  return current.has(id) ? undefined : { id, resource: item.standIn }
+}
+
+function isStandIn(resource: AnyResource): boolean {
+  return 'isStandIn' in resource && resource.isStandIn === true
+}
+
+function whatItCloses(resource: AnyResource): string {
+  if (resource.kind === 'BackendTLSPolicy') {
+    const services = resource.spec.targetRefs.map(({ name }) => name).join(', ')
+    return `until it is right, nothing is sent to ${services}, rather than plain text`
+  }
+  const types = resource.kind === 'NetworkPolicy' ? resource.spec.policyTypes : []
+  return `until it is right, what its podSelector selects is closed for ${types.join(' and ').toLowerCase()}`
 }
 
 function isOf({ kind, metadata }: AnyResource, identity: Identity): boolean {

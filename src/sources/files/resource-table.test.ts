@@ -163,6 +163,74 @@ describe('duplicates', () => {
   })
 })
 
+/** A policy whose rules are `rules`. */
+function closing(app: string, rules: string): string {
+  return `---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata:
+  name: p
+  namespace: shop
+spec:
+  podSelector: { matchLabels: { app: ${app} } }
+  ingress: ${rules}
+`
+}
+
+describe('NetworkPolicies with mistakes', () => {
+  const id = 'NetworkPolicy shop/p'
+  const state = (update: ResourceUpdate): unknown => {
+    const resource = of(update, id)
+    assert.ok(resource.kind === 'NetworkPolicy')
+    return [resource.spec.podSelector.matchLabels?.['app'], resource.spec.ingress.length, resource.isStandIn === true]
+  }
+
+  test('the last good version stays in force, whatever the new one selects', () => {
+    const files = new Fixture()
+    files.text('a.yaml', closing('x', '[{}]'))
+    const update = files.text('a.yaml', closing('y', '[5]'))
+    assert.deepEqual(state(update), ['x', 1, false])
+    assert.deepEqual(update.changed, [])
+    assert.match(told(update).join('\n'), /; the last good version stays in force$/)
+  })
+
+  test('without a good version what they select is closed', () => {
+    const files = new Fixture()
+    const first = files.text('a.yaml', closing('x', '[5]') + service('s', 80))
+    assert.deepEqual(state(first), ['x', 0, true])
+    assert.match(told(first).join('\n'), /; until it is right, what its podSelector selects is closed for ingress$/)
+    // Another mistake, and other pods: a stand-in is no good version.
+    const second = files.text('a.yaml', closing('y', '[6]') + service('s', 80))
+    assert.deepEqual(state(second), ['y', 0, true])
+    // Something else in the file changes.
+    const third = files.text('a.yaml', closing('y', '[6]') + service('s', 81))
+    assert.deepEqual(third.changed, ['Service shop/s'])
+    assert.equal(of(third, id), of(second, id))
+    // Nothing of the new one can be read: what is closed stays so.
+    const fourth = files.text('a.yaml', closing('[', '[6]') + service('s', 81))
+    assert.deepEqual(state(fourth), ['y', 0, true])
+    const mended = files.text('a.yaml', closing('y', '[{}]') + service('s', 81))
+    assert.deepEqual(state(mended), ['y', 1, false])
+    assert.deepEqual(told(mended), [])
+    assert.equal(files.text('a.yaml', service('s', 81)).resources.has(id), false)
+  })
+
+  test('the operator is told when too little can be read to close anything', () => {
+    const files = new Fixture()
+    for (const text of [closing('5', '[]'), closing('[', '[]')]) {
+      const update = files.text('a.yaml', text)
+      assert.equal(update.resources.has(id), false)
+      assert.match(told(update).join('\n'), /; too little of it can be read to close anything in its place/)
+    }
+  })
+
+  test('a good one of the same name in the file counts alone', () => {
+    const update = new Fixture().text('a.yaml', closing('x', '[{}]') + closing('y', '[5]'))
+    assert.deepEqual(state(update), ['x', 1, false])
+    assert.equal(told(update).length, 1)
+  })
+})
+
 describe('last good version', () => {
   const good = service('x', 80) + service('y', 80)
 

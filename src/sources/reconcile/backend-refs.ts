@@ -49,8 +49,10 @@ export function resolveBackend(
     return invalid('BackendNotFound', `port is missing; Service ${key} has ${listPorts(service.ports)}`)
   }
   const usable = usableProtocols[speaks]
-  const isUsable = ({ protocol, isHttpInTls }: ServicePortFacts): boolean =>
-    usable.protocols.includes(protocol) || (isHttpInTls && usable.isHttp === true)
+  // A GRPCRoute says by itself what its backends speak, where they don't.
+  const isGrpc = speaks === 'GRPCRoute' && draft.resource.kind === 'GRPCRoute'
+  const isUsable = ({ protocol, isHttpInTls, isAssumed }: ServicePortFacts): boolean =>
+    usable.protocols.includes(protocol) || (isHttpInTls && usable.isHttp === true) || (isGrpc && isAssumed)
   // One number may stand twice, for TCP and for UDP.
   const numbered = service.ports.filter(candidate => candidate.port === ref.port)
   const port = numbered.find(isUsable) ?? numbered.find(candidate => candidate.protocol !== 'udp') ?? numbered[0]

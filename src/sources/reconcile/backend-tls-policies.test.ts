@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { BackendTls } from '../../model/index.ts'
+import { FileSource } from '../file-source.ts'
 import type { Reconciled } from './reconcile.ts'
 import { brief, parentsOf, problemsOf, reconciled, resourcesOf, statusOf, testReconciler } from './testing.ts'
 import { otherPair, shopPair } from './test-pairs.ts'
@@ -56,6 +57,50 @@ spec:
 function tlsOf(result: Reconciled, key = 'shop/cart:443'): BackendTls | undefined {
   return result.snapshot.backends.get(key)?.tls
 }
+
+test('the ancestor is the Gateway, also where the route is attached to a ListenerSet, or is one of streams', () => {
+  const set = (parent: string) => `
+apiVersion: gateway.networking.k8s.io/v1
+kind: ListenerSet
+metadata: { name: extra, namespace: shop }
+spec: { parentRef: { name: ${parent} }, listeners: [{ name: db, port: 81, protocol: TCP }, { name: http, port: 82, protocol: HTTP }] }
+---
+`
+  const shared = `
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: { name: NAME, namespace: shop }
+spec: { gatewayClassName: heddle, allowedListeners: { namespaces: { from: Same } }, listeners: [{ name: own, port: PORT, protocol: TCP }] }
+---
+`
+  const gateways =
+    shared.replace('NAME', 'one').replace('PORT', '90') + shared.replace('NAME', 'two').replace('PORT', '91')
+  const attach = (kind: string, parent: string) => `
+apiVersion: gateway.networking.k8s.io/v1
+kind: ${kind}
+metadata: { name: away, namespace: shop }
+spec: { parentRefs: [${parent}], rules: [{ backendRefs: [{ name: cart, port: 443 }] }] }
+---
+`
+  const toSet = (section: string) =>
+    `{ group: gateway.networking.k8s.io, kind: ListenerSet, name: extra, sectionName: ${section} }`
+  const [services] = base.split(/^apiVersion: gateway.*\nkind: HTTPRoute/m)
+  for (const [route, parents] of [
+    [attach('HTTPRoute', toSet('http')), ['one', 'two']],
+    [attach('TCPRoute', toSet('db')), ['one', 'two']],
+    [attach('TCPRoute', '{ name: two, sectionName: own }'), ['two', 'two']],
+  ] as const) {
+    const reconciler = testReconciler()
+    for (const [index, of] of ['one', 'two'].entries()) {
+      const result = reconciler.reconcile(resourcesOf(services ?? '', gateways, set(of), route, policy('tls')))
+      assert.deepEqual(
+        parentsOf(result, 'BackendTLSPolicy shop/tls'),
+        { [parents[index] ?? '']: fine },
+        `${route} ${of}`,
+      )
+    }
+  }
+})
 
 test('a policy says name, authorities and what else is asked of a backend', () => {
   const result = reconciled(base + policy('tls', { options: '{ heddle.dev/min-version: "1.3" }' }))
@@ -199,4 +244,24 @@ data: { ca.crt: ${JSON.stringify(otherPair.chain)} }
 test('a policy of a Service that no Gateway leads to tells its Service', () => {
   const text = base.replace('name: cart, port: 443', 'name: other, port: 1') + policy('tls')
   assert.deepEqual(parentsOf(reconciled(text), 'BackendTLSPolicy shop/tls'), { cart: fine })
+})
+
+test('a policy that never was right has nothing sent to its targets, as far as they can be read', async () => {
+  for (const wrong of [
+    policy('p', { validation: `${ca}, wellKnownCACertificates: System` }),
+    policy('p', { validation: `${ca}, unknownField: 1` }),
+    policy('p').replace('hostname: cart.example, ', ''),
+  ]) {
+    await using source = await FileSource.open({ paths: [] })
+    const result = source.put('mesh', base + wrong)
+    const tls = tlsOf(result)
+    assert.ok(tls?.kind === 'invalid', wrong)
+    const why = 'it has mistakes and never was right; nothing is sent to its targets'
+    assert.equal(tls.message, `BackendTLSPolicy shop/p: ${why}`)
+    assert.match(JSON.stringify(parentsOf(result, 'BackendTLSPolicy shop/p')), /Accepted=False\/Invalid/)
+    assert.match(problemsOf(result).join('\n'), /until it is right, nothing is sent to cart, rather than plain text/)
+    // Once it is right, and wrong again, the good version stays.
+    assert.equal(tlsOf(source.put('mesh', base + policy('p')))?.kind, 'valid')
+    assert.equal(tlsOf(source.put('mesh', base + wrong))?.kind, 'valid')
+  }
 })

@@ -115,7 +115,15 @@ function judgeValidation(policy: BackendTLSPolicyResource, input: TlsPolicyInput
   const { validation, options } = policy.spec
   const { namespace, name } = policy.metadata
   const who = `BackendTLSPolicy ${namespace}/${name}`
-  const read = readTlsOptions(options)
+  if (policy.isStandIn === true) {
+    const message = 'it has mistakes and never was right; nothing is sent to its targets'
+    return {
+      tls: { kind: 'invalid', message: `${who}: ${message}` },
+      accepted: fails('Invalid', message),
+      resolvedRefs: holds('ResolvedRefs'),
+    }
+  }
+  const read = readTlsOptions(options, 'backend')
   for (const { key, message } of read.warnings) report('warning', `spec.options[${JSON.stringify(key)}]`, message)
   for (const { key, message } of read.errors) report('error', `spec.options[${JSON.stringify(key)}]`, message)
   const authorities = judgeAuthorities(policy, input, report)

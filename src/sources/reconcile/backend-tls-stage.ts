@@ -1,10 +1,13 @@
 import { isDeepStrictEqual } from 'node:util'
 import {
   controllerName,
+  type Attachment,
+  type BackendTarget,
   type BackendTls,
   type HttpRoute,
   type ParentStatus,
   type ResourceStatus,
+  type StreamRoute,
 } from '../../model/index.ts'
 import { AuthorityResolver } from './authorities.ts'
 import { assignTlsPolicies, type ServiceTls, type TlsPolicyOutcome } from './backend-tls-policies.ts'
@@ -15,6 +18,18 @@ import type { ResourceChange, Tables } from './resource-tables.ts'
 import { same } from './same.ts'
 import type { StageSink } from './stage-sink.ts'
 
+/** What leads from Gateways to Services. */
+export interface WaysToServices {
+  readonly routes: ReadonlyMap<string, HttpRoute>
+  readonly streamRoutes: ReadonlyMap<string, StreamRoute>
+  /** By ListenerSet, the Gateway that it adds to; both `namespace/name`. */
+  readonly gatewayOfSet: ReadonlyMap<string, string>
+}
+
+function isSameWays(a: WaysToServices, b: WaysToServices | undefined): boolean {
+  return a.routes === b?.routes && a.streamRoutes === b.streamRoutes && a.gatewayOfSet === b.gatewayOfSet
+}
+
 const noTls: ServiceTls = new Map<string | undefined, BackendTls>()
 
 /** BackendTLSPolicies: assigned before Services are judged, their statuses written once routes are. */
@@ -23,7 +38,7 @@ export class BackendTlsStage {
   #byService: ReadonlyMap<string, ServiceTls> = new Map()
   #outcomes: ReadonlyMap<string, TlsPolicyOutcome> = new Map()
   #written: readonly string[] = []
-  #routes: ReadonlyMap<string, HttpRoute> | undefined = undefined
+  #ways: WaysToServices | undefined = undefined
   #isStale = false
 
   /** TLS of a Service's port; undefined for plain text. */
@@ -59,11 +74,11 @@ export class BackendTlsStage {
   }
 
   /** One entry per Gateway that leads to a target; the Service itself where only the mesh does. */
-  writeStatuses(routes: ReadonlyMap<string, HttpRoute>, sink: StageSink): void {
-    if (!this.#isStale && (this.#outcomes.size === 0 || routes === this.#routes)) return
+  writeStatuses(ways: WaysToServices, sink: StageSink): void {
+    if (!this.#isStale && (this.#outcomes.size === 0 || isSameWays(ways, this.#ways))) return
     this.#isStale = false
-    this.#routes = routes
-    const gateways = this.#outcomes.size === 0 ? new Map<string, Set<string>>() : gatewaysByService(routes)
+    this.#ways = ways
+    const gateways = this.#outcomes.size === 0 ? new Map<string, Set<string>>() : gatewaysByService(ways)
     for (const key of this.#written) {
       if (this.#outcomes.has(key)) continue
       sink.status(`BackendTLSPolicy ${key}`, undefined)
@@ -86,25 +101,39 @@ function keepSame(after: ServiceTls, before: ServiceTls): ServiceTls {
 }
 
 /** Gateways by `namespace/name` of the Services that their routes send to, mirrors included. */
-function gatewaysByService(routes: ReadonlyMap<string, HttpRoute>): Map<string, Set<string>> {
+function gatewaysByService({ routes, streamRoutes, gatewayOfSet }: WaysToServices): Map<string, Set<string>> {
   const found = new Map<string, Set<string>>()
   for (const { attachments, rules } of routes.values()) {
-    const gateways = attachments.flatMap(({ virtualHost }) => /^Gateway ([^/]+\/[^/]+)\//.exec(virtualHost)?.[1] ?? [])
-    if (gateways.length === 0) continue
     const filters = rules.flatMap(rule => [...rule.filters, ...rule.backends.flatMap(backend => backend.filters)])
-    const targets = [
+    note(found, gatewaysOf(attachments, gatewayOfSet), [
       ...rules.flatMap(rule => rule.backends.map(backend => backend.target)),
       ...filters.flatMap(filter => (filter.kind === 'mirror' ? [filter.target] : [])),
-    ]
-    for (const target of targets) {
-      if (target.kind !== 'backend') continue
-      const service = target.key.slice(0, target.key.lastIndexOf(':'))
-      const set = found.get(service) ?? new Set<string>()
-      for (const gateway of gateways) set.add(gateway)
-      found.set(service, set)
-    }
+    ])
+  }
+  for (const { attachments, backends } of streamRoutes.values()) {
+    const targets = backends.map(backend => backend.target)
+    note(found, gatewaysOf(attachments, gatewayOfSet), targets)
   }
   return found
+}
+
+/** What is attached to a listener of a ListenerSet belongs to the Gateway that the set adds to. */
+function gatewaysOf(attachments: readonly Attachment[], gatewayOfSet: ReadonlyMap<string, string>): readonly string[] {
+  return attachments.flatMap(({ virtualHost }) => {
+    const [, kind, key = ''] = /^(Gateway|ListenerSet) ([^/]+\/[^/]+)\//.exec(virtualHost) ?? []
+    return kind === 'Gateway' ? key : (gatewayOfSet.get(key) ?? [])
+  })
+}
+
+function note(found: Map<string, Set<string>>, gateways: readonly string[], targets: readonly BackendTarget[]): void {
+  if (gateways.length === 0) return
+  for (const target of targets) {
+    if (target.kind !== 'backend') continue
+    const service = target.key.slice(0, target.key.lastIndexOf(':'))
+    const set = found.get(service) ?? new Set<string>()
+    for (const gateway of gateways) set.add(gateway)
+    found.set(service, set)
+  }
 }
 
 function statusOf(

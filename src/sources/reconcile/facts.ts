@@ -11,6 +11,8 @@ export interface ServicePortFacts {
   readonly protocol: PortProtocol
   /** Whether it is HTTP in TLS and a BackendTLSPolicy says how that is reached; clients of the mesh bring their own TLS. */
   readonly isHttpInTls: boolean
+  /** Nothing says what it speaks: HTTP/1.1 is taken for granted, and HTTP/2 where a GRPCRoute sends to it. */
+  readonly isAssumed: boolean
   /** How the Service says so, for messages: `appProtocol kubernetes.io/h2c`. */
   readonly declared: string
 }

@@ -72,6 +72,7 @@ test('options of a listener say versions and ciphers', () => {
     minVersion: 'TLSv1.2',
     maxVersion: 'TLSv1.3',
     ciphers: undefined,
+    alpn: undefined,
     clients: undefined,
   })
   const options =
@@ -81,11 +82,19 @@ test('options of a listener say versions and ciphers', () => {
     minVersion: 'TLSv1.3',
     maxVersion: 'TLSv1.3',
     ciphers: 'TLS_AES_128_GCM_SHA256',
+    alpn: undefined,
     clients: undefined,
   })
   assert.deepEqual(problemsOf(reconciled(text)), [
     'warning Gateway shop/web: spec.listeners[0].tls.options["example.com/own"]: is of another implementation and not used',
   ])
+})
+
+test('protocols of ALPN are in the order of the option; bytes that are forwarded may be of any', () => {
+  assert.deepEqual(hostTls(gateway(https(443, '{ heddle.dev/alpn: http/1.1 }')))?.alpn, ['http/1.1'])
+  const options = 'options: { heddle.dev/alpn: "postgresql, x-db" }'
+  const listener = `{ name: db, port: 443, protocol: TLS, tls: { certificateRefs: [{ name: good }], ${options} } }`
+  assert.deepEqual(hostTls(gateway(listener))?.alpn, ['postgresql', 'x-db'])
 })
 
 test('an option that cannot be done takes the listener off', () => {
@@ -99,6 +108,9 @@ test('an option that cannot be done takes the listener off', () => {
     ['{ min-version: TLSv1.3 }', 'is not known'],
     ['{ heddle.dev/ciphers: "ECDHE-RSA-AES128-GCM-SHA265" }', 'names the unknown cipher ECDHE-RSA-AES128-GCM-SHA265'],
     ['{ heddle.dev/ciphers: "HIGH:!aNULL" }', 'names the unknown cipher HIGH'],
+    ['{ heddle.dev/alpn: "h2,imap" }', 'names imap: a listener of protocol HTTPS speaks h2 and http/1.1'],
+    ['{ heddle.dev/alpn: "" }', 'names "", which is no protocol'],
+    ['{ heddle.dev/apln: h2 }', 'is not known, did you mean heddle.dev/alpn?'],
     ['{ heddle.dev/ciphers: "" }', 'names the unknown cipher ""'],
   ]
   for (const [options, message] of rows) {

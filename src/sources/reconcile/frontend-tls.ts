@@ -19,6 +19,7 @@ interface Owner {
   readonly resource: AnyResource
   readonly gateway: GatewayResource
   readonly findings: Finding[]
+  readonly gatewayFindings: Finding[]
 }
 
 export interface FrontendTables extends SecretTables {
@@ -27,18 +28,19 @@ export interface FrontendTables extends SecretTables {
 }
 
 /**
- * What one listener that terminates TLS asks of its clients: the versions and
- * ciphers of its own `tls.options` and, for HTTPS, the client certificates of
+ * What one listener that terminates TLS asks of its clients: the versions,
+ * ciphers and protocols (ALPN) of its own `tls.options` and, for HTTPS, the client certificates of
  * the Gateway's `spec.tls.frontend` for its port. What can't be done takes the
  * listener off: served without, it would admit whom the Gateway wants kept out.
  */
 export function judgeFrontendTls(
-  { resource, gateway, findings }: Owner,
+  { resource, gateway, findings, gatewayFindings }: Owner,
   listener: GatewayListener,
   path: string,
   tables: FrontendTables,
 ): FrontendTls {
-  const { parameters, errors, warnings } = readTlsOptions(listener.tls?.options)
+  const use = listener.protocol === 'HTTPS' ? 'https' : 'stream'
+  const { parameters, alpn, errors, warnings } = readTlsOptions(listener.tls?.options, use)
   const tell = (severity: Finding['severity'], { key, message }: OptionProblem): void => {
     findings.push({ resource, severity, path: `${path}.tls.options[${JSON.stringify(key)}]`, message })
   }
@@ -46,9 +48,10 @@ export function judgeFrontendTls(
   for (const problem of errors) tell('error', problem)
   const [firstError] = errors
   const wrongOption = firstError && fails('UnsupportedValue', `tls.options ${firstError.key} ${firstError.message}`)
-  const clients = listener.protocol === 'HTTPS' ? judgeClients(gateway, listener.port, tables, findings) : noValidation
+  const clients =
+    listener.protocol === 'HTTPS' ? judgeClients(gateway, listener.port, tables, gatewayFindings) : noValidation
   return {
-    tls: { ...parameters, clients: clients.validation },
+    tls: { ...parameters, alpn, clients: clients.validation },
     accepted: wrongOption ?? clients.accepted,
     resolvedRefs: clients.resolvedRefs,
   }

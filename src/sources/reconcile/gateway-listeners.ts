@@ -58,6 +58,8 @@ export interface ListenerOwner {
   /** What the Gateway shows to backends that are reached by TLS. */
   readonly clientCertificate: Certificate | undefined
   readonly findings: Finding[]
+  /** What is wrong with the Gateway, told once however many listeners it concerns. */
+  readonly gatewayFindings: Finding[]
 }
 
 /**

@@ -6,6 +6,7 @@ import { builtInClass, judgeClasses } from './gateway-classes.ts'
 import { judgeGateways } from './gateways.ts'
 import type { GatewayOutcome } from './judged-listeners.ts'
 import type { SecretTables } from './certificates.ts'
+import { parentKey } from './listener-sets.ts'
 import type { ResourceChange, Tables } from './resource-tables.ts'
 import { same } from './same.ts'
 import type { StageSink } from './stage-sink.ts'
@@ -34,6 +35,7 @@ export class GatewayStage {
   #sockets: ReadonlyMap<string, Listener> = new Map()
   #classKeys: ReadonlySet<string> = new Set()
   #listenFailures: ReadonlyMap<string, string> = new Map()
+  #gatewayOfSet: ReadonlyMap<string, string> = new Map()
 
   constructor(options: GatewayStageOptions) {
     this.#options = options
@@ -42,6 +44,11 @@ export class GatewayStage {
   /** Addresses that Gateways listen on. */
   get addresses(): readonly string[] {
     return [...new Set([this.#options.bindAddress, ...[...this.#sockets.values()].map(socket => socket.address)])]
+  }
+
+  /** The Gateway that each ListenerSet adds to, both `namespace/name`; another map once anything of Gateways has changed. */
+  get gatewayOfSet(): ReadonlyMap<string, string> {
+    return this.#gatewayOfSet
   }
 
   /** @returns facts that changed; Gateways whose status is to be written anew */
@@ -84,6 +91,9 @@ export class GatewayStage {
       listenFailures,
       ...this.#options,
     })
+    this.#gatewayOfSet = new Map(
+      [...tables.ListenerSet].map(([key, set]) => [key, parentKey(set) ?? ''] satisfies [string, string]),
+    )
     this.#publishSockets(sockets, sink)
     return { changedFacts: this.#publishOutcomes(outcomes, sink), judged: outcomes.keys() }
   }

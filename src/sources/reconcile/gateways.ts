@@ -140,13 +140,21 @@ function listenerOwners(
   const own = gateway.spec.listeners
   const taken: TakenListener[] = own.map(listener => ({ listener, owner: resourceIdOf(gateway) }))
   return [
-    { resource: gateway, gateway, clientCertificate, conflicts: findConflicts(own), findings },
+    {
+      resource: gateway,
+      gateway,
+      clientCertificate,
+      conflicts: findConflicts(own),
+      findings,
+      gatewayFindings: findings,
+    },
     ...admitted.map(set => ({
       resource: set,
       gateway,
       clientCertificate,
       conflicts: findLateConflicts(resourceIdOf(set), set.spec.listeners, taken),
       findings: [],
+      gatewayFindings: findings,
     })),
   ]
 }

@@ -32,7 +32,8 @@ spec:
   ports:
     - { name: grpc, port: 7070 }
     - { name: h2c, port: 7071, appProtocol: kubernetes.io/h2c }
-    - { name: http, port: 80 }
+    - { name: http, port: 80, appProtocol: http }
+    - { name: api, port: 90 }
 ---
 `
 
@@ -122,7 +123,7 @@ describe('a GRPCRoute', () => {
             filters: [{ kind: 'request-headers', set: [], add: [{ name: 'c', value: 'd' }], remove: [] }],
           },
         ],
-        requestTimeoutMs: 0,
+        requestTimeoutMs: undefined,
         backendRequestTimeoutMs: 0,
         retry: undefined,
         session: { kind: 'header', name: 'x-session', absoluteTimeoutMs: 0, idleTimeoutMs: 0, permanent: false },
@@ -223,8 +224,15 @@ describe('a GRPCRoute', () => {
   test('tells what a port needs to be its backend', () => {
     const result = reconciled(base + route({ rules: '{ backendRefs: [{ name: cart, port: 80 }] }' }))
     assert.deepEqual(problemsOf(result), [
-      'error GRPCRoute shop/r: spec.rules[0].backendRefs[0]: port 80 of Service shop/cart does not speak HTTP/2 (no appProtocol); give the port appProtocol: kubernetes.io/h2c',
+      'error GRPCRoute shop/r: spec.rules[0].backendRefs[0]: port 80 of Service shop/cart does not speak HTTP/2 (appProtocol http); give the port appProtocol: kubernetes.io/h2c',
     ])
+  })
+
+  test('speaks HTTP/2 to a port that says nothing of itself, as backend and as parent', () => {
+    const rules = '{ backendRefs: [{ name: cart, port: 90 }] }'
+    const result = reconciled(base + route({ rules, parents: '{ group: "", kind: Service, name: cart, port: 90 }' }))
+    assert.deepEqual(Object.values(parentsOf(result, 'GRPCRoute shop/r')), [fine])
+    assert.deepEqual(problemsOf(result), [])
   })
 
   test('counts as attached, and needs a ReferenceGrant of its own kind', () => {

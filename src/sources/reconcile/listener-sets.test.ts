@@ -136,6 +136,67 @@ test('a ListenerSet adds its listeners to the sockets of its Gateway', () => {
   assert.equal(listenersOf(result, 'Gateway infra/web')['a'], undefined)
 })
 
+describe('client certificates that the Gateway asks for', () => {
+  const https = (name: string, port: number): string =>
+    `{ name: ${name}, port: ${port}, protocol: HTTPS, hostname: ${name}.example, tls: { certificateRefs: [{ name: shop }] } }`
+  const secret = `
+apiVersion: v1
+kind: Secret
+metadata: { name: shop, namespace: infra }
+type: kubernetes.io/tls
+data: { tls.crt: ${btoa(shopPair.chain)}, tls.key: ${btoa(shopPair.key)} }
+---
+`
+  const authority = (namespaceOf: string): string => `
+apiVersion: v1
+kind: ConfigMap
+metadata: { name: ca, namespace: ${namespaceOf} }
+data: { ca.crt: ${JSON.stringify(otherPair.chain)} }
+---
+`
+  const validation = '{ validation: { caCertificateRefs: [{ group: "", kind: ConfigMap, name: ca }] } }'
+  const asking = (frontend: string): string =>
+    gateway({ listeners: `${https('own', 443)}, ${http('plain')}`, more: `tls: { frontend: ${frontend} },` })
+  const listeners = set(`${https('a', 443)}, ${https('b', 8443)}, ${http('c', 'c.example')}`)
+  const clientsOf = (result: Reconciled): Record<string, string | undefined> =>
+    Object.fromEntries(
+      [...result.snapshot.listeners.values()].flatMap(({ virtualHosts }) =>
+        virtualHosts.map(({ id, tls }) => [id.replace(/^.*\//, ''), tls?.clients?.mode]),
+      ),
+    )
+
+  test('are asked for by listeners of its sets, too, by port', () => {
+    const all = reconciled(asking(`{ default: ${validation} }`) + secret + authority('infra') + listeners)
+    assert.deepEqual(clientsOf(all), { a: 'require', b: 'require', c: undefined, own: 'require', plain: undefined })
+    assert.deepEqual(problemsOf(all), [])
+    const perPort = `{ default: ${validation}, perPort: [{ port: 8443, tls: {} }] }`
+    const some = reconciled(asking(perPort) + secret + authority('infra') + listeners)
+    assert.deepEqual(clientsOf(some), { a: 'require', b: undefined, c: undefined, own: 'require', plain: undefined })
+  })
+
+  test('take listeners of sets off where nobody could be checked, told once', () => {
+    // The authority is looked for where the Gateway is, not where the set is.
+    const away = set(https('d', 443), { namespace: 'team' }) + secret.replace('namespace: infra', 'namespace: team')
+    const result = reconciled(asking(`{ default: ${validation} }`) + secret + authority('team') + listeners + away)
+    assert.deepEqual(clientsOf(result), { c: undefined, plain: undefined })
+    const off =
+      'Accepted=False/NoValidCACertificate Programmed=False/Invalid ResolvedRefs=False/InvalidCACertificateRef Conflicted=False/NoConflicts'
+    for (const [id, name] of [
+      ['infra/extra', 'a'],
+      ['infra/extra', 'b'],
+      ['team/extra', 'd'],
+    ] as const) {
+      assert.ok(listenersOf(result, `ListenerSet ${id}`)[name]?.startsWith(off), name)
+    }
+    assert.equal(conditions(result), partly)
+    assert.equal(conditions(result, 'team/extra'), notValid)
+    assert.deepEqual(
+      problemsOf(result).filter(problem => problem.includes('ConfigMap')),
+      ['error Gateway infra/web: spec.tls.frontend.default.validation.caCertificateRefs[0]: no ConfigMap infra/ca'],
+    )
+  })
+})
+
 describe('whom allowedListeners admits', () => {
   const rows: readonly (readonly [string, allows: string, namespace: string, admitted: boolean])[] = [
     ['ListenerSetDefaultNotAllowed', '', 'infra', false],

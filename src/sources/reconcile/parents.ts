@@ -178,7 +178,9 @@ function attachToService(draft: RouteDraft, ref: ParentReference, service: Servi
     return refuse(`Service ${service.key} has no ${wanted}, only ${listPorts(service.ports)}`)
   }
   const { kind } = draft.resource
-  const spoken = named.filter(port => servedProtocols[kind].protocols.includes(port.protocol))
+  const spoken = named.filter(
+    port => servedProtocols[kind].protocols.includes(port.protocol) || (kind === 'GRPCRoute' && port.isAssumed),
+  )
   if (spoken.length === 0) {
     const declared = named.map(port => `${port.port}: ${port.declared}`).join(', ')
     const { name, hint } = servedProtocols[kind]

@@ -32,7 +32,7 @@ const http2Name = /^(grpc|h2c|http2)(-|$)/
 
 /**
  * What a Service is to routes. A port speaks what a BackendPolicy says, else its
- * `appProtocol`, else what its name says, else HTTP/1.1.
+ * `appProtocol`, else what its name says, else HTTP/1.1, which calls of gRPC do without.
  */
 export function serviceFacts(
   service: ServiceResource,
@@ -59,17 +59,23 @@ function portFacts(port: ServicePort, policy: BackendPolicySpec['protocol']): Om
   const name = port.name ?? ''
   if (port.protocol !== 'TCP') {
     const protocol = port.protocol === 'UDP' ? 'udp' : 'sctp'
-    return { name, port: port.port, protocol, declared: `protocol ${port.protocol}` }
+    return { name, port: port.port, protocol, declared: `protocol ${port.protocol}`, isAssumed: false }
   }
   if (policy !== undefined) {
-    return { name, port: port.port, protocol: policyProtocols[policy], declared: `BackendPolicy protocol ${policy}` }
+    return {
+      name,
+      port: port.port,
+      protocol: policyProtocols[policy],
+      declared: `BackendPolicy protocol ${policy}`,
+      isAssumed: false,
+    }
   }
   if (port.appProtocol === undefined && http2Name.test(name)) {
-    return { name, port: port.port, protocol: 'h2c', declared: `port name ${name}` }
+    return { name, port: port.port, protocol: 'h2c', declared: `port name ${name}`, isAssumed: false }
   }
   if (port.appProtocol === undefined) {
-    return { name, port: port.port, protocol: 'http1', declared: 'no appProtocol' }
+    return { name, port: port.port, protocol: 'http1', declared: 'no appProtocol', isAssumed: true }
   }
   const protocol = appProtocols.get(port.appProtocol.toLowerCase()) ?? 'tcp'
-  return { name, port: port.port, protocol, declared: `appProtocol ${port.appProtocol}` }
+  return { name, port: port.port, protocol, declared: `appProtocol ${port.appProtocol}`, isAssumed: false }
 }

@@ -168,7 +168,7 @@ function randomResource(random: (below: number) => number): unknown {
     port: pick(80, 81),
     ...(random(3) === 0 ? { namespace: pick('a', 'b') } : {}),
   })
-  switch (random(10)) {
+  switch (random(11)) {
     case 0:
       return {
         apiVersion: 'v1',
@@ -250,6 +250,19 @@ function randomResource(random: (below: number) => number): unknown {
           ...pick({}, {}, { protocol: 'TCP' }),
         },
       }
+    case 10:
+      return {
+        apiVersion: 'networking.k8s.io/v1',
+        kind: 'NetworkPolicy',
+        metadata: metadata(pick('n1', 'n2')),
+        spec: {
+          podSelector: pick({}, { matchLabels: { app: 'x' } }),
+          ingress: [
+            { from: [pick({ namespaceSelector: { matchLabels: { l: '1' } } }, { podSelector: {} })] },
+            { ports: [{ port: pick<string | number>('http', 80) }] },
+          ],
+        },
+      }
     case 7:
       return {
         apiVersion: 'heddle.dev/v1alpha1',
@@ -302,7 +315,8 @@ test('after any edits the result is the one of a fresh run, and unchanged member
       }
       const listenFailures = new Map(random(5) === 0 ? [['127.0.0.1:80', 'in use']] : [])
       const after = reconciler.reconcile(resources, { listenFailures })
-      const fresh = testReconciler().reconcile(resources, { listenFailures })
+      const numbers = [...after.networkPolicies.identities.values()].map(({ key, id }) => [key, id] as const)
+      const fresh = testReconciler(numbers).reconcile(resources, { listenFailures })
       assert.deepEqual(plain(after), plain(fresh), `seed ${seed} step ${step}`)
       if (before !== undefined) assertIdentity(before, after, `seed ${seed} step ${step}`)
       before = after
@@ -316,6 +330,13 @@ function assertIdentity(before: Reconciled, after: Reconciled, where: string): v
       const old = before.snapshot[table].get(key)
       if (old !== undefined && old !== value)
         assert.notDeepEqual(value, old, `${where}: ${key} was replaced by its equal`)
+    }
+  }
+  for (const table of ['members', 'policies'] as const) {
+    for (const value of after.networkPolicies[table]) {
+      const old = before.networkPolicies[table].find(({ key }) => key === value.key)
+      if (old !== undefined && old !== value)
+        assert.notDeepEqual(value, old, `${where}: ${value.key} was replaced by its equal`)
     }
   }
 }

@@ -1,9 +1,12 @@
 import { MeshError, type Problem } from '../../core/index.ts'
 import {
+  emptyNetworkPolicySet,
   emptySnapshot,
   type HttpRoute,
   type Listener,
   type MeshSnapshot,
+  type NetworkPolicySet,
+  type NamedService,
   type ResourceStatus,
   type ServiceAddress,
   type StreamRoute,
@@ -15,6 +18,7 @@ import type { FactTables } from './facts.ts'
 import { isMachineAddress } from './gateway-addresses.ts'
 import { GatewayStage } from './gateway-stage.ts'
 import { HttpFilterStage } from './http-filters.ts'
+import { NetworkPolicyStage } from './network-policy-stage.ts'
 import { ProblemList, type Finding } from './problems.ts'
 import { ResourceTables, type ResourceChange } from './resource-tables.ts'
 import { RouteStage } from './route-stage.ts'
@@ -35,6 +39,11 @@ export interface Reconciled {
   readonly problems: readonly Problem[]
   readonly workloads: readonly Workload[]
   readonly serviceAddresses: readonly ServiceAddress[]
+  readonly networkPolicies: NetworkPolicySet
+  /** Sorted by namespace and name. */
+  readonly namedServices: readonly NamedService[]
+  /** Virtual addresses that are not where their hash is, by key: what an agent remembers for its next run. */
+  readonly displacedAddresses: ReadonlyMap<string, string>
 }
 
 export interface ReconcilerOptions {
@@ -42,8 +51,12 @@ export interface ReconcilerOptions {
   readonly bindAddress?: string
   /** Where Services get their virtual addresses from. @default '127.77.0.0/16' */
   readonly serviceCidr?: string
+  /** `displacedAddresses` of an earlier run. @default none */
+  readonly keptAddresses?: ReadonlyMap<string, string>
   /** Whether a Gateway may listen on an address. @default the machine's own addresses */
   readonly isLocal?: (address: string) => boolean
+  /** Numbers of identities that an earlier process gave, by `NetworkIdentity.key`. @default none */
+  readonly identityNumbers?: Iterable<readonly [key: string, id: number]>
 }
 
 export interface ReconcileOptions {
@@ -65,6 +78,7 @@ export class Reconciler {
   readonly #gateways: GatewayStage
   readonly #services: ServiceStage
   readonly #httpFilters = new HttpFilterStage()
+  readonly #networkPolicies: NetworkPolicyStage
   readonly #routes = new RouteStage<HttpRouteResource, HttpRoute>(['HTTPRoute', 'GRPCRoute'], judgeRoute)
   readonly #streamRoutes = new RouteStage<StreamRouteResource, StreamRoute>(
     ['TCPRoute', 'UDPRoute', 'TLSRoute'],
@@ -76,14 +90,24 @@ export class Reconciler {
   readonly #problems = new ProblemList()
   readonly #namespaceLabels = new Map<string, Readonly<Record<string, string>>>()
   readonly #grants = new Map<string, readonly ReferenceGrantSpec[]>()
-  #last: Reconciled = { snapshot: emptySnapshot, statuses: [], problems: [], workloads: [], serviceAddresses: [] }
+  #last: Reconciled = {
+    snapshot: emptySnapshot,
+    statuses: [],
+    problems: [],
+    workloads: [],
+    serviceAddresses: [],
+    networkPolicies: emptyNetworkPolicySet,
+    namedServices: [],
+    displacedAddresses: new Map(),
+  }
   #addressLists: readonly (readonly ServiceAddress[])[] = []
 
   /** @throws MeshError MESH_SETTING_INVALID for a service network that is none */
   constructor(options: ReconcilerOptions = {}) {
     const { bindAddress = '127.0.0.1', serviceCidr = '127.77.0.0/16', isLocal = isMachineAddress } = options
     this.#gateways = new GatewayStage({ bindAddress, isLocal })
-    this.#services = new ServiceStage(networkOf(serviceCidr))
+    this.#networkPolicies = new NetworkPolicyStage(options.identityNumbers)
+    this.#services = new ServiceStage(networkOf(serviceCidr), options.keptAddresses ?? new Map())
   }
 
   /** @param resources by id, `HTTPRoute shop/cart`; the map itself is not edited afterwards */
@@ -116,8 +140,15 @@ export class Reconciler {
     for (const key of new Set([...gateways.judged, ...recounted, ...recountedStreams])) {
       this.#gateways.writeStatus(key, attachedRoutes, sink)
     }
-    this.#services.tls.writeStatuses(this.#routes.routes.share(), sink)
-    return this.#publish()
+    this.#services.tls.writeStatuses(
+      {
+        routes: this.#routes.routes.share(),
+        streamRoutes: this.#streamRoutes.routes.share(),
+        gatewayOfSet: this.#gateways.gatewayOfSet,
+      },
+      sink,
+    )
+    return this.#publish(this.#networkPolicies.update(changes, tables, this.#namespaceLabels, sink))
   }
 
   /** Labels and grants by namespace. @returns the facts that changed */
@@ -158,7 +189,7 @@ export class Reconciler {
     }
   }
 
-  #publish(): Reconciled {
+  #publish(networkPolicies: NetworkPolicySet): Reconciled {
     const last = this.#last
     const listeners = this.#listeners.share()
     const routes = this.#routes.routes.share()
@@ -178,6 +209,9 @@ export class Reconciler {
       problems: this.#problems.locate(this.#findings.list().flat()),
       workloads: this.#services.workloads.list(),
       serviceAddresses: addressLists === this.#addressLists ? last.serviceAddresses : addressLists.flat(),
+      networkPolicies,
+      namedServices: this.#services.named.list(),
+      displacedAddresses: this.#services.displacedAddresses,
     }
     this.#addressLists = addressLists
     const hasChanged =
@@ -185,7 +219,10 @@ export class Reconciler {
       next.statuses !== last.statuses ||
       next.problems !== last.problems ||
       next.workloads !== last.workloads ||
-      next.serviceAddresses !== last.serviceAddresses
+      next.serviceAddresses !== last.serviceAddresses ||
+      next.networkPolicies !== last.networkPolicies ||
+      next.namedServices !== last.namedServices ||
+      next.displacedAddresses !== last.displacedAddresses
     if (hasChanged) this.#last = next
     return this.#last
   }

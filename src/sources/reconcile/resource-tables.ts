@@ -31,6 +31,7 @@ export class ResourceTables {
     BackendTLSPolicy: new Map(),
     BackendPolicy: new Map(),
     HTTPFilter: new Map(),
+    NetworkPolicy: new Map(),
     Workload: new Map(),
   }
   #last: ReadonlyMap<string, AnyResource> = new Map()

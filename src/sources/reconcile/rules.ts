@@ -65,7 +65,7 @@ export function compileRule(
     matches: matches.length > 0 ? matches : [matchesEverything],
     filters,
     backends,
-    requestTimeoutMs: duration(rule.timeouts?.request),
+    requestTimeoutMs: rule.timeouts?.request === undefined ? undefined : durationMs(rule.timeouts.request),
     backendRequestTimeoutMs: duration(rule.timeouts?.backendRequest),
     retry: rule.retry === undefined ? undefined : retryPolicy(rule.retry),
     session: rule.sessionPersistence === undefined ? undefined : session(draft, rule, rule.sessionPersistence, index),

@@ -1,4 +1,4 @@
-import type { Backend, HttpRoute, ServiceAddress, StreamRoute, Workload } from '../../model/index.ts'
+import type { Backend, HttpRoute, NamedService, ServiceAddress, StreamRoute, Workload } from '../../model/index.ts'
 import type {
   AnyResource,
   BackendPolicyResource,
@@ -17,7 +17,15 @@ import { same } from './same.ts'
 import type { StageSink } from './stage-sink.ts'
 import { judgeService, type ServiceOutcome } from './services.ts'
 import { SortedRecords } from './sorted-records.ts'
-import { allocateAddresses, isLoopbackIpv4, type AddressWish, type Network } from './virtual-addresses.ts'
+import {
+  allocateAddresses,
+  allocateIpv6,
+  displacedAddresses,
+  isLoopbackIpv4,
+  uniqueLocalIpv6,
+  type AddressWish,
+  type Network,
+} from './virtual-addresses.ts'
 import { SelectorIndex, workloadOf } from './workloads.ts'
 
 const serviceNameLabel = 'kubernetes.io/service-name'
@@ -31,6 +39,7 @@ export class ServiceStage {
   readonly facts: Map<string, ServiceFacts> = new Map<string, ServiceFacts>()
   readonly backends: CopyOnWriteMap<Backend> = new CopyOnWriteMap<Backend>()
   readonly addresses: SortedRecords<readonly ServiceAddress[]> = new SortedRecords<readonly ServiceAddress[]>()
+  readonly named: SortedRecords<NamedService> = new SortedRecords<NamedService>()
   readonly workloads: SortedRecords<Workload> = new SortedRecords<Workload>()
   /** Each Service port's own route, attached or not. */
   readonly ownRoutes: Map<string, HttpRoute> = new Map<string, HttpRoute>()
@@ -45,13 +54,22 @@ export class ServiceStage {
   #workloadsByService: ReadonlyMap<string, readonly WorkloadResource[]> = new Map()
   #policies: ReadonlyMap<string, ServicePolicies> = new Map()
   #policyKeys: readonly string[] = []
-  #addresses: ReadonlyMap<string, string> = new Map()
+  #addresses: ReadonlyMap<string, string>
+  #ipv6Addresses: ReadonlyMap<string, string> = new Map()
+  #displaced: ReadonlyMap<string, string> = new Map()
   #takenAddresses = ''
   /** Keys that slices or Workloads name and no Service has. */
   readonly #orphans = new Set<string>()
 
-  constructor(network: Network) {
+  /** @param kept  what `displacedAddresses` of an earlier run was */
+  constructor(network: Network, kept: ReadonlyMap<string, string>) {
     this.#network = network
+    this.#addresses = kept
+  }
+
+  /** Addresses that have to be remembered, by key; the same object as long as it is the same. */
+  get displacedAddresses(): ReadonlyMap<string, string> {
+    return this.#displaced
   }
 
   /**
@@ -72,7 +90,7 @@ export class ServiceStage {
       if (kind === 'Service') {
         dirty.add(key)
         isAnyService = true
-        hasNewWishes ||= wishOf(before) !== wishOf(after)
+        hasNewWishes ||= wishText(before) !== wishText(after)
         hasNewNames ||= before === undefined || after === undefined
       } else if (kind === 'EndpointSlice') {
         this.#fileSlice(key, before, after, dirty)
@@ -186,12 +204,19 @@ export class ServiceStage {
     this.#takenAddresses = takenAddresses
     const wishes: AddressWish[] = []
     for (const [key, service] of tables.Service) {
-      const wish = wishOf(service)
-      if (wish !== 'none') wishes.push({ key, wanted: wish === 'any' ? undefined : wish })
+      const wish = wishOf(key, service)
+      if (wish !== undefined) wishes.push(wish)
     }
-    const addresses = allocateAddresses(wishes, this.#network, taken)
-    for (const { key } of wishes) if (addresses.get(key) !== this.#addresses.get(key)) dirty.add(key)
+    const addresses = allocateAddresses(wishes, this.#network, taken, this.#addresses)
+    const ipv6Addresses = allocateIpv6(wishes, addresses)
+    for (const { key } of wishes) {
+      const isSame =
+        addresses.get(key) === this.#addresses.get(key) && ipv6Addresses.get(key) === this.#ipv6Addresses.get(key)
+      if (!isSame) dirty.add(key)
+    }
     this.#addresses = addresses
+    this.#ipv6Addresses = ipv6Addresses
+    this.#displaced = same(displacedAddresses(wishes, this.#network, addresses), this.#displaced)
   }
 
   /** @returns whether what routes may know of the Service changed */
@@ -216,6 +241,7 @@ export class ServiceStage {
         workloads: this.#workloadsByService.get(key) ?? [],
         policies: this.#policies.get(key),
         address: this.#addresses.get(key),
+        ipv6Address: this.#ipv6Addresses.get(key),
         tlsOf: portName => this.tls.of(key, portName),
       },
       before,
@@ -280,6 +306,7 @@ export class ServiceStage {
     )
     const addresses = after === undefined || after.addresses.length === 0 ? undefined : after.addresses
     this.addresses.set(key, same(addresses, this.addresses.get(key)))
+    this.named.set(key, after?.named)
     if (after === undefined) {
       this.#outcomes.delete(key)
       this.facts.delete(key)
@@ -290,12 +317,22 @@ export class ServiceStage {
   }
 }
 
-/** What a Service asks for: no virtual address, any, or this one. */
-function wishOf(service: AnyResource | undefined): string {
-  if (service?.kind !== 'Service') return 'none'
-  const { type, clusterIP } = service.spec
-  if (type === 'ExternalName' || clusterIP === 'None') return 'none'
-  return clusterIP !== undefined && isLoopbackIpv4(clusterIP) ? clusterIP : 'any'
+/** What a Service asks for; undefined when it is to have no virtual address. */
+function wishOf(key: string, service: ServiceResource): AddressWish | undefined {
+  const { type, clusterIP, clusterIPs = [] } = service.spec
+  if (type === 'ExternalName' || clusterIP === 'None') return undefined
+  const given = clusterIP === undefined ? clusterIPs : [clusterIP, ...clusterIPs]
+  return {
+    key,
+    wanted: given.find(isLoopbackIpv4),
+    wantedIpv6: given.map(uniqueLocalIpv6).find(address => address !== undefined),
+  }
+}
+
+/** The same for the same wish. */
+function wishText(service: AnyResource | undefined): string {
+  const wish = service?.kind === 'Service' ? wishOf('', service) : undefined
+  return wish === undefined ? 'none' : `${wish.wanted} ${wish.wantedIpv6}`
 }
 
 function hasSamePolicies(a: ServicePolicies | undefined, b: ServicePolicies | undefined): boolean {

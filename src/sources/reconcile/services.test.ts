@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { defaultBackendSettings, type Backend, type Listener } from '../../model/index.ts'
-import type { Reconciled } from './reconcile.ts'
-import { brief, problemsOf, reconciled, statusOf } from './testing.ts'
+import { Reconciler, type Reconciled } from './reconcile.ts'
+import { brief, problemsOf, reconciled, resourcesOf, statusOf } from './testing.ts'
 
 function service(spec: string, name = 'cart'): string {
   return `
@@ -80,6 +80,94 @@ test('spec.clusterIP is kept on loopback only, and never where a Gateway listens
     assert.equal(result.problems.length, problems.length)
     for (const [at, problem] of problems.entries()) assert.ok(result.problems[at]?.message.startsWith(problem))
   }
+})
+
+test('a Service of two families has the addresses that it asks for, where they can be had', () => {
+  const rows: [string, RegExp, RegExp][] = [
+    ['clusterIP: 127.3.2.1, clusterIPs: [127.3.2.1, "FD00::5"]', /^127\.3\.2\.1$/, /^fd00::5$/],
+    ['clusterIP: "fd00::5", clusterIPs: ["fd00::5", 127.3.2.1]', /^127\.3\.2\.1$/, /^fd00::5$/],
+    ['clusterIP: 10.96.0.10, clusterIPs: [10.96.0.10, "2001:db8::1"]', /^127\.77\./, /^fd68:6564:646c::7f4d:/],
+  ]
+  for (const [addresses, ipv4, ipv6] of rows) {
+    const [named] = reconciled(service(`${addresses}, ports: [{ port: 80 }]`)).namedServices
+    assert.match(named?.addresses[0] ?? '', ipv4, addresses)
+    assert.match(named?.addresses[1] ?? '', ipv6, addresses)
+  }
+})
+
+test('names know the kind of a Service, its ports and what knows their endpoints', () => {
+  const result = reconciled(
+    service('ports: [{ name: http, port: 80 }, { name: dns, port: 53, protocol: UDP }]') +
+      service('clusterIP: None, ports: [{ port: 80 }]', 'db') +
+      service('type: ExternalName, externalName: db.example.com', 'far'),
+  )
+  assert.deepEqual(
+    result.namedServices.map(({ addresses, ...rest }) => ({ ...rest, addresses: addresses.length })),
+    [
+      {
+        key: 'shop/cart',
+        namespace: 'shop',
+        name: 'cart',
+        kind: 'cluster-ip',
+        externalName: '',
+        affinitySeconds: 0,
+        ports: [
+          { name: 'http', port: 80, carrier: 'tcp', backend: 'shop/cart:80' },
+          { name: 'dns', port: 53, carrier: 'udp', backend: 'shop/cart:53/udp' },
+        ],
+        addresses: 2,
+      },
+      {
+        key: 'shop/db',
+        namespace: 'shop',
+        name: 'db',
+        kind: 'headless',
+        externalName: '',
+        affinitySeconds: 0,
+        ports: [{ name: '', port: 80, carrier: 'tcp', backend: 'shop/db:80' }],
+        addresses: 0,
+      },
+      {
+        key: 'shop/far',
+        namespace: 'shop',
+        name: 'far',
+        kind: 'external-name',
+        externalName: 'db.example.com',
+        affinitySeconds: 0,
+        ports: [],
+        addresses: 0,
+      },
+    ],
+  )
+})
+
+test('a Service keeps its address when another comes and goes, and after a restart with what was remembered', () => {
+  const network = { serviceCidr: '127.9.0.0/30' }
+  const addressOf = (result: Reconciled, name: string): string | undefined =>
+    result.serviceAddresses.find(each => each.service === name)?.address
+  // Two places: of three Services two at least begin at the same.
+  const spec = 'ports: [{ port: 80 }]'
+  const pairs = [
+    ['a', 'b'],
+    ['a', 'c'],
+    ['b', 'c'],
+  ] as const
+  const pair = pairs.find(names => {
+    const [one, two] = names.map(name =>
+      addressOf(new Reconciler(network).reconcile(resourcesOf(service(spec, name))), name),
+    )
+    return one === two
+  })
+  const [first, second] = pair ?? assert.fail()
+  const reconciler = new Reconciler(network)
+  const before = addressOf(reconciler.reconcile(resourcesOf(service(spec, second))), second)
+  const both = reconciler.reconcile(resourcesOf(service(spec, first), service(spec, second)))
+  assert.equal(addressOf(both, second), before)
+  assert.deepEqual([...both.displacedAddresses.keys()], [`shop/${first}`])
+  const again = new Reconciler({ ...network, keptAddresses: both.displacedAddresses }).reconcile(
+    resourcesOf(service(spec, first), service(spec, second)),
+  )
+  assert.deepEqual(again.serviceAddresses, both.serviceAddresses)
 })
 
 test('a port is served with what it speaks, and told when that can not be', () => {
@@ -256,7 +344,8 @@ test('a BackendPolicy becomes the settings of its ports', () => {
          healthCheck: { http: { path: /up, expectedStatuses: ["200", "300-399"] }, interval: 3s },
          outlierDetection: { consecutiveFailures: 2, baseEjection: 1s },
          circuitBreaker: { maxRequests: 7, retryBudget: { percent: 5 } },
-         panicThreshold: 10, connectTimeout: 1s, idleTimeout: 2s`,
+         panicThreshold: 10, connectTimeout: 1s, idleTimeout: 2s,
+         streamIdleTimeout: 10m, proxyProtocol: V2`,
       ),
   )
   assert.deepEqual(backendOf(result).settings, {
@@ -280,6 +369,8 @@ test('a BackendPolicy becomes the settings of its ports', () => {
     slowStartMs: 10_000,
     preferLocalZone: true,
     connectTimeoutMs: 1_000,
+    streamIdleTimeoutMs: 600_000,
+    proxyProtocol: 'v2',
     idleTimeoutMs: 2_000,
   })
   assert.deepEqual(backendOf(result, 'shop/cart:81').settings, defaultBackendSettings)

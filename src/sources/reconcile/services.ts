@@ -8,6 +8,7 @@ import {
   type Endpoint,
   type HttpRoute,
   type Listener,
+  type NamedService,
   type ServiceAddress,
   type StreamRoute,
 } from '../../model/index.ts'
@@ -37,6 +38,7 @@ export interface ServiceInput {
   readonly tlsOf: (portName: string) => BackendTls | undefined
   /** Its virtual address; undefined for one that has none. */
   readonly address: string | undefined
+  readonly ipv6Address: string | undefined
 }
 
 export interface ServiceOutcome {
@@ -48,6 +50,7 @@ export interface ServiceOutcome {
   readonly ownRoutes: readonly HttpRoute[]
   readonly ownStreamRoutes: readonly StreamRoute[]
   readonly addresses: readonly ServiceAddress[]
+  readonly named: NamedService
   readonly findings: readonly Finding[]
 }
 
@@ -91,7 +94,35 @@ export function judgeService(input: ServiceInput, before: ServiceOutcome | undef
     addresses.push({ namespace, service: name, address, port: port.port, portName: port.name })
   }
   findings.push(...addressFindings(input, facts), ...sliceFindings(input.slices, facts))
-  return { facts, backends, listeners, ownRoutes, ownStreamRoutes, addresses, findings }
+  const named = same(namedService(input, facts), before?.named)
+  return { facts, backends, listeners, ownRoutes, ownStreamRoutes, addresses, named, findings }
+}
+
+function namedService({ service, address, ipv6Address }: ServiceInput, facts: ServiceFacts): NamedService {
+  const { key, namespace, name, kind, ports } = facts
+  return {
+    key,
+    namespace,
+    name,
+    kind,
+    addresses: kind === 'cluster-ip' ? [address, ipv6Address].filter(each => each !== undefined) : [],
+    externalName: kind === 'external-name' ? (service.spec.externalName ?? '') : '',
+    affinitySeconds: kind === 'cluster-ip' ? affinitySeconds(service.spec) : 0,
+    ports: ports.map(port => ({
+      name: port.name,
+      port: port.port,
+      carrier: port.protocol === 'udp' || port.protocol === 'sctp' ? port.protocol : 'tcp',
+      backend: portKey(key, port),
+    })),
+  }
+}
+
+/** Three hours, the default of Kubernetes. */
+const usualAffinitySeconds = 10_800
+
+function affinitySeconds({ sessionAffinity, sessionAffinityConfig }: ServiceResource['spec']): number {
+  if (sessionAffinity === 'None') return 0
+  return sessionAffinityConfig?.clientIP?.timeoutSeconds ?? usualAffinitySeconds
 }
 
 const backendProtocols: Readonly<Record<PortProtocol, BackendProtocol | undefined>> = {
@@ -135,9 +166,11 @@ function judgeBackend(
   const settings = same(settingsOf(policyOf(input.policies, port.name), input, protocol), old?.settings)
   const tls = protocol === 'udp' ? undefined : input.tlsOf(port.name)
   const { namespace, name } = facts
+  const isAssumed = port.isAssumed && protocol === 'http1'
   if (
     old !== undefined &&
     old.protocol === protocol &&
+    (old.isProtocolAssumed ?? false) === isAssumed &&
     old.tls === tls &&
     old.portName === port.name &&
     old.settings === settings &&
@@ -153,6 +186,7 @@ function judgeBackend(
     port: port.port,
     portName: port.name,
     protocol,
+    ...(isAssumed ? { isProtocolAssumed: true } : {}),
     tls,
     endpoints,
     settings,
@@ -211,7 +245,7 @@ function ownRoute(service: ServiceResource, key: string): HttpRoute {
         matches: [{ path: { kind: 'prefix', value: '' }, method: undefined, headers: [], query: [] }],
         filters: [],
         backends: [{ weight: 1, target: { kind: 'backend', key }, filters: [] }],
-        requestTimeoutMs: 0,
+        requestTimeoutMs: undefined,
         backendRequestTimeoutMs: 0,
         retry: undefined,
         session: undefined,

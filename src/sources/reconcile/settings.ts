@@ -29,6 +29,8 @@ export function backendSettings(policy: BackendPolicySpec): BackendSettings {
     preferLocalZone: loadBalancing.locality === 'PreferLocal',
     connectTimeoutMs: durationMs(policy.connectTimeout),
     idleTimeoutMs: durationMs(policy.idleTimeout),
+    ...(policy.streamIdleTimeout === undefined ? {} : { streamIdleTimeoutMs: durationMs(policy.streamIdleTimeout) }),
+    ...(policy.proxyProtocol === undefined ? {} : { proxyProtocol: policy.proxyProtocol === 'V1' ? 'v1' : 'v2' }),
     ...(policy.retry === undefined ? {} : { retry: retryPolicy(policy.retry) }),
   }
 }
@@ -76,6 +78,7 @@ export function healthCheck(spec: HealthCheckSpec): HealthCheck {
     healthyThreshold: spec.healthyThreshold,
     unhealthyThreshold: spec.unhealthyThreshold,
   }
+  if (spec.grpc !== undefined) return { kind: 'GRPC', service: spec.grpc.service ?? '', ...common }
   if (spec.http === undefined) return { kind: 'TCP', ...common }
   const { path, host = '', expectedStatuses } = spec.http
   return { kind: 'HTTP', path, host, expected: expectedStatuses.map(statusRange), ...common }

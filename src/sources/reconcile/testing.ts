@@ -28,8 +28,11 @@ export function put(resources: Map<string, AnyResource>, value: unknown): AnyRes
 }
 
 /** A reconciler that takes loopback and 10.1.1.1 for addresses of the machine. */
-export function testReconciler(): Reconciler {
-  return new Reconciler({ isLocal: address => address.startsWith('127.') || address === '10.1.1.1' })
+export function testReconciler(identityNumbers: Iterable<readonly [key: string, id: number]> = []): Reconciler {
+  return new Reconciler({
+    isLocal: address => address.startsWith('127.') || address === '10.1.1.1',
+    identityNumbers,
+  })
 }
 
 export function reconciled(text: string, options: ReconcileOptions = {}): Reconciled {

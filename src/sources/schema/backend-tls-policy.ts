@@ -1,4 +1,4 @@
-import type { BackendTlsPolicySpec, SubjectAltNameSpec } from './backend-tls-resource.ts'
+import type { BackendTlsPolicySpec, BackendTLSPolicyResource, SubjectAltNameSpec } from './backend-tls-resource.ts'
 import {
   group,
   hostname,
@@ -9,7 +9,8 @@ import {
   qualifiedKey,
   subdomain,
 } from './formats.ts'
-import { array, enumeration, map, object, optional, required, string } from './shape.ts'
+import type { Identity } from './object.ts'
+import { array, enumeration, map, object, optional, Reading, required, string } from './shape.ts'
 import type { Rule, Shape } from './shape.ts'
 
 // BackendTLSPolicy of Gateway API v1.6, with the CEL rules of its CRD.
@@ -110,3 +111,27 @@ export const backendTlsPolicySpec: Shape<BackendTlsPolicySpec> = object<BackendT
   },
   { rules: [distinctTargets] },
 )
+
+/**
+ * What takes the place of a policy with mistakes, as far as they let know what
+ * it was to protect: the same targets, which are sent nothing.
+ *
+ * @returns undefined if name, namespace or targetRefs cannot be read
+ */
+export function tlsStandInFor(
+  value: Readonly<Record<string, unknown>>,
+  { name, namespace }: Identity,
+): Omit<BackendTLSPolicyResource, 'origin'> | undefined {
+  const spec = value['spec']
+  if (name === undefined || typeof spec !== 'object' || spec === null || !('targetRefs' in spec)) return undefined
+  const reading = new Reading()
+  const targetRefs = array(target).read(spec.targetRefs, reading)
+  if (targetRefs === undefined || reading.findings.some(({ severity }) => severity === 'error')) return undefined
+  return {
+    apiVersion: 'gateway.networking.k8s.io/v1',
+    kind: 'BackendTLSPolicy',
+    metadata: { name, namespace: namespace ?? 'default', labels: {}, annotations: {}, generation: 1 },
+    spec: { targetRefs, validation: { hostname: '' } },
+    isStandIn: true,
+  }
+}

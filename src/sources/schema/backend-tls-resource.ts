@@ -20,4 +20,7 @@ export interface BackendTlsPolicySpec {
   readonly options?: StringMap
 }
 
-export type BackendTLSPolicyResource = Resource<'BackendTLSPolicy', BackendTlsPolicySpec>
+export interface BackendTLSPolicyResource extends Resource<'BackendTLSPolicy', BackendTlsPolicySpec> {
+  /** It stands for one that could not be read: nothing is sent to its targets. */
+  readonly isStandIn?: true
+}

@@ -25,7 +25,7 @@ const text = string()
 const protocol = enumeration('TCP', 'UDP', 'SCTP')
 
 /** IANA service name: at most 15 characters with at least one letter. */
-const portName = string({
+export const portName: Shape<string> = string({
   min: 1,
   max: 15,
   pattern: /^(?=.*[a-z])[a-z0-9]+(-[a-z0-9]+)*$/,

@@ -145,18 +145,22 @@ const operatorAndValues: Rule<Expression> = {
   },
 }
 
-const expressions: Shape<readonly Expression[]> = array(
-  object<Expression>(
+function selector(options: { readonly nulls?: 'absent' }): Shape<LabelSelector> {
+  const expression = object<Expression>(
     {
       key: required(qualifiedKey),
       operator: required(enumeration('In', 'NotIn', 'Exists', 'DoesNotExist')),
       values: optional(array(labelValue)),
     },
-    { rules: [operatorAndValues] },
-  ),
-)
+    { rules: [operatorAndValues], ...options },
+  )
+  return object<LabelSelector>(
+    { matchLabels: optional(labels), matchExpressions: optional(array(expression)) },
+    options,
+  )
+}
 
-export const labelSelector: Shape<LabelSelector> = object<LabelSelector>({
-  matchLabels: optional(labels),
-  matchExpressions: optional(expressions),
-})
+export const labelSelector: Shape<LabelSelector> = selector({})
+
+/** As the core kinds take it, with null for absent. */
+export const coreSelector: Shape<LabelSelector> = selector({ nulls: 'absent' })

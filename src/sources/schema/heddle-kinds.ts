@@ -2,6 +2,7 @@ import { isIP } from 'node:net'
 import { grpcStatusNames } from '../../codec/index.ts'
 import { defaultBackendSettings } from '../../model/index.ts'
 import { formatDuration, durationMs } from './duration.ts'
+import { portName } from './core-kinds.ts'
 import { dnsLabel, duration, headerName, labelValue, port } from './formats.ts'
 import {
   array,
@@ -17,7 +18,14 @@ import {
   string,
 } from './shape.ts'
 import type { Rule, Shape } from './shape.ts'
-import type { BackendPolicySpec, HashSpec, HealthCheckSpec, LoadBalancingSpec, WorkloadSpec } from './resource.ts'
+import type {
+  BackendPolicySpec,
+  HashSpec,
+  HealthCheckSpec,
+  LoadBalancingSpec,
+  WorkloadPort,
+  WorkloadSpec,
+} from './resource.ts'
 
 // heddle.dev/v1alpha1. The defaults are those of the model, so that a policy
 // that says nothing changes nothing.
@@ -62,13 +70,25 @@ const healthCheck: Shape<HealthCheckSpec> = object<HealthCheckSpec>(
         { rules: [rangeOrder] },
       ),
     ),
+    grpc: optional(
+      object<NonNullable<HealthCheckSpec['grpc']>>({
+        service: optional(
+          string({
+            min: 1,
+            max: 1024,
+            pattern: /^[A-Za-z_][A-Za-z0-9_.]*$/,
+            about: 'a gRPC service, as in pkg.Service',
+          }),
+        ),
+      }),
+    ),
     tcp: optional(empty),
     interval: byDefault(duration({ minMs: 100, maxMs: hourMs }), '5s'),
     timeout: byDefault(duration({ minMs: 10, maxMs: hourMs }), '1s'),
     healthyThreshold: byDefault(integer(1, 100), 1),
     unhealthyThreshold: byDefault(integer(1, 100), 3),
   },
-  { rules: [exactlyOne('http', 'tcp')] },
+  { rules: [exactlyOne('http', 'grpc', 'tcp')] },
 )
 
 /** RFC 6265 asks for a token. */
@@ -235,6 +255,8 @@ export const backendPolicySpec: Shape<BackendPolicySpec> = object<BackendPolicyS
   protocol: optional(enumeration('HTTP1', 'H2C', 'TCP')),
   connectTimeout: byDefault(duration({ minMs: 1, maxMs: hourMs }), formatDuration(defaults.connectTimeoutMs)),
   idleTimeout: byDefault(duration({ minMs: 1, maxMs: dayMs }), formatDuration(defaults.idleTimeoutMs)),
+  streamIdleTimeout: optional(duration({ minMs: 1_000, maxMs: 7 * dayMs })),
+  proxyProtocol: optional(enumeration('V1', 'V2')),
   retry: optional(retry),
 })
 
@@ -276,6 +298,17 @@ const process: Shape<NonNullable<WorkloadSpec['process']>> = object<NonNullable<
 export const workloadSpec: Shape<WorkloadSpec> = object<WorkloadSpec>({
   service: optional(dnsLabel),
   port: required(port),
+  ports: byDefault(
+    array(
+      object<WorkloadPort>({
+        name: required(portName),
+        port: required(port),
+        protocol: byDefault(enumeration('TCP', 'UDP', 'SCTP'), 'TCP'),
+      }),
+      { max: 64, unique: { by: ({ name, protocol }) => `${name}/${protocol}`, what: 'name' } },
+    ),
+    Object.freeze([]),
+  ),
   address: byDefault(address, '127.0.0.1'),
   process: optional(process),
   healthCheck: optional(healthCheck),

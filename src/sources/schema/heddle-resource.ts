@@ -3,7 +3,7 @@ import type { Duration, Resource, StringMap } from './object.ts'
 
 // Our own kinds, heddle.dev/v1alpha1
 
-/** Exactly one of `http` and `tcp`. */
+/** Exactly one of `http`, `grpc` and `tcp`. */
 export interface HealthCheckSpec {
   readonly http?: {
     /** @default '/' */
@@ -12,6 +12,10 @@ export interface HealthCheckSpec {
     readonly host?: string
     /** Codes (`200`) and inclusive ranges (`200-299`). @default ['200-299'] */
     readonly expectedStatuses: readonly string[]
+  }
+  readonly grpc?: {
+    /** `pkg.Service`. Absent: the server as a whole. */
+    readonly service?: string
   }
   readonly tcp?: Readonly<Record<string, never>>
   /** @default '5s' */
@@ -80,6 +84,10 @@ export interface BackendPolicySpec {
   readonly protocol?: 'HTTP1' | 'H2C' | 'TCP'
   readonly connectTimeout: Duration
   readonly idleTimeout: Duration
+  /** A session of TCP, TLS or UDP ends after this time without a byte. Absent: an hour, of UDP a minute. */
+  readonly streamIdleTimeout?: Duration
+  /** Version of the PROXY protocol header that connections to endpoints begin with. Absent: none. */
+  readonly proxyProtocol?: 'V1' | 'V2'
   /** For requests whose rule has no retries of its own. */
   readonly retry?: {
     /** Retries after the first try. @default 1 */
@@ -95,10 +103,19 @@ export interface BackendPolicySpec {
 
 export type BackendPolicyResource = Resource<'BackendPolicy', BackendPolicySpec>
 
+export interface WorkloadPort {
+  readonly name: string
+  readonly port: number
+  /** @default 'TCP' */
+  readonly protocol: 'TCP' | 'UDP' | 'SCTP'
+}
+
 export interface WorkloadSpec {
   /** Name of a Service of the same namespace; absent when Services select it by its labels. */
   readonly service?: string
   readonly port: number
+  /** Names of ports that it listens on, `port` or others; for NetworkPolicies that name ports. @default [] */
+  readonly ports: readonly WorkloadPort[]
   /** @default '127.0.0.1' */
   readonly address: string
   readonly process?: {

@@ -1,4 +1,4 @@
-import { backendTlsPolicySpec } from './backend-tls-policy.ts'
+import { backendTlsPolicySpec, tlsStandInFor } from './backend-tls-policy.ts'
 import { base64Data, namespaceSpec, serviceSpec, sliceEndpoints, slicePorts, textData } from './core-kinds.ts'
 import { gatewayClassSpec, gatewaySpec, referenceGrantSpec } from './gateway-kinds.ts'
 import { backendPolicySpec, workloadSpec } from './heddle-kinds.ts'
@@ -7,6 +7,7 @@ import { grpcRouteSpec } from './grpc-route.ts'
 import { httpRouteSpec } from './http-route.ts'
 import { listenerSetSpec } from './listener-set.ts'
 import { objectMeta } from './metadata.ts'
+import { emptyPolicySpec, networkPolicySpec, standInFor } from './network-policy.ts'
 import { streamRouteSpec, tlsRouteSpec } from './stream-routes.ts'
 import { anything, boolean, byDefault, enumeration, object, optional, required, string } from './shape.ts'
 import type { Field, Fields, Shape } from './shape.ts'
@@ -14,6 +15,7 @@ import type {
   AnyResource,
   ConfigMapResource,
   EndpointSliceResource,
+  Identity,
   ResourceKind,
   SecretResource,
   StringMap,
@@ -29,6 +31,11 @@ export interface KindDefinition {
   readonly versions: readonly string[]
   readonly scope: 'namespaced' | 'cluster'
   readonly shape: Shape<Unplaced<AnyResource>>
+  /**
+   * What takes the place of a resource with mistakes that has no good version yet, for kinds whose absence would open
+   * something; undefined if too little of it can be read.
+   */
+  readonly standIn?: (value: Readonly<Record<string, unknown>>, identity: Identity) => Unplaced<AnyResource> | undefined
 }
 
 const gateway = 'gateway.networking.k8s.io'
@@ -55,14 +62,21 @@ export const servedKinds: Readonly<Record<ResourceKind, KindDefinition>> = {
   TCPRoute: withSpec('TCPRoute', gateway, ['v1', 'v1alpha2'], 'namespaced', required(streamRouteSpec)),
   UDPRoute: withSpec('UDPRoute', gateway, ['v1', 'v1alpha2'], 'namespaced', required(streamRouteSpec)),
   TLSRoute: withSpec('TLSRoute', gateway, ['v1', 'v1alpha3', 'v1alpha2'], 'namespaced', required(tlsRouteSpec)),
+  NetworkPolicy: {
+    ...withSpec(
+      'NetworkPolicy',
+      'networking.k8s.io',
+      ['v1'],
+      'namespaced',
+      byDefault(networkPolicySpec, emptyPolicySpec),
+    ),
+    standIn: standInFor,
+  },
   ReferenceGrant: withSpec('ReferenceGrant', gateway, ['v1', 'v1beta1'], 'namespaced', required(referenceGrantSpec)),
-  BackendTLSPolicy: withSpec(
-    'BackendTLSPolicy',
-    gateway,
-    ['v1', 'v1alpha3'],
-    'namespaced',
-    required(backendTlsPolicySpec),
-  ),
+  BackendTLSPolicy: {
+    ...withSpec('BackendTLSPolicy', gateway, ['v1', 'v1alpha3'], 'namespaced', required(backendTlsPolicySpec)),
+    standIn: tlsStandInFor,
+  },
   BackendPolicy: withSpec('BackendPolicy', 'heddle.dev', ['v1alpha1'], 'namespaced', required(backendPolicySpec)),
   HTTPFilter: withSpec('HTTPFilter', 'heddle.dev', ['v1alpha1'], 'namespaced', required(httpFilterSpec)),
   Workload: withSpec('Workload', 'heddle.dev', ['v1alpha1'], 'namespaced', required(workloadSpec)),
@@ -87,6 +101,7 @@ export const unusedKinds: Readonly<Record<string, readonly string[]>> = {
   ],
   'discovery.k8s.io': [],
   'gateway.networking.k8s.io': [],
+  'networking.k8s.io': ['Ingress', 'IngressClass', 'IPAddress', 'ServiceCIDR'],
   'heddle.dev': [],
 }
 

@@ -13,6 +13,13 @@ export interface ObjectMeta {
   readonly uid?: string
 }
 
+/** As much as could be read of what a resource calls itself. */
+export interface Identity {
+  readonly kind?: string
+  readonly namespace?: string
+  readonly name?: string
+}
+
 /** Where a resource stands. The values move along when text above the resource grows or shrinks. */
 export interface Origin {
   readonly file: string

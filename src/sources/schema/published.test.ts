@@ -13,6 +13,7 @@ import { UDPRoute } from '@kubernetes-models/gateway-api/gateway.networking.k8s.
 import { ListenerSet } from '@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1/ListenerSet'
 import { ReferenceGrant } from '@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1/ReferenceGrant'
 import { EndpointSlice } from 'kubernetes-models/discovery.k8s.io/v1/EndpointSlice'
+import { NetworkPolicy } from 'kubernetes-models/networking.k8s.io/v1/NetworkPolicy'
 import { ConfigMap } from 'kubernetes-models/v1/ConfigMap'
 import { Namespace } from 'kubernetes-models/v1/Namespace'
 import { Secret } from 'kubernetes-models/v1/Secret'
@@ -41,6 +42,7 @@ const published: Readonly<Record<string, new (data: never) => { validate(): void
   UDPRoute,
   BackendTLSPolicy,
   ReferenceGrant,
+  NetworkPolicy,
 }
 
 /** What is wrong in the eyes of the published schema; undefined if nothing. */
@@ -268,6 +270,23 @@ const rich: readonly Record<string, unknown>[] = [
           },
         },
       ],
+    },
+  },
+  {
+    ...samples['NetworkPolicy']?.(),
+    spec: {
+      podSelector: { matchLabels: { app: 'cart' }, matchExpressions: [{ key: 'tier', operator: 'In', values: ['a'] }] },
+      policyTypes: ['Ingress', 'Egress'],
+      ingress: [
+        {
+          from: [
+            { podSelector: {}, namespaceSelector: { matchLabels: { a: 'b' } } },
+            { ipBlock: { cidr: '10.0.0.0/8', except: ['10.1.0.0/16'] } },
+          ],
+          ports: [{ protocol: 'UDP', port: 53 }, { port: 'http' }, { port: 8000, endPort: 9000 }],
+        },
+      ],
+      egress: [{ to: [{ podSelector: { matchLabels: { app: 'db' } } }], ports: [{ port: 5432 }] }],
     },
   },
   {

@@ -237,6 +237,7 @@ describe('defaults', () => {
       service: 'cart',
       port: 9080,
       address: '127.0.0.1',
+      ports: [],
       process: { command: ['node', 'cart.js'], env: {}, restartBackoff: '1s' },
       healthCheck: {
         http: { path: '/', expectedStatuses: ['200-299'] },
@@ -695,7 +696,7 @@ const mistakes: readonly (readonly [string, string, unknown, ...string[]])[] = [
     'spec.loadBalancing.hash: may have only one of header, source',
   ],
   ['BackendPolicy', 'spec.loadBalancing', { type: 'Maglev', hash: {} }, 'spec.loadBalancing.hash: needs one of'],
-  ['BackendPolicy', 'spec.healthCheck', {}, 'spec.healthCheck: needs one of http, tcp'],
+  ['BackendPolicy', 'spec.healthCheck', {}, 'spec.healthCheck: needs one of http, grpc, tcp'],
   [
     'BackendPolicy',
     'spec.healthCheck',
@@ -717,6 +718,7 @@ const mistakes: readonly (readonly [string, string, unknown, ...string[]])[] = [
   ['BackendPolicy', 'spec.panicThreshold', 101, 'spec.panicThreshold: expected a whole number from 0 to 100'],
   ['BackendPolicy', 'spec.protocol', 'HTTP2', 'spec.protocol: expected one of HTTP1, H2C, TCP'],
   ['BackendPolicy', 'spec.connectTimeout', '0s', 'spec.connectTimeout: is shorter than 1ms'],
+  ['BackendPolicy', 'spec.streamIdleTimeout', '10ms', 'spec.streamIdleTimeout: is shorter than 1s'],
   ['BackendPolicy', 'spec.connectTimeout', '2h', 'spec.connectTimeout: is longer than 1h'],
   ['Workload', 'spec.port', undefined, 'spec.port: is required'],
   ['Workload', 'spec.address', 'localhost', 'spec.address: expected an IP address'],

@@ -1,16 +1,9 @@
 import { servedKinds, unusedKinds } from './kinds.ts'
 import type { KindDefinition } from './kinds.ts'
 import { resourceId } from './resource.ts'
-import type { AnyResource, Origin, ResourceKind } from './resource.ts'
+import type { AnyResource, Identity, Origin, ResourceKind } from './resource.ts'
 import { describe, quote, Reading, suggest } from './shape.ts'
 import type { Finding } from './shape.ts'
-
-/** As much as could be read of what a resource calls itself. */
-export interface Identity {
-  readonly kind?: string
-  readonly namespace?: string
-  readonly name?: string
-}
 
 export type ReadOutcome =
   | {
@@ -23,6 +16,8 @@ export type ReadOutcome =
       readonly kind: 'invalid'
       readonly id: string | undefined
       readonly identity: Identity
+      /** What counts until a good version comes, if there never was one. */
+      readonly standIn?: AnyResource
       readonly findings: readonly Finding[]
     }
   /** A kind that Heddle leaves alone. */
@@ -45,9 +40,16 @@ export function readResource(value: unknown, origin: Origin): ReadOutcome {
       ? undefined
       : resourceId(identity.kind, identity.namespace ?? '', identity.name)
   if (found === 'unused') return { kind: 'unused', id, findings: reading.findings }
-  if (found === 'unknown') return { kind: 'invalid', id, identity, findings: reading.findings }
-  const resource = found.shape.read(value, reading)
-  if (resource === undefined) return { kind: 'invalid', id, identity, findings: reading.findings }
+  const resource = found === 'unknown' ? undefined : found.shape.read(value, reading)
+  if (resource === undefined) {
+    // Also in a version that is not served: what it was to close does not depend on that.
+    const { kind = '' } = identity
+    const definition = Object.hasOwn(servedKinds, kind) ? servedKinds[kind as ResourceKind] : undefined
+    const standIn = definition?.standIn?.(value as Readonly<Record<string, unknown>>, identity)
+    const { findings } = reading
+    if (standIn === undefined) return { kind: 'invalid', id, identity, findings }
+    return { kind: 'invalid', id, identity, findings, standIn: { ...standIn, origin } }
+  }
   const placed: AnyResource = { ...resource, origin }
   const { metadata } = placed
   return {

@@ -26,6 +26,7 @@ import type {
 import type { GRPCRouteResource } from './grpc-route-resource.ts'
 import type { BackendPolicyResource, WorkloadResource } from './heddle-resource.ts'
 import type { HTTPFilterResource } from './http-filter-resource.ts'
+import type { NetworkPolicyResource } from './network-policy-resource.ts'
 
 export type * from './backend-tls-resource.ts'
 export type * from './core-resource.ts'
@@ -33,6 +34,7 @@ export type * from './gateway-resource.ts'
 export type * from './grpc-route-resource.ts'
 export type * from './heddle-resource.ts'
 export type * from './http-filter-resource.ts'
+export type * from './network-policy-resource.ts'
 export type * from './object.ts'
 
 export type AnyResource =
@@ -53,6 +55,7 @@ export type AnyResource =
   | BackendTLSPolicyResource
   | BackendPolicyResource
   | HTTPFilterResource
+  | NetworkPolicyResource
   | WorkloadResource
 
 /** Resources that attach to Gateways and Services. */

@@ -130,6 +130,16 @@ export const samples: Readonly<Record<string, () => Record<string, unknown>>> = 
     metadata: { name: 'per-client', namespace: 'shop' },
     spec: { type: 'RateLimit', rateLimit: { requests: 100, per: '1m', by: [{ type: 'ClientAddress' }] } },
   }),
+  NetworkPolicy: () => ({
+    apiVersion: 'networking.k8s.io/v1',
+    kind: 'NetworkPolicy',
+    metadata: { name: 'cart', namespace: 'shop' },
+    spec: {
+      podSelector: { matchLabels: { app: 'cart' } },
+      policyTypes: ['Ingress'],
+      ingress: [{ from: [{ podSelector: { matchLabels: { app: 'web' } } }], ports: [{ port: 9080 }] }],
+    },
+  }),
   Workload: () => ({
     apiVersion: 'heddle.dev/v1alpha1',
     kind: 'Workload',
