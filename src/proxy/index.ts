@@ -16,10 +16,26 @@ export type {
   ListenOptions,
   Transport,
 } from './transport/connection.ts'
+export type {
+  ClientHello,
+  ClientTarget,
+  ClientTls,
+  ClientTlsOptions,
+  HandshakeEvents,
+  ServerTls,
+  ServerTlsOptions,
+  SessionStore,
+  ShownPeer,
+  TlsLibrary,
+} from './transport/tls-library.ts'
+export type { KeptPlace, KeptSockets, ListenPlace } from './transport/kept-sockets.ts'
 export { defaultLimits } from './limits.ts'
 export type { ProxyLimits } from './limits.ts'
+export { AccessGate } from './access/access-gate.ts'
 export type { CallerSource, ConnectionEnds, Identified } from './listeners/caller-source.ts'
 export { HealthChecker } from './health/health-checker.ts'
 export type { EndpointHealth } from './health/health-checker.ts'
+export { StreamTable } from './l4/stream-table.ts'
+export { chooseHost } from './listeners/tls-certificates.ts'
 export { explainRoute, normalizePath, RouteTable } from './routing/index.ts'
 export type * from './routing/index.ts'

@@ -1,17 +1,30 @@
 import type { Clock, Logger, Meter, Timer } from '../core/index.ts'
 import { messageOf } from '../core/index.ts'
-import type { AccessLog, BackendKey, HttpRoute, MeshSnapshot } from '../model/index.ts'
+import type { AccessLog, BackendKey, Filter, HttpRoute, Listener, MeshSnapshot } from '../model/index.ts'
 import { emptySnapshot } from '../model/index.ts'
+import type { AccessGate } from './access/access-gate.ts'
+import { FilterPlan } from './filters/filter-plan.ts'
+import type { FilterContext } from './filters/filter-step.ts'
+import { RateLimitTables } from './filters/rate-limit-tables.ts'
+import { CompiledStream } from './l4/compiled-stream.ts'
+import { isIntermediate, StreamListener } from './l4/stream-listener.ts'
+import { StreamTable } from './l4/stream-table.ts'
+import type { StreamsInForce } from './l4/stream-table.ts'
+import { UdpListener } from './l4/udp-listener.ts'
 import { defaultLimits } from './limits.ts'
 import type { ProxyLimits } from './limits.ts'
 import type { CallerSource } from './listeners/caller-source.ts'
 import { ListenerRuntime } from './listeners/listener-runtime.ts'
+import { Authorizers } from './pipeline/authorizers.ts'
+import { ClientStreams } from './pipeline/client-streams.ts'
 import { CompiledRule } from './pipeline/compiled-rule.ts'
 import type { RoutesInForce } from './pipeline/exchange-client.ts'
 import { ExchangePool } from './pipeline/exchange-pool.ts'
 import { RouteTable } from './routing/route-table.ts'
 import { ProxyRuntime } from './runtime.ts'
 import type { Transport } from './transport/connection.ts'
+import type { TlsLibrary } from './transport/tls-library.ts'
+import type { KeptSockets } from './transport/kept-sockets.ts'
 import { BackendRuntime } from './upstream/backend-runtime.ts'
 
 export interface ProxyOptions {
@@ -23,11 +36,19 @@ export interface ProxyOptions {
   readonly zone: string
   /** Worker threads of the agent: circuit breaker limits are divided by it. */
   readonly workers: number
-  /** Tells who calls a Service that has consumer routes. @default nobody is known */
+  /** Tells who calls a Service that has consumer routes, or whom policies are about. @default nobody is known */
   readonly callers?: CallerSource
+  /** Enforces the snapshot's NetworkPolicies; all is refused until there are any. @default they are not enforced */
+  readonly gate?: AccessGate
   readonly limits?: Partial<ProxyLimits>
-  /** Plain connections; TLS has its own. @default those of node:net */
+  /** Milliseconds of a clock that is the same on every worker and never goes back. @default that of `clock` */
+  readonly sharedNowMs?: () => number
+  /** Plain connections. @default those of node:net */
   readonly transport?: Transport
+  /** @default Node's, on sockets of its own */
+  readonly tls?: TlsLibrary
+  /** Sockets that listen already, and go on when this ends. @default none */
+  readonly kept?: KeptSockets
 }
 
 export interface EndpointActivity {
@@ -37,26 +58,56 @@ export interface EndpointActivity {
   readonly ejected: boolean
 }
 
+/** A socket that is listened on, whatever is spoken there. */
+interface OpenListener {
+  readonly boundPort: number
+  readonly connectionCount: number
+  /** Whether routes depend on who calls. */
+  set asksCallers(asks: boolean)
+  /** @throws the system's error */
+  open(): Promise<void>
+  /** @returns false when it has changed its nature and must be opened anew */
+  update(listener: Listener): boolean
+  sweep(nowMs: number): void
+  /** Policies have changed: what they refuse now ends. */
+  judgeAgain(): void
+  /** Accepts nothing more. */
+  close(): void
+  /** @returns how many connections were cut in the middle of something */
+  cut(): number
+}
+
 /** How often connections are looked over for timeouts that need no precision. */
 const sweepMs = 1_000
 
-/** The HTTP/1.1 proxy of one worker thread. */
+/** The proxy of one worker thread. */
 export class Proxy implements AsyncDisposable {
   readonly #runtime: ProxyRuntime
   readonly #routes: RoutesInForce = { table: RouteTable.empty }
   readonly #exchanges: ExchangePool
-  readonly #listeners = new Map<string, ListenerRuntime>()
+  readonly #streams: ClientStreams
+  readonly #streamRoutes: StreamsInForce = { table: StreamTable.empty() }
+  readonly #listeners = new Map<string, OpenListener>()
   /** Listeners that accept nothing more and still have connections. */
-  readonly #closing = new Set<ListenerRuntime>()
+  readonly #closing = new Set<OpenListener>()
   /** By key, and by key and certificate for those reached with a client certificate. */
   readonly #backends = new Map<string, BackendRuntime>()
   readonly #variants = new Map<BackendKey, BackendRuntime[]>()
+  readonly #rateLimits = new RateLimitTables()
+  readonly #filterContext: FilterContext
   readonly #sweeper: Timer
   #snapshot: MeshSnapshot = emptySnapshot
 
   constructor(options: ProxyOptions) {
     this.#runtime = new ProxyRuntime({ ...options, limits: { ...defaultLimits, ...options.limits } })
     this.#exchanges = new ExchangePool(this.#runtime, this.#routes)
+    this.#streams = new ClientStreams(this.#runtime, this.#exchanges)
+    this.#filterContext = {
+      timers: this.#runtime.timers,
+      auth: new Authorizers(this.#runtime, key => this.#backend(key)),
+      sharedNowMs: options.sharedNowMs ?? (() => options.clock.nowMs()),
+      random: Math.random,
+    }
     this.#sweeper = options.clock.every(sweepMs, () => this.#sweep()).unref()
   }
 
@@ -68,6 +119,7 @@ export class Proxy implements AsyncDisposable {
   async apply(snapshot: MeshSnapshot): Promise<ReadonlyMap<string, string>> {
     const before = this.#snapshot
     this.#snapshot = snapshot
+    const isOtherAccess = this.#runtime.gate?.take(snapshot.access) === true
     this.#applyClientCertificates(snapshot)
     for (const [key, backend] of snapshot.backends) {
       if (before.backends.get(key) === backend) continue
@@ -76,15 +128,33 @@ export class Proxy implements AsyncDisposable {
     }
     this.#routes.table = this.#routes.table.update(snapshot, (route, rule, virtualHost) => {
       const certificate = clientCertificateOf(route, virtualHost)
-      const context = { meter: this.#runtime.meter, backend: (key: string) => this.#backend(key, certificate) }
+      const context = {
+        meter: this.#runtime.meter,
+        backend: (key: string) => this.#backend(key, certificate),
+        filterPlan: (filters: readonly Filter[]) => FilterPlan.of(this.#filterContext, this.#rateLimits, filters),
+      }
       return new CompiledRule(context, route, rule, virtualHost)
     })
+    const streams = {
+      meter: this.#runtime.meter,
+      backend: (key: string, certificate: string | undefined) => this.#backend(key, certificate),
+    }
+    this.#streamRoutes.table = this.#streamRoutes.table.update(
+      snapshot.streamRoutes,
+      (route, virtualHost) => new CompiledStream(streams, route, virtualHost),
+    )
     for (const key of before.backends.keys()) {
       if (snapshot.backends.has(key)) continue
       this.#backends.get(key)?.update(undefined)
       for (const variant of this.#variantsOf(key)) variant.update(undefined)
     }
+    if (isOtherAccess) this.#judgeAgain()
     return this.#applyListeners(snapshot)
+  }
+
+  #judgeAgain(): void {
+    this.#runtime.tick()
+    for (const listener of [...this.#listeners.values(), ...this.#closing]) listener.judgeAgain()
   }
 
   async #applyListeners(snapshot: MeshSnapshot): Promise<ReadonlyMap<string, string>> {
@@ -102,7 +172,7 @@ export class Proxy implements AsyncDisposable {
     const opening: Promise<void>[] = []
     for (const [id, listener] of snapshot.listeners) {
       if (this.#listeners.has(id)) continue
-      const runtime = new ListenerRuntime(this.#runtime, this.#exchanges, listener)
+      const runtime = this.#makeListener(listener)
       runtime.asksCallers = this.#dependsOnClient(id)
       this.#listeners.set(id, runtime)
       opening.push(
@@ -117,7 +187,20 @@ export class Proxy implements AsyncDisposable {
   }
 
   #dependsOnClient(listenerId: string): boolean {
-    return this.#routes.table.listener(listenerId)?.dependsOnClient ?? false
+    return this.#runtime.gate !== undefined || (this.#routes.table.listener(listenerId)?.dependsOnClient ?? false)
+  }
+
+  #makeListener(listener: Listener): OpenListener {
+    if (listener.protocol === 'UDP') return new UdpListener(this.#runtime, this.#streamRoutes, listener)
+    if (!isIntermediate(listener)) return this.#makeHttp(listener)
+    // HTTP that begins in TLS is HTTPS, whatever else the socket takes.
+    const protocol = listener.protocol === 'TLS' ? 'HTTPS' : listener.protocol
+    const http = this.#makeHttp({ ...listener, protocol })
+    return new StreamListener(this.#runtime, this.#streamRoutes, http, listener)
+  }
+
+  #makeHttp(listener: Listener): ListenerRuntime {
+    return new ListenerRuntime(this.#runtime, this.#exchanges, this.#streams, listener)
   }
 
   /** @param certificate  shown to the endpoints: connections are not shared with those that show another */
@@ -149,6 +232,12 @@ export class Proxy implements AsyncDisposable {
         if (clientCertificate !== undefined) clientCertificates.set(clientCertificate.name, clientCertificate)
       }
     }
+  }
+
+  /** Memory of rate limits that all workers share, by `RateLimit.tableKey`; before the routes that use it. */
+  shareRateLimits(added: ReadonlyMap<string, SharedArrayBuffer>, removed: readonly string[]): void {
+    for (const [key, memory] of added) this.#rateLimits.share(key, memory)
+    for (const key of removed) this.#rateLimits.forget(key)
   }
 
   /** Keys of session tickets, the same for all workers: 48 bytes; sessions of the last ones are resumed no more. */

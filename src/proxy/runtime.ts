@@ -1,23 +1,34 @@
 import { getDefaultHighWaterMark } from 'node:stream'
-import { defaultChunkLimits, defaultHeadLimits, HeadParser } from '../codec/index.ts'
+import { defaultChunkLimits, defaultHeadLimits, EntryCache, HeaderList, HeadParser } from '../codec/index.ts'
 import type { ChunkLimits, HeadLimits } from '../codec/index.ts'
 import type { Clock, Logger, Meter } from '../core/index.ts'
-import type { AccessLog, AccessRecord, Certificate } from '../model/index.ts'
+import type { AccessLog, Certificate } from '../model/index.ts'
+import { Http1Request } from './pipeline/http1-request.ts'
+import { Http2Request } from './pipeline/http2-request.ts'
 import { RequestIds } from './pipeline/request-id.ts'
-import { RequestView } from './pipeline/request-view.ts'
+import { RequestLists } from './pipeline/request-list.ts'
 import type { ProxyLimits } from './limits.ts'
+import type { AccessGate } from './access/access-gate.ts'
 import type { CallerSource } from './listeners/caller-source.ts'
 import { TicketKeys } from './listeners/ticket-keys.ts'
 import { TimerWheel } from './resilience/timer-wheel.ts'
 import { Output } from './transport/output.ts'
 import type { Transport } from './transport/connection.ts'
+import { NodeTls } from './transport/node-tls.ts'
+import type { KeptSockets } from './transport/kept-sockets.ts'
 import { NodeTransport } from './transport/node-transport.ts'
-import { TlsClients } from './transport/tls-client.ts'
+import type { TlsLibrary } from './transport/tls-library.ts'
+import { AnswerHead } from './upstream/answer-head.ts'
 
 /** One read takes at most this much: large bodies move in few system calls, and the buffer still fits the cache. */
 const readBufferBytes = 64 * 1024
 /** Holds the largest head with our additions beside a whole read. */
 const outputBytes = 192 * 1024
+
+/** Has gathered what it will write at the end of the turn. */
+export interface Flushable {
+  flush(): void
+}
 
 export interface RuntimeOptions {
   readonly meter: Meter
@@ -31,8 +42,14 @@ export interface RuntimeOptions {
   readonly workers: number
   /** Tells who calls where that decides something. @default nobody is known */
   readonly callers?: CallerSource
+  /** Enforces NetworkPolicies on what is forwarded. @default they are not enforced */
+  readonly gate?: AccessGate
   /** Plain connections. @default those of node:net */
   readonly transport?: Transport
+  /** @default Node's, on sockets of its own */
+  readonly tls?: TlsLibrary
+  /** Sockets that listen already. @default none */
+  readonly kept?: KeptSockets
 }
 
 /**
@@ -49,20 +66,29 @@ export class ProxyRuntime {
   readonly zone: string
   readonly workers: number
   readonly callers: CallerSource | undefined
+  /** Where NetworkPolicies are enforced; undefined where they are not. */
+  readonly gate: AccessGate | undefined
   readonly headLimits: HeadLimits = defaultHeadLimits
   readonly chunkLimits: ChunkLimits = defaultChunkLimits
   readonly transport: Transport
-  readonly tlsClients: TlsClients = new TlsClients()
+  readonly tls: TlsLibrary
+  readonly kept: KeptSockets | undefined
   readonly ticketKeys: TicketKeys = new TicketKeys()
   /** What Gateways show to backends, by name; as in the newest snapshot. */
   readonly clientCertificates: Map<string, Certificate> = new Map<string, Certificate>()
   readonly out: Output = new Output(outputBytes)
   readonly requestParser: HeadParser
   readonly responseParser: HeadParser
-  readonly view: RequestView = new RequestView()
+  readonly answerHead: AnswerHead = new AnswerHead()
+  /** Of all connections by HTTP/2, and of what is translated for them. */
+  readonly entries: EntryCache = new EntryCache()
+  readonly requestLists: RequestLists = new RequestLists(this.entries)
+  readonly http1Request: Http1Request = new Http1Request()
+  readonly http2Request: Http2Request = new Http2Request()
+  /** For the fields of an answer on their way to a client by HTTP/2. */
+  readonly answerList: HeaderList = new HeaderList()
   readonly requestIds: RequestIds = new RequestIds()
   readonly timers: TimerWheel
-  readonly record: AccessRecord = newAccessRecord()
   /**
    * The clock's milliseconds at the start of this turn (a read, a timer, a change of a socket): asking the clock once a
    * turn instead of at each step is cheaper, and a turn takes microseconds.
@@ -70,6 +96,10 @@ export class ProxyRuntime {
   turnMs: number
   /** Milliseconds to add to the clock's monotonic time to get wall time; fixed at start so that a request costs one clock call. */
   readonly wallOffsetMs: number
+  #unflushed: Flushable[] = []
+  /** The last list, to be used again. */
+  #flushed: Flushable[] = []
+  readonly #flushAll: () => void = () => this.#flushNow()
 
   constructor(options: RuntimeOptions) {
     this.meter = options.meter
@@ -83,7 +113,10 @@ export class ProxyRuntime {
     this.zone = options.zone
     this.workers = options.workers
     this.callers = options.callers
+    this.gate = options.gate
     this.transport = options.transport ?? new NodeTransport(readBufferBytes)
+    this.tls = options.tls ?? new NodeTls(readBufferBytes)
+    this.kept = options.kept
     this.requestParser = new HeadParser('request', this.headLimits)
     this.responseParser = new HeadParser('response', this.headLimits)
     this.timers = new TimerWheel(options.clock)
@@ -91,36 +124,24 @@ export class ProxyRuntime {
     this.wallOffsetMs = options.clock.wallMs() - this.turnMs
   }
 
+  /**
+   * Has `target` flushed when all that happens at this moment has happened: the frames of many streams, and of many
+   * reads, leave in one write. Asked for once until it is flushed.
+   */
+  flushLater(target: Flushable): void {
+    if (this.#unflushed.push(target) === 1) process.nextTick(this.#flushAll)
+  }
+
+  #flushNow(): void {
+    const targets = this.#unflushed
+    this.#unflushed = this.#flushed
+    this.#flushed = targets
+    for (const target of targets) target.flush()
+    targets.length = 0
+  }
+
   /** Begins a turn. */
   tick(): void {
     this.turnMs = this.clock.nowMs()
-  }
-}
-
-function newAccessRecord(): AccessRecord {
-  return {
-    startMs: 0,
-    durationMs: 0,
-    upstreamMs: -1,
-    method: '',
-    authority: '',
-    target: '',
-    version: 11,
-    status: 0,
-    requestBytes: 0,
-    responseBytes: 0,
-    client: '',
-    clientService: '',
-    virtualHost: '',
-    route: '',
-    rule: '',
-    backend: '',
-    endpoint: '',
-    retries: 0,
-    requestId: '',
-    traceId: '',
-    userAgent: '',
-    reason: undefined,
-    flags: '-',
   }
 }

@@ -3,9 +3,10 @@ import http from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { describe, it } from 'node:test'
 import { defaultBackendSettings } from '../../src/model/index.ts'
-import { freePort, startProxy } from '../support/proxy.ts'
+import { startProxy } from '../support/proxy.ts'
 import { parseAnswer, RawClient, RawServer } from '../support/raw.ts'
 import type { Answer } from '../support/raw.ts'
+import { freePort } from '../support/ports.ts'
 
 const ok = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
 

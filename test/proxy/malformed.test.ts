@@ -31,6 +31,8 @@ describe('proxy refuses malformed requests', () => {
   })
 
   for (const { name, input, status, problem, part } of malformedRequests) {
+    // By which a client says that it speaks HTTP/2, as the proxy does.
+    if (name === 'the preface of HTTP/2') continue
     it(`${name}: ${status} ${problem}`, async () => {
       seen = []
       await using client = await RawClient.open(proxy.port)

@@ -3,17 +3,18 @@ import net from 'node:net'
 import { describe, it } from 'node:test'
 import { silentLogger, silentMeter, systemClock } from '../../src/core/index.ts'
 import type { Listener, MeshSnapshot } from '../../src/model/index.ts'
-import { Proxy } from '../../src/proxy/index.ts'
+import type { Proxy } from '../../src/proxy/index.ts'
 import { echoServer } from '../support/clients-echo.ts'
 import type { EchoServer } from '../support/clients-echo.ts'
 import { httpLoad, rawLoad, undiciLoad } from '../support/clients-load.ts'
 import type { Load, Tally } from '../support/clients-load.ts'
-import { buildSnapshot, freePort, startProxy } from '../support/proxy.ts'
+import { buildSnapshot, ProxyUnderTest, startProxy } from '../support/proxy.ts'
 import type { MeshSketch, RuleSketch } from '../support/proxy.ts'
 import { parseAnswer, RawClient, RawServer } from '../support/raw.ts'
+import { freePort } from '../support/ports.ts'
 
 function newProxy(): Proxy {
-  return new Proxy({
+  return new ProxyUnderTest({
     meter: silentMeter,
     accessLog: { write() {} },
     logger: silentLogger,

@@ -134,7 +134,7 @@ export class Balancer {
       this.#estimator.observe(state, latencyMs, nowMs, { failed: outcome !== Outcome.success })
     }
     const { outlier } = this.#options
-    if (outlier === undefined || this.#byId.get(state.id) !== state) return
+    if (outlier === undefined || state.isGone) return
     if (nowMs >= this.#plan.nextChangeMs) this.#replan(nowMs)
     const reason = outlier(state, outcome, settings.outlierDetection, this.#scope, nowMs)
     if (reason === undefined) return
@@ -235,6 +235,7 @@ export class Balancer {
     for (const state of this.#states) {
       if (byId.has(state.id)) continue
       state.isCandidate = false
+      state.isGone = true
       gone.push(state)
     }
     this.#byId = byId

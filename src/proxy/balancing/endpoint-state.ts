@@ -31,11 +31,15 @@ export class EndpointState {
 
   /** Whether the present plan sends requests here; the balancer's. */
   isCandidate = false
+  /** It has left the backend; what its last requests come to concerns nobody. */
+  isGone = false
   /** Part of the way to its next turn in round robin that is left, in (0, 1]; 0 for a newcomer. */
   turnPhase = 0
 
   /** The engine hangs its connection pool here; the balancer never touches it. */
   pool: Disposable | undefined = undefined
+  /** The engine's counters of answers by status class, for the same reason. */
+  answers: readonly { value: number }[] | undefined = undefined
 
   constructor(endpoint: Endpoint, addedMs: number) {
     this.id = endpoint.id

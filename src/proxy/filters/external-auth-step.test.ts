@@ -114,7 +114,7 @@ describe('external authorization by HTTP', () => {
     assert.equal(exchange.reply?.status, 403)
   })
 
-  test('waits for the body, asks with it, and gives it back', async () => {
+  test('waits for the body and asks with it', async () => {
     let seen = ''
     const handler: Handler = (_request, response, body) => {
       seen = body
@@ -130,9 +130,6 @@ describe('external authorization by HTTP', () => {
       run.bodyEnd()
       assert.equal(await exchange.outcome(), 'passed')
       assert.equal(seen, 'helloworld')
-      const replayed: Buffer[] = []
-      run.replay(bytes => replayed.push(bytes))
-      assert.equal(Buffer.concat(replayed).toString(), 'helloworld')
     })
   })
 
@@ -258,6 +255,8 @@ describe('external authorization by gRPC', () => {
       assert.equal(asked.path, '/cart?a=1')
       assert.equal(asked.headers['x-token'], token)
       assert.equal(asked.headers['x-secret'], undefined)
+      assert.equal(asked.headers['x-forwarded-for'], '10.0.0.9')
+      assert.equal(asked.headers['x-request-id'], 'id-1')
       assert.equal(asked.body, 'abc')
       if (token === 'good') {
         assert.deepEqual(run.requestEdits, [{ set: [{ name: 'x-user', value: 'anna' }], add: [], remove: ['x-token'] }])

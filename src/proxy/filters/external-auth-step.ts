@@ -6,7 +6,7 @@ import {
   readUnaryMessage,
 } from '../../codec/index.ts'
 import { localReplies, type BackendKey, type ExternalAuth } from '../../model/index.ts'
-import { authRequest, decideByGrpc, decideByHttp, type AuthDecision } from '../../policy/index.ts'
+import { authRequest, clientFields, decideByGrpc, decideByHttp, type AuthDecision } from '../../policy/index.ts'
 import type { AuthCall, AuthCallOutcome, FilterRequest } from './filter-exchange.ts'
 import { tooLarge, type FilterStep, type StepOutcome, type StepRun } from './filter-step.ts'
 
@@ -72,6 +72,7 @@ function grpcCall(auth: ExternalAuth, request: FilterRequest, body: Buffer): Aut
   const headers = new Map(
     [...request.headers()].filter(([name]) => requestHeaders === undefined || requestHeaders.includes(name)),
   )
+  for (const { name, value } of clientFields(request)) headers.set(name, value)
   const source = {
     address: request.clientAddress,
     port: request.clientPort,

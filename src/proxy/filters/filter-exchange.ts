@@ -34,10 +34,12 @@ export interface FilterReply {
   readonly body: Uint8Array | undefined
 }
 
-/** The exchange, to which a suspended run comes back. Neither is called before `begin` has returned 'suspended'. */
+/** The exchange, to which a suspended run comes back. The first two are not called before `begin` has returned 'suspended'. */
 export interface FilterHost {
   onFiltersPassed(): void
   onFiltersAnswered(reply: FilterReply): void
+  /** A step waits for the whole body: it is to flow, and a client that waits to be asked for it is asked. */
+  onFiltersWantBody(): void
 }
 
 /** One request to an authorizer. The transport adds `host`, the framing of the body, and for gRPC what its requests need. */

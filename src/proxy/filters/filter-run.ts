@@ -15,13 +15,12 @@ export interface RunOptions {
  *
  *     begin ─┬─ passed
  *            ├─ answered
- *            └─ suspended ─ body … bodyEnd ─┬─ onFiltersPassed ─ replay
+ *            └─ suspended ─ body … bodyEnd ─┬─ onFiltersPassed
  *                                           └─ onFiltersAnswered
  *
- * While it is suspended the exchange hands over the body as it comes, stops
- * reading from the client as long as `isBlocked`, sends 100 (Continue) if
- * `wantsBody` and the client waits for it, and calls `cancel` when the request
- * ends in another way. The time of the request runs on meanwhile. It comes back
+ * While it is suspended the exchange hands over the content of the body as it
+ * comes, stops reading from the client as long as `isBlocked`, and calls `cancel`
+ * when the request ends in another way. The time of the request runs on meanwhile. It comes back
  * to its host out of a timer or a socket, so that the host begins a turn there.
  */
 export class FilterRun implements StepRun {
@@ -76,8 +75,7 @@ export class FilterRun implements StepRun {
         return 'answered'
       }
     }
-    this.#state = 'over'
-    this.#release()
+    this.#end()
     return 'passed'
   }
 
@@ -140,6 +138,7 @@ export class FilterRun implements StepRun {
     if (this.#heldBytes > maxBytes) return this.answer(tooLarge(maxBytes))
     this.#collectBytes = maxBytes
     this.#onCollected = onCollected
+    this.#host.onFiltersWantBody()
     return 'wait'
   }
 
@@ -162,13 +161,5 @@ export class FilterRun implements StepRun {
     if (this.#state !== 'suspended' || onCollected === undefined) return
     this.#onCollected = undefined
     onCollected(Buffer.concat(this.#pieces))
-  }
-
-  /** After passing: what came of the body meanwhile, in order. The run keeps nothing. */
-  replay(send: (bytes: Buffer) => void): void {
-    const pieces = this.#pieces
-    this.#pieces = []
-    this.#heldBytes = 0
-    for (const piece of pieces) send(piece)
   }
 }

@@ -173,6 +173,8 @@ export class FakeExchange implements FilterHost, Disposable {
     this.#note('answered')
   }
 
+  onFiltersWantBody(): void {}
+
   #note(event: string): void {
     this.#events.push(event)
     this.#wake?.()

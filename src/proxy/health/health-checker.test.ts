@@ -185,6 +185,30 @@ test('a check sends one GET with the path and host, on a connection of its own',
   assert.equal(server.accepted, 2)
 })
 
+for (const [version, header] of [
+  ['v1', /^PROXY UNKNOWN\r\nGET /],
+  ['v2', /^\r\n\r\n\0\r\nQUIT\n \0\0\0GET /],
+] as const) {
+  test(`a check of an endpoint that wants a PROXY header ${version} begins with one of nobody`, async t => {
+    let heard = ''
+    const server = await TestServer.listen(
+      t,
+      createTcpServer(socket => {
+        socket.on('data', chunk => {
+          heard += chunk.toString('latin1')
+          if (heard.endsWith('\r\n\r\n')) socket.end('HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n')
+        })
+      }),
+    )
+    using harness = new Harness()
+    const backend = makeBackend([makeEndpoint(server.port)], httpCheck)
+    harness.checker.update([{ ...backend, settings: { ...backend.settings, proxyProtocol: version } }])
+    await harness.untilChanges(1)
+    assert.deepEqual(harness.changes, [`127.0.0.1:${server.port} up HTTP 200`])
+    assert.match(heard, header)
+  })
+}
+
 test('expected ranges decide, both ends included', async t => {
   let status = 0
   const server = await listenHttp(t, (_request, response) => response.writeHead(status).end())

@@ -1,8 +1,17 @@
+import { encodeOwnProxyHeader } from '../../codec/index.ts'
 import type { Clock, Logger, Timer } from '../../core/index.ts'
-import type { Backend, BackendKey, BackendTls, Certificate, Endpoint, HealthCheck } from '../../model/index.ts'
-import { TlsClients } from '../transport/tls-client.ts'
+import type {
+  Backend,
+  BackendKey,
+  BackendSettings,
+  BackendTls,
+  Certificate,
+  Endpoint,
+  HealthCheck,
+} from '../../model/index.ts'
+import { NodeTlsClients } from '../transport/tls-client.ts'
 import { startProbe } from './probe.ts'
-import type { ProbeResult } from './probe.ts'
+import type { ProbeResult } from './probe-result.ts'
 
 /** What is known of one endpoint under an active check. */
 export interface EndpointHealth {
@@ -56,7 +65,7 @@ export class HealthChecker implements Disposable {
   /** Waiting for a place, first come, first served; a set, so that one that goes leaves it at once. */
   readonly #waiting = new Set<Watch>()
   #running = 0
-  readonly #tlsClients = new TlsClients()
+  readonly #tlsClients = new NodeTlsClients()
   #certificate: Certificate | undefined = undefined
 
   constructor(options: HealthCheckerOptions) {
@@ -133,15 +142,18 @@ export class HealthChecker implements Disposable {
     else this.#watches.delete(backend.key)
   }
 
-  #renew(before: Watch | undefined, { key, tls }: Backend, endpoint: Endpoint, check: HealthCheck): Watch {
-    if (before !== undefined && before.tls === tls && isSameCheck(before.check, check)) return before
-    const watch = before ?? new Watch(key, endpoint, check, tls)
+  #renew(before: Watch | undefined, { key, tls, settings }: Backend, endpoint: Endpoint, check: HealthCheck): Watch {
+    const { proxyProtocol } = settings
+    const isSameWay = before?.tls === tls && before?.proxyProtocol === proxyProtocol
+    if (before !== undefined && isSameWay && isSameCheck(before.check, check)) return before
+    const watch = before ?? new Watch(key, endpoint, check)
     if (before !== undefined) {
       this.#stop(before)
       watch.check = check
-      watch.tls = tls
       watch.checks = 0
     }
+    watch.tls = tls
+    watch.proxyProtocol = proxyProtocol
     this.#request(watch)
     return watch
   }
@@ -157,7 +169,9 @@ export class HealthChecker implements Disposable {
     const { address, port } = watch.endpoint
     const policy = watch.tls
     const tls = policy && { clients: this.#tlsClients, policy, certificate: this.#certificate }
-    watch.probe = startProbe(watch.check, { address, port, tls }, this.#options.clock, result => {
+    const version = watch.proxyProtocol
+    const preface = version === undefined ? undefined : encodeOwnProxyHeader(version)
+    watch.probe = startProbe(watch.check, { address, port, tls, preface }, this.#options.clock, result => {
       this.#release(watch)
       this.#schedule(watch)
       this.#record(watch, result)
@@ -213,7 +227,8 @@ class Watch {
   readonly backendKey: BackendKey
   readonly endpoint: Endpoint
   check: HealthCheck
-  tls: BackendTls | undefined
+  tls: BackendTls | undefined = undefined
+  proxyProtocol: BackendSettings['proxyProtocol'] | undefined = undefined
   /** Undefined until the first result. */
   healthy: boolean | undefined = undefined
   lastCheckMs: number | undefined = undefined
@@ -225,11 +240,10 @@ class Watch {
   probe: Disposable | undefined = undefined
   timer: Timer | undefined = undefined
 
-  constructor(backendKey: BackendKey, endpoint: Endpoint, check: HealthCheck, tls: BackendTls | undefined) {
+  constructor(backendKey: BackendKey, endpoint: Endpoint, check: HealthCheck) {
     this.backendKey = backendKey
     this.endpoint = endpoint
     this.check = check
-    this.tls = tls
   }
 }
 

@@ -5,14 +5,10 @@ import type { Socket } from 'node:net'
 import { messageOf } from '../../core/index.ts'
 import type { Clock } from '../../core/index.ts'
 import type { BackendTls, Certificate, HealthCheck } from '../../model/index.ts'
-import type { TlsClients } from '../transport/tls-client.ts'
+import { GrpcProbe } from './grpc-probe.ts'
+import type { ProbeResult } from './probe-result.ts'
+import type { NodeTlsClients } from '../transport/tls-client.ts'
 import { explainTlsError } from '../transport/tls-problem.ts'
-
-export interface ProbeResult {
-  readonly healthy: boolean
-  /** For people: `HTTP 503`, `connect ECONNREFUSED 127.0.0.1:9080`, `no answer within 1000 ms`. */
-  readonly detail: string
-}
 
 /** Where the probe goes. */
 export interface ProbeTarget {
@@ -20,10 +16,12 @@ export interface ProbeTarget {
   readonly port: number
   /** How the endpoint is reached by TLS; undefined for plain text. */
   readonly tls: ProbeTls | undefined
+  /** Sent before anything else: a PROXY header. */
+  readonly preface: Buffer | undefined
 }
 
 export interface ProbeTls {
-  readonly clients: TlsClients
+  readonly clients: NodeTlsClients
   readonly policy: BackendTls
   readonly certificate: Certificate | undefined
 }
@@ -53,7 +51,7 @@ export function startProbe(
     .after(check.timeoutMs, () => end({ healthy: false, detail: `no answer within ${check.timeoutMs} ms` }))
     .unref()
   try {
-    connection = ask(check, target, end)
+    connection = ask(check, target, clock, end)
   } catch (error) {
     // A path that can't be written into a request line; reported as any failure.
     queueMicrotask(() => end({ healthy: false, detail: messageOf(error) }))
@@ -61,8 +59,9 @@ export function startProbe(
   return { [Symbol.dispose]: () => end(undefined) }
 }
 
-function ask(check: HealthCheck, target: ProbeTarget, end: End): Closeable {
+function ask(check: HealthCheck, target: ProbeTarget, clock: Clock, end: End): Closeable {
   if (check.kind === 'TCP') return askTcp(target, end)
+  if (check.kind === 'GRPC') return askGrpc(check.service, target, clock, end)
   return target.tls === undefined ? askHttp(check, target, end) : askHttps(check, target, target.tls, end)
 }
 
@@ -73,24 +72,32 @@ interface Closeable {
 type End = (result: ProbeResult) => void
 
 function askTcp(target: ProbeTarget, end: End): Socket {
-  const { address, port, tls } = target
+  const { tls } = target
   const socket =
     tls === undefined
-      ? connect({ host: address, port }, () => end({ healthy: true, detail: 'connected' }))
-      : connectTls(target, tls, () => end({ healthy: true, detail: 'TLS agreed' }))
+      ? connectPlain(target, () => end({ healthy: true, detail: 'connected' }))
+      : connectTls(target, tls, http1Only, () => end({ healthy: true, detail: 'TLS agreed' }))
   socket.on('error', error => end({ healthy: false, detail: describe(error) }))
   return socket
 }
 
+function connectPlain({ address, port, preface }: ProbeTarget, onReady?: () => void): Socket {
+  const socket = connect({ host: address, port }, onReady)
+  if (preface !== undefined) socket.write(preface)
+  return socket
+}
+
 function connectTls(
-  { address, port }: ProbeTarget,
+  { address, port, preface }: ProbeTarget,
   { clients, policy, certificate }: ProbeTls,
+  alpn: readonly string[],
   onReady: () => void,
 ): Socket {
-  return clients.connect({ address, port, policy, certificate, alpn: http1Only }, onReady)
+  return clients.connect({ address, port, policy, certificate, alpn, preface }, onReady)
 }
 
 const http1Only: readonly string[] = ['http/1.1']
+const http2Only: readonly string[] = ['h2']
 
 function describe(error: Error): string {
   return explainTlsError(error) ?? messageOf(error)
@@ -98,7 +105,17 @@ function describe(error: Error): string {
 
 /** The request is made once the endpoint has shown who it is. */
 function askHttps(check: HttpCheck, target: ProbeTarget, tls: ProbeTls, end: End): Socket {
-  const socket = connectTls(target, tls, () => void askHttp(check, target, end, socket))
+  const socket = connectTls(target, tls, http1Only, () => void askHttp(check, target, end, socket))
+  socket.on('error', error => end({ healthy: false, detail: describe(error) }))
+  return socket
+}
+
+function askGrpc(service: string, target: ProbeTarget, clock: Clock, end: End): Socket {
+  const { tls } = target
+  const scheme = tls === undefined ? 'http' : 'https'
+  const question = { service, authority: authority(target), scheme, clock } as const
+  const begin = (): void => void new GrpcProbe(socket, question, end)
+  const socket = tls === undefined ? connectPlain(target, begin) : connectTls(target, tls, http2Only, begin)
   socket.on('error', error => end({ healthy: false, detail: describe(error) }))
   return socket
 }
@@ -109,14 +126,13 @@ function askHttp(check: HttpCheck, target: ProbeTarget, end: End, socket?: Socke
   const request = get({
     host: target.address,
     port: target.port,
-    ...(socket === undefined ? {} : { createConnection: () => socket }),
+    createConnection: () => socket ?? connectPlain(target),
     path: check.path,
     headers: {
       host: check.host === '' ? authority(target) : check.host,
       'user-agent': 'heddle-health-check',
       connection: 'close',
     },
-    agent: false,
   })
   request.on('response', response => end(judgeResponse(check, response)))
   request.on('upgrade', (response, socket) => {

@@ -1,7 +1,9 @@
 import type { Caller } from '../../model/index.ts'
 
-/** The two ends of an accepted connection, addresses as its socket names them. */
+/** The two ends of an accepted connection, or of a session of datagrams, addresses as its socket names them. */
 export interface ConnectionEnds {
+  /** @default TCP */
+  readonly protocol?: 'UDP'
   readonly remoteAddress: string
   readonly remotePort: number
   readonly localAddress: string
@@ -24,4 +26,6 @@ export interface Identified {
  */
 export interface CallerSource {
   ask(ends: ConnectionEnds, waiting: Identified): void
+  /** Of a source that always knows at once, for who can't wait: a datagram. */
+  find?(ends: ConnectionEnds): Caller | undefined
 }

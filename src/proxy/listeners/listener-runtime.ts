@@ -1,19 +1,19 @@
-import type net from 'node:net'
 import type { Counter, Gauge } from '../../core/index.ts'
 import type { Listener } from '../../model/index.ts'
 import { RouteSeries } from '../pipeline/compiled-rule.ts'
+import type { ClientConnection } from '../pipeline/client-connection.ts'
+import type { ClientStreams } from '../pipeline/client-streams.ts'
 import { Downstream } from '../pipeline/downstream.ts'
-import type { DownstreamOwner } from '../pipeline/downstream.ts'
+import type { Http1Listener } from '../pipeline/downstream.ts'
 import type { ExchangePool } from '../pipeline/exchange-pool.ts'
+import { Http2Downstream } from '../pipeline/http2-downstream.ts'
 import type { ProxyRuntime } from '../runtime.ts'
 import type { Connection, ListeningSocket } from '../transport/connection.ts'
-import { unhandled } from '../transport/connection.ts'
-import { adoptSocket } from '../transport/node-connection.ts'
-import { listeningSocket, listenOn } from '../transport/node-transport.ts'
+import { Http2Series } from './http2-series.ts'
 import { TlsServer } from './tls-server.ts'
 
 /** One listening socket of one worker, with the connections it accepted. */
-export class ListenerRuntime implements DownstreamOwner {
+export class ListenerRuntime implements Http1Listener {
   readonly id: string
   readonly kind: Listener['kind']
   readonly port: number
@@ -21,18 +21,20 @@ export class ListenerRuntime implements DownstreamOwner {
   readonly active: Gauge
   /** For answers to requests that no route took. */
   readonly series: RouteSeries
+  readonly http2: Http2Series
   isClosing = false
   #asksCallers = false
   readonly #runtime: ProxyRuntime
   readonly #exchanges: ExchangePool
-  readonly #connections = new Set<Downstream>()
+  readonly #streams: ClientStreams
+  readonly #connections = new Set<ClientConnection>()
   readonly #open: Gauge
   readonly #accepted: Counter
   #listener: Listener
   #socket: ListeningSocket | undefined = undefined
   #tls: TlsServer | undefined = undefined
 
-  constructor(runtime: ProxyRuntime, exchanges: ExchangePool, listener: Listener) {
+  constructor(runtime: ProxyRuntime, exchanges: ExchangePool, streams: ClientStreams, listener: Listener) {
     const labels = { listener: listener.id }
     this.id = listener.id
     this.kind = listener.kind
@@ -40,10 +42,12 @@ export class ListenerRuntime implements DownstreamOwner {
     this.scheme = listener.protocol === 'HTTPS' ? 'https' : 'http'
     this.#runtime = runtime
     this.#exchanges = exchanges
+    this.#streams = streams
     this.#listener = listener
     this.active = runtime.meter.gauge('http_server_active_requests', labels)
     this.#open = runtime.meter.gauge('heddle_downstream_connections', labels)
     this.#accepted = runtime.meter.counter('heddle_downstream_connections_total', labels)
+    this.http2 = new Http2Series(runtime.meter, listener.id)
     this.series = new RouteSeries(runtime.meter, '', '', '')
   }
 
@@ -56,27 +60,29 @@ export class ListenerRuntime implements DownstreamOwner {
     return this.#connections.size
   }
 
-  /** Listens with SO_REUSEPORT, since every worker does. @throws the system's error */
+  /** Listens with SO_REUSEPORT, since every worker does, or takes what is kept. @throws the system's error */
   async open(): Promise<void> {
-    const { protocol } = this.#listener
-    // Read as HTTP its bytes would be answered 400; not listening at all is what a client understands.
-    if (protocol !== 'HTTP' && protocol !== 'HTTPS') throw new Error(`protocol ${protocol} is not served yet`)
     const { address, port } = this.#listener
+    const kept = this.#runtime.kept?.take({ transport: 'tcp', address, port })
     const onError = (error: Error): void =>
       this.#runtime.logger.error('listener failed', { listener: this.id, error: error.message })
     if (this.#listener.protocol === 'HTTPS') {
-      const { limits, meter, logger, ticketKeys } = this.#runtime
-      const onSocket = (socket: net.Socket): void => this.#accept(adoptSocket(socket, unhandled))
-      const tls = new TlsServer(this.#listener, { limits, meter, logger, ticketKeys, onSocket })
+      const tls = new TlsServer(this.#listener, this.#runtime)
       this.#tls = tls
-      await listenOn(tls.server, { address, port, onError })
-      this.#socket = listeningSocket(tls.server)
+      const owner = { secured: (connection: Connection): void => this.#accept(connection), notSecured: () => {} }
+      const onConnection = (connection: Connection): void => tls.accept(connection, owner)
+      this.#socket = await this.#runtime.tls.transport.listen({ address, port, kept, onConnection, onError })
     } else {
       const onConnection = (connection: Connection): void => this.#accept(connection)
-      this.#socket = await this.#runtime.transport.listen({ address, port, onConnection, onError })
+      this.#socket = await this.#runtime.transport.listen({ address, port, kept, onConnection, onError })
     }
     // It may have been taken away while it was being opened.
-    if (this.isClosing) this.#socket.close()
+    if (this.isClosing) this.#closeSocket()
+  }
+
+  #closeSocket(): void {
+    this.#socket?.close()
+    this.#tls?.[Symbol.dispose]()
   }
 
   /**
@@ -84,7 +90,9 @@ export class ListenerRuntime implements DownstreamOwner {
    * @returns false when it has changed its nature and must be opened anew
    */
   update(listener: Listener): boolean {
-    if (listener.kind !== this.kind || listener.protocol !== this.#listener.protocol) return false
+    const { protocol, proxyProtocol = false } = this.#listener
+    if (listener.kind !== this.kind || listener.protocol !== protocol) return false
+    if ((listener.proxyProtocol ?? false) !== proxyProtocol) return false
     try {
       this.#tls?.update(listener)
     } catch {
@@ -108,12 +116,24 @@ export class ListenerRuntime implements DownstreamOwner {
     }
     this.#runtime.tick()
     this.#open.value++
-    const downstream = new Downstream(this.#runtime, this, this.#exchanges, connection)
+    const downstream =
+      connection.alpn === 'h2'
+        ? new Http2Downstream(this.#runtime, this, this.#streams, connection)
+        : new Downstream(this.#runtime, this, this.#exchanges, connection)
     this.#connections.add(downstream)
     if (this.#asksCallers) this.#identify(downstream)
   }
 
-  #identify(downstream: Downstream): void {
+  speakHttp2(before: ClientConnection): Http2Downstream {
+    const next = new Http2Downstream(this.#runtime, this, this.#streams, before.connection)
+    next.caller = before.caller
+    this.#connections.delete(before)
+    this.#connections.add(next)
+    if (this.isClosing) next.closeSoon()
+    return next
+  }
+
+  #identify(downstream: ClientConnection): void {
     downstream.awaitCaller()
     this.#runtime.callers?.ask(downstream.connection, downstream)
   }
@@ -132,19 +152,23 @@ export class ListenerRuntime implements DownstreamOwner {
     }
   }
 
-  remove(connection: Downstream): void {
+  remove(connection: ClientConnection): void {
     if (this.#connections.delete(connection)) this.#open.value--
+  }
+
+  judgeAgain(): void {
+    for (const connection of this.#connections) connection.judgeAgain()
   }
 
   sweep(nowMs: number): void {
     for (const connection of this.#connections) connection.sweep(nowMs)
   }
 
-  /** Accepts nothing more; what is under way goes on and ends with `Connection: close`. */
+  /** Accepts nothing more; what is under way goes on and ends with `Connection: close` or GOAWAY. */
   close(): void {
     this.#runtime.tick()
     // First, since it hands over what has come already.
-    this.#socket?.close()
+    this.#closeSocket()
     this.isClosing = true
     for (const connection of this.#connections) connection.closeSoon()
   }

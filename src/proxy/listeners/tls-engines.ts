@@ -1,28 +1,26 @@
 import { createHash } from 'node:crypto'
-import tls from 'node:tls'
 import type { Certificate, HostTls, VirtualHost } from '../../model/index.ts'
 import { defaultTlsParameters } from '../../model/index.ts'
+import type { ServerTls, ServerTlsOptions, TlsLibrary } from '../transport/tls-library.ts'
+import { firstShared } from './alpn.ts'
 import { CertificateChooser } from './tls-certificates.ts'
 
 export interface EngineOptions {
-  readonly handshakeTimeoutMs: number
+  readonly library: TlsLibrary
   readonly ticketKeys: () => Buffer
-  /** Undefined agrees on nothing. */
-  readonly chooseAlpn: ((protocols: readonly string[]) => string | undefined) | undefined
-  readonly onSecured: (host: VirtualHost, socket: tls.TLSSocket) => void
-  readonly onFailed: (error: Error, socket: tls.TLSSocket) => void
+  /** Of hosts that name no protocols of their own. */
+  readonly chooseAlpn: ServerTlsOptions['chooseAlpn']
 }
 
 /**
- * What shakes hands, one server of Node's that listens nowhere for each host
- * and choice of its certificates: versions, ciphers, authorities and sessions
- * are the host's own, which one server with a callback for names could not do.
- * They are made when first asked for.
+ * What shakes hands, one for each host and choice of its certificates:
+ * versions, ciphers, authorities and sessions are the host's own, which one for
+ * all with a callback for names could not do. They are made when first asked for.
  */
-export class TlsEngines {
+export class TlsEngines implements Disposable {
   readonly #options: EngineOptions
   readonly #chooser = new CertificateChooser()
-  readonly #byHost = new Map<VirtualHost, Map<string, tls.Server>>()
+  readonly #byHost = new Map<VirtualHost, Map<string, ServerTls>>()
 
   constructor(options: EngineOptions) {
     this.#options = options
@@ -32,7 +30,7 @@ export class TlsEngines {
    * @returns undefined for a host without certificates
    * @throws the TLS library's error for a certificate that it does not take
    */
-  for(host: VirtualHost, serverName: string): tls.Server | undefined {
+  for(host: VirtualHost, serverName: string): ServerTls | undefined {
     const chosen = this.#chooser.choose(host, serverName)
     if (chosen.length === 0) return undefined
     let engines = this.#byHost.get(host)
@@ -52,39 +50,38 @@ export class TlsEngines {
 
   /** Forgets those of other hosts; what they have under way goes on. */
   keepOnly(hosts: readonly VirtualHost[]): void {
-    for (const host of this.#byHost.keys()) if (!hosts.includes(host)) this.#byHost.delete(host)
+    for (const [host, engines] of this.#byHost) {
+      if (hosts.includes(host)) continue
+      this.#byHost.delete(host)
+      for (const engine of engines.values()) engine[Symbol.dispose]()
+    }
   }
 
   setTicketKeys(keys: Buffer): void {
     for (const engines of this.#byHost.values()) for (const engine of engines.values()) engine.setTicketKeys(keys)
   }
 
-  #make(host: VirtualHost, certificates: readonly Certificate[]): tls.Server {
-    const { handshakeTimeoutMs, ticketKeys, chooseAlpn, onSecured, onFailed } = this.#options
-    const { minVersion, maxVersion, ciphers, clients } = hostTls(host)
-    const engine = tls.createServer({
-      cert: certificates.map(({ chain }) => chain),
-      key: certificates.map(({ key }) => key),
+  #make(host: VirtualHost, certificates: readonly Certificate[]): ServerTls {
+    const { library, ticketKeys, chooseAlpn } = this.#options
+    const { minVersion, maxVersion, ciphers, alpn, clients } = hostTls(host)
+    return library.openServer({
+      certificates,
       minVersion,
       maxVersion,
-      ...(ciphers === undefined ? {} : { ciphers }),
-      ...(clients === undefined ? {} : { ca: clients.authorities }),
-      requestCert: clients !== undefined,
-      rejectUnauthorized: clients?.mode === 'require',
-      sessionIdContext: sessionContext(host),
-      handshakeTimeout: handshakeTimeoutMs,
-      ...(chooseAlpn === undefined
-        ? {}
-        : { ALPNCallback: ({ protocols }: { readonly protocols: readonly string[] }) => chooseAlpn(protocols) }),
+      ciphers,
+      clients,
+      sessionContext: sessionContext(host),
+      ticketKeys: ticketKeys(),
+      chooseAlpn: alpn === undefined ? chooseAlpn : protocols => firstShared(alpn, protocols),
     })
-    engine.setTicketKeys(ticketKeys())
-    engine.on('secureConnection', socket => onSecured(host, socket))
-    engine.on('tlsClientError', onFailed)
-    return engine
+  }
+
+  [Symbol.dispose](): void {
+    this.keepOnly([])
   }
 }
 
-const plainHost: HostTls = { ...defaultTlsParameters, clients: undefined }
+const plainHost: HostTls = { ...defaultTlsParameters, alpn: undefined, clients: undefined }
 
 export function hostTls(host: VirtualHost): HostTls {
   return host.tls ?? plainHost

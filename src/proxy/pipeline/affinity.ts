@@ -6,7 +6,7 @@ import { queryValue } from '../routing/query.ts'
 import { decodeSession, encodeSession, mustRenewSession, sessionCookie, sessionTag } from '../routing/session.ts'
 import type { Session } from '../routing/session.ts'
 import type { BackendRuntime } from '../upstream/backend-runtime.ts'
-import type { RequestView } from './request-view.ts'
+import type { IncomingRequest } from './incoming-request.ts'
 
 /** What binds one request to an endpoint: a consistent hash of something in it, or a session that it continues. */
 export class Affinity {
@@ -22,7 +22,7 @@ export class Affinity {
   begin(
     policy: SessionPersistence | undefined,
     backend: BackendRuntime,
-    view: RequestView,
+    request: IncomingRequest,
     client: { readonly clientAddress: string },
     nowWallMs: number,
   ): string {
@@ -31,14 +31,14 @@ export class Affinity {
     this.#policy = policy
     this.#backend = backend
     this.#session = undefined
-    if (policy !== undefined) this.#readSession(policy, backend, view, nowWallMs)
+    if (policy !== undefined) this.#readSession(policy, backend, request, nowWallMs)
     const balancing = backend.backend?.settings.loadBalancing
     if (balancing?.kind !== 'RingHash' && balancing?.kind !== 'Maglev') return ''
-    return this.#readHash(balancing.source, view, client)
+    return this.#readHash(balancing.source, request, client)
   }
 
-  #readSession(policy: SessionPersistence, backend: BackendRuntime, view: RequestView, nowWallMs: number): void {
-    const value = policy.kind === 'cookie' ? view.cookie(policy.name) : view.header(policy.name.toLowerCase())
+  #readSession(policy: SessionPersistence, backend: BackendRuntime, request: IncomingRequest, nowWallMs: number): void {
+    const value = policy.kind === 'cookie' ? request.cookie(policy.name) : request.header(policy.name.toLowerCase())
     if (value === undefined) return
     const session = decodeSession(value, policy, nowWallMs)
     if (session === undefined) return
@@ -46,19 +46,19 @@ export class Affinity {
     if (this.preferred !== undefined) this.#session = session
   }
 
-  #readHash(source: HashSource, view: RequestView, client: { readonly clientAddress: string }): string {
+  #readHash(source: HashSource, request: IncomingRequest, client: { readonly clientAddress: string }): string {
     switch (source.kind) {
       case 'header':
-        this.#setHash(view.header(source.name))
+        this.#setHash(request.header(source.name))
         return ''
       case 'query':
-        this.#setHash(queryValue(view.query, source.name))
+        this.#setHash(queryValue(request.query, source.name))
         return ''
       case 'source':
         this.#setHash(client.clientAddress)
         return ''
       case 'cookie': {
-        const value = view.cookie(source.name)
+        const value = request.cookie(source.name)
         this.#setHash(value)
         if (value !== undefined || source.ttlMs <= 0) return ''
         // The first request of a client makes the cookie that keeps it at its endpoint.

@@ -1,8 +1,5 @@
 import type { X509Certificate } from 'node:crypto'
-import { readAltNames } from '../transport/peer-names.ts'
-
-/** Names that are passed on of one certificate. */
-const maxNames = 16
+import { peerIdentity } from '../transport/tls-record.ts'
 
 /**
  * A client's certificate as `x-forwarded-client-cert` tells it, in the form
@@ -10,15 +7,12 @@ const maxNames = 16
  * Whatever could end a value or a field is quoted or replaced.
  */
 export function clientCertificateValue(certificate: X509Certificate): string {
-  const { dns, uris } = readAltNames(certificate.subjectAltName)
-  const hash = certificate.fingerprint256.replaceAll(':', '').toLowerCase()
-  // Node writes one attribute a line, RFC 2253 the last one first.
-  const subject = certificate.subject?.split('\n').toReversed().join(',') ?? ''
+  const { hash, subject, uris, dns } = peerIdentity(certificate)
   const parts = [
     `Hash=${hash}`,
     `Subject="${visible(subject).replaceAll(/["\\]/g, '\\$&')}"`,
-    ...uris.slice(0, maxNames).map(uri => `URI=${value(uri)}`),
-    ...dns.slice(0, maxNames).map(name => `DNS=${value(name)}`),
+    ...uris.map(uri => `URI=${value(uri)}`),
+    ...dns.map(name => `DNS=${value(name)}`),
   ]
   return parts.join(';')
 }

@@ -1,5 +1,7 @@
+import { grpcStatusNames } from '../../codec/index.ts'
 import type { Counter, Histogram, Meter } from '../../core/index.ts'
 import type { CorsPolicy, Filter, HeaderEdits, HttpRoute, RouteRule, WeightedBackend } from '../../model/index.ts'
+import type { FilterPlan } from '../filters/filter-plan.ts'
 import { chooseWeighted, weightTable } from '../routing/choose-weighted.ts'
 import type { WeightTable } from '../routing/choose-weighted.ts'
 import { statusClasses } from '../upstream/status-classes.ts'
@@ -14,6 +16,8 @@ export interface RuleContext {
   readonly meter: Meter
   /** The long-lived runtime of a backend, made when first named. */
   backend(key: string): BackendRuntime
+  /** Undefined for rules without safeguards. */
+  filterPlan(filters: readonly Filter[]): FilterPlan | undefined
 }
 
 /** One rule of a route on one virtual host, with everything a request needs already looked up. */
@@ -22,25 +26,31 @@ export class CompiledRule {
   readonly routeName: string
   readonly ruleName: string
   readonly virtualHost: string
+  /** Its backends are spoken HTTP/2 with, whatever else is known of them. */
+  readonly isGrpc: boolean
   /** The only backend with a share, which most rules have; undefined when a choice must be made. */
   readonly single: CompiledBackend | undefined
   readonly redirect: RedirectFilter | undefined
   readonly cors: CorsPolicy | undefined
-  /** Whether a filter may answer instead of a backend, or adds to every answer: one comparison for the many rules without. */
-  readonly hasFilterAnswer: boolean
+  /** Whether something answers before all else, or adds to every answer: one comparison for the many rules without. */
+  readonly hasEarlyAnswer: boolean
+  /** Safeguards; undefined for the many rules without. */
+  readonly filterPlan: FilterPlan | undefined
   readonly mirrors: readonly CompiledMirror[]
   /** For answers of our own, which no backend gave. */
   readonly series: RouteSeries
   readonly #weights: WeightTable<CompiledBackend>
 
   constructor(context: RuleContext, route: HttpRoute, rule: RouteRule, virtualHost: string) {
-    this.rule = failUnlessCarriedOut(rule)
+    this.rule = rule
     this.routeName = route.key
     this.ruleName = rule.name ?? String(rule.index)
     this.virtualHost = virtualHost
+    this.isGrpc = route.kind === 'GRPCRoute'
     this.redirect = rule.filters.find(filter => filter.kind === 'redirect')
     this.cors = rule.filters.find(filter => filter.kind === 'cors')
-    this.hasFilterAnswer = this.redirect !== undefined || this.cors !== undefined || this.rule.failure !== undefined
+    this.hasEarlyAnswer = this.cors !== undefined || rule.failure !== undefined
+    this.filterPlan = context.filterPlan(rule.filters)
     const backends = rule.backends.map(
       backend => new CompiledBackend(context, this.routeName, rule, backend, virtualHost),
     )
@@ -54,22 +64,6 @@ export class CompiledRule {
   choose(random01: number): CompiledBackend | undefined {
     return this.single ?? chooseWeighted(this.#weights, random01)
   }
-}
-
-const notCarriedOut: ReadonlySet<Filter['kind']> = new Set([
-  'rate-limit',
-  'fault',
-  'compression',
-  'direct-response',
-  'body-limit',
-  'external-auth',
-])
-
-/** A filter is never skipped: a rule with one that the pipeline does not carry out yet answers 500. */
-function failUnlessCarriedOut(rule: RouteRule): RouteRule {
-  const filter = rule.filters.find(({ kind }) => notCarriedOut.has(kind))
-  if (filter === undefined || rule.failure !== undefined) return rule
-  return { ...rule, failure: { status: 500, message: `the filter ${filter.kind} is not carried out` } }
 }
 
 export interface CompiledMirror {
@@ -86,6 +80,7 @@ export class CompiledBackend {
   readonly name: string
   readonly requestEdits: EditPlan
   readonly responseEdits: EditPlan
+  readonly #edits: { readonly request: readonly HeaderEdits[]; readonly response: readonly HeaderEdits[] }
   readonly rewrite: RewriteFilter | undefined
   readonly redirect: RedirectFilter | undefined
   readonly mirrors: readonly CompiledMirror[]
@@ -106,9 +101,19 @@ export class CompiledBackend {
     const responseEdits: HeaderEdits[] = filters.filter(filter => filter.kind === 'response-headers')
     if (rule.filters.some(filter => filter.kind === 'cors')) responseEdits.unshift(withoutCors)
     this.responseEdits = new EditPlan(responseEdits)
+    this.#edits = { request: edits, response: responseEdits }
     this.redirect = backend.filters.find(filter => filter.kind === 'redirect')
     this.mirrors = mirrorsOf(context, backend.filters)
     this.series = new RouteSeries(context.meter, virtualHost, routeName, this.name)
+  }
+
+  /** With edits of one request behind those of the rule. */
+  requestEditsWith(edits: readonly HeaderEdits[]): EditPlan {
+    return edits.length === 0 ? this.requestEdits : new EditPlan([...this.#edits.request, ...edits])
+  }
+
+  responseEditsWith(edits: readonly HeaderEdits[]): EditPlan {
+    return edits.length === 0 ? this.responseEdits : new EditPlan([...this.#edits.response, ...edits])
   }
 }
 
@@ -141,6 +146,8 @@ export class RouteSeries {
   readonly #meter: Meter
   readonly #labels: { readonly virtual_host: string; readonly route: string; readonly backend: string }
   #requests: readonly Counter[] | undefined = undefined
+  /** By gRPC status; each made when it first comes up. */
+  #calls: (Counter | undefined)[] | undefined = undefined
   #duration: Histogram | undefined = undefined
   #requestBytes: Counter | undefined = undefined
   #responseBytes: Counter | undefined = undefined
@@ -157,6 +164,16 @@ export class RouteSeries {
     this.#duration?.record(seconds)
     if (this.#requestBytes !== undefined) this.#requestBytes.value += requestBytes
     if (this.#responseBytes !== undefined) this.#responseBytes.value += responseBytes
+  }
+
+  /** A request of gRPC that ended with this status. */
+  recordCall(grpcStatus: number): void {
+    const counters = (this.#calls ??= grpcStatusNames.map(() => undefined))
+    const counter = (counters[grpcStatus] ??= this.#meter.counter('rpc_server_requests_total', {
+      ...this.#labels,
+      grpc_status: grpcStatusNames[grpcStatus] ?? 'unknown',
+    }))
+    counter.value++
   }
 
   #resolve(): void {

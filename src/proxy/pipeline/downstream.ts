@@ -3,11 +3,14 @@ import type { Caller } from '../../model/index.ts'
 import type { Connection, ConnectionHandler } from '../transport/connection.ts'
 import type { ProxyRuntime } from '../runtime.ts'
 import { bodyDone, bodyInvalid, BodyReader } from './body.ts'
-import { clientCertificateValue } from './client-certificate.ts'
-import type { ExchangeClient, ListenerFacts } from './exchange-client.ts'
+import { ClientConnection } from './client-connection.ts'
+import type { ClientListener } from './client-connection.ts'
+import type { ExchangeClient } from './exchange-client.ts'
 import type { ExchangePool } from './exchange-pool.ts'
 import type { Exchange } from './exchange.ts'
-import type { ForwardedFacts } from './request-head.ts'
+import { Http1Answer } from './http1-answer.ts'
+import type { Http2Downstream } from './http2-downstream.ts'
+import { isHttp2Preface, isInvalidPreface } from './http2-preface.ts'
 import type { Tunnel } from './tunnel.ts'
 
 /** A short rest of a request that was answered early is read and thrown away; for a longer one the connection closes. */
@@ -23,18 +26,19 @@ const lingering = 4
 const tunnelling = 5
 /** Who calls is being found out: bytes that come wait, since it may decide where they go. */
 const identifying = 6
+/** The connection has become another's. */
+const left = 7
 
 /** What accepted the connection. */
-export interface DownstreamOwner extends ListenerFacts {
-  readonly isClosing: boolean
-  remove(connection: Downstream): void
+export interface Http1Listener extends ClientListener {
+  /** A client has said with its first bytes that it speaks HTTP/2: another takes its connection over. */
+  speakHttp2(connection: ClientConnection): Http2Downstream
 }
 
-/** One connection of a client: finds requests in its bytes and hands them, one after the other, to its exchange. */
-export class Downstream implements ConnectionHandler, ExchangeClient {
-  readonly connection: Connection
-  readonly listener: DownstreamOwner
-  caller: Caller | undefined = undefined
+/** One connection of a client by HTTP/1: finds requests in its bytes and hands them, one after the other, to its exchange. */
+export class Downstream extends ClientConnection implements ConnectionHandler, ExchangeClient {
+  declare readonly listener: Http1Listener
+  readonly answer: Http1Answer
   readonly #runtime: ProxyRuntime
   readonly #exchanges: ExchangePool
   /** Only while a request is under way. */
@@ -57,54 +61,17 @@ export class Downstream implements ConnectionHandler, ExchangeClient {
   #lastMark = 0
   #lastMoveMs = 0
   #tunnel: Tunnel | undefined = undefined
-  #client = ''
-  #clientAddress = ''
-  #forwarded: ForwardedFacts | undefined = undefined
+  /** What the client turned out to speak. */
+  #http2: Http2Downstream | undefined = undefined
 
-  constructor(runtime: ProxyRuntime, listener: DownstreamOwner, exchanges: ExchangePool, connection: Connection) {
+  constructor(runtime: ProxyRuntime, listener: Http1Listener, exchanges: ExchangePool, connection: Connection) {
+    super(listener, connection)
     this.#runtime = runtime
-    this.listener = listener
     this.#exchanges = exchanges
     this.#body = new BodyReader(runtime.chunkLimits)
     this.#deadlineMs = runtime.turnMs + runtime.limits.idleTimeoutMs
-    this.connection = connection
+    this.answer = new Http1Answer(runtime, connection)
     connection.handler = this
-  }
-
-  /** `address:port` of the client, for people. */
-  get client(): string {
-    if (this.#client === '') {
-      const address = this.clientAddress
-      this.#client = `${address.includes(':') ? `[${address}]` : address}:${this.connection.remotePort}`
-    }
-    return this.#client
-  }
-
-  get clientAddress(): string {
-    if (this.#clientAddress === '') {
-      const address = this.connection.remoteAddress
-      if (address === '') return 'unknown'
-      this.#clientAddress = address.startsWith('::ffff:') ? address.slice('::ffff:'.length) : address
-    }
-    return this.#clientAddress
-  }
-
-  get forwarded(): ForwardedFacts | undefined {
-    if (this.#forwarded === undefined && this.listener.kind === 'gateway') {
-      const peer = this.connection.tls?.peer
-      this.#forwarded = {
-        clientAddress: this.clientAddress,
-        scheme: this.listener.scheme,
-        certificate: peer === undefined ? '' : clientCertificateValue(peer),
-        rawHost: undefined,
-        lines: '',
-      }
-    }
-    return this.#forwarded
-  }
-
-  #resolveClient(): void {
-    void this.client
   }
 
   /** Whether the next answer must be the connection's last. */
@@ -118,19 +85,18 @@ export class Downstream implements ConnectionHandler, ExchangeClient {
     return !this.#expectsContinue && this.#body.framing === framings.length && this.#body.remaining <= skipBytes
   }
 
-  /** A new connection reads its first request once `identified` was called. */
   awaitCaller(): void {
     this.#state = identifying
     this.connection.pause()
   }
 
-  /** Says who calls; undefined when nobody knows. A connection that does not wait is told, too, for the requests to come. */
   identified(caller: Caller | undefined): void {
     this.caller = caller
+    this.#http2?.identified(caller)
     if (this.#state !== identifying || this.connection.isClosed) return
     this.#runtime.tick()
     this.#becomeIdle()
-    if (this.#hasEnded && this.#requests === 0) this.connection.end()
+    if (this.#hasEnded && this.#requests === 0 && this.#http2 === undefined) this.connection.end()
   }
 
   onBytes(bytes: Buffer, length: number): void {
@@ -200,20 +166,44 @@ export class Downstream implements ConnectionHandler, ExchangeClient {
     this.#partial = undefined
     this.#partialParser = undefined
     if (outcome !== complete) {
-      this.#state = waiting
-      this.#borrowExchange().refuse(parser.problemStatus, parser.problem ?? 'invalid head')
+      if (this.#requests === 0 && this.connection.tls === undefined && this.#isHttp2(source, from, to)) {
+        this.#leaveToHttp2(source, from, to)
+        return end
+      }
+      // Nobody knows where the next request begins.
+      this.#refuse(parser.problemStatus, parser.problem ?? 'invalid head')
       return end
     }
-    // While the socket is open: the access log asks for it when it may be closed.
-    if (this.#requests++ === 0) this.#resolveClient()
+    if (this.#requests++ === 0) this.resolveClient()
     this.#lastMoveMs = 0
     this.#expectsContinue = parser.expectContinue
     this.#isClientLast = !parser.keepAlive
     const consumed = start + parser.length - kept
     const isComplete = this.#body.start(parser.framing, parser.contentLength) === bodyDone
     this.#state = isComplete ? waiting : readingBody
-    this.#borrowExchange().begin(parser, source, from, !isComplete)
+    this.answer.begin(parser.minorVersion, !parser.keepAlive)
+    this.#borrowExchange().begin(this.#runtime.http1Request.bind(parser, source, from), !isComplete)
     return consumed
+  }
+
+  /** Of first bytes that are no request by HTTP/1. */
+  #isHttp2(bytes: Buffer, start: number, end: number): boolean {
+    return isHttp2Preface(bytes, start, end) || isInvalidPreface(bytes, start, end)
+  }
+
+  /** The connection closes behind the answer. */
+  #refuse(status: number, problem: string): void {
+    this.#state = waiting
+    this.answer.begin(1, true)
+    this.#borrowExchange().refuse(11, status, problem)
+  }
+
+  #leaveToHttp2(bytes: Buffer, start: number, end: number): void {
+    this.#state = left
+    const http2 = this.listener.speakHttp2(this)
+    this.#http2 = http2
+    http2.receive(bytes, start, end)
+    if (this.#hasEnded) http2.endReceived()
   }
 
   #keepPartial(source: Buffer, start: number, end: number): void {
@@ -239,7 +229,7 @@ export class Downstream implements ConnectionHandler, ExchangeClient {
     if (outcome !== bodyDone) return position
     if (this.#state === readingBody) {
       this.#state = waiting
-      this.#exchange?.requestEnd()
+      this.#exchange?.requestEnd(undefined)
     } else {
       this.#becomeIdle()
     }
@@ -356,6 +346,10 @@ export class Downstream implements ConnectionHandler, ExchangeClient {
     this.listener.remove(this)
   }
 
+  takeConnection(): Connection {
+    return this.connection
+  }
+
   /** Hands both connections to a tunnel; the client's bytes that came early go first. */
   startTunnel(tunnel: Tunnel): void {
     this.#state = tunnelling
@@ -383,17 +377,20 @@ export class Downstream implements ConnectionHandler, ExchangeClient {
     this.#deadlineMs = Math.min(this.#deadlineMs, turnMs + limits.closeGraceMs)
   }
 
-  /** Closes at once, whatever is under way. */
   cut(): void {
     if (this.#tunnel === undefined) this.connection.destroy()
     else this.#tunnel.close()
+  }
+
+  judgeAgain(): void {
+    this.#exchange?.judgeAgain()
+    this.#http2?.judgeAgain()
   }
 
   get isIdle(): boolean {
     return this.#state === readingHead || this.#state === lingering
   }
 
-  /** Called about once a second: ends what has waited too long. */
   sweep(nowMs: number): void {
     switch (this.#state) {
       case readingHead:
@@ -401,17 +398,14 @@ export class Downstream implements ConnectionHandler, ExchangeClient {
         if (this.#partial === undefined) {
           this.#linger()
         } else {
-          this.#state = waiting
-          this.#borrowExchange().refuse(408, 'the request head did not arrive in time')
+          this.#refuse(408, 'the request head did not arrive in time')
         }
         return
       case lingering:
         this.#sweepLingering(nowMs)
         return
       case tunnelling:
-        if (this.#hasStalled(this.#tunnel?.movedBytes ?? 0, nowMs, this.#runtime.limits.tunnelIdleTimeoutMs)) {
-          this.#tunnel?.close()
-        }
+        this.#sweepTunnel(nowMs)
         return
       case skippingBody:
         if (this.#hasStalled(this.#body.remaining, nowMs, this.#runtime.limits.stallTimeoutMs))
@@ -425,7 +419,14 @@ export class Downstream implements ConnectionHandler, ExchangeClient {
   #sweepExchange(nowMs: number): void {
     const exchange = this.#exchange
     if (exchange === undefined) return
-    if (this.#hasStalled(exchange.movedBytes, nowMs, this.#runtime.limits.stallTimeoutMs)) exchange.stalled()
+    const { stallTimeoutMs } = this.#runtime.limits
+    const patienceMs = this.connection.backlog > 0 ? stallTimeoutMs : exchange.patienceMs
+    if (this.#hasStalled(exchange.movedBytes - this.connection.backlog, nowMs, patienceMs)) exchange.stalled()
+  }
+
+  #sweepTunnel(nowMs: number): void {
+    const tunnel = this.#tunnel
+    if (tunnel !== undefined && this.#hasStalled(tunnel.movedBytes, nowMs, tunnel.idleMs)) tunnel.close()
   }
 
   /** A slow client still reads its answer: only when it stops, or has it all, the rest of the patience is short. */

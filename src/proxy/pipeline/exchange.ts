@@ -1,32 +1,39 @@
-import { fieldIds, methodCodes, methodNames, targetForms } from '../../codec/index.ts'
-import type { HeadParser } from '../../codec/index.ts'
+import { grpcForms, grpcStatuses } from '../../codec/index.ts'
+import type { HeaderList } from '../../codec/index.ts'
 import { localReplies } from '../../model/index.ts'
-import type { ReplyReason } from '../../model/index.ts'
+import type { HeaderEdits, ReplyReason } from '../../model/index.ts'
+import type { FilterReply } from '../filters/filter-exchange.ts'
+import type { FilterPlan } from '../filters/filter-plan.ts'
 import { WheelTimer } from '../resilience/timer-wheel.ts'
-import { normalizePath } from '../routing/normalize-path.ts'
 import type { RouteDecision } from '../routing/route-table.ts'
 import type { ProxyRuntime } from '../runtime.ts'
-import type { Upstream } from '../upstream/upstream.ts'
+import type { Connection } from '../transport/connection.ts'
+import type { AnswerHead } from '../upstream/answer-head.ts'
+import { OutgoingRequest } from '../upstream/outgoing-request.ts'
 import { Affinity } from './affinity.ts'
-import { Answer } from './answer.ts'
+import { AnswerPath } from './answer-path.ts'
 import type { CompiledBackend, CompiledRule } from './compiled-rule.ts'
 import type { ExchangeClient, RoutesInForce } from './exchange-client.ts'
-import { applyRuleFilters, redirect } from './filter-answers.ts'
+import type { LateAnswerListener } from './compressed-answer.ts'
+import { answerEarly, redirect, toLines } from './filter-answers.ts'
 import type { FilterAnswer, FilterRequest } from './filter-answers.ts'
+import { ExchangeRecord } from './exchange-record.ts'
+import { Guard } from './guard.ts'
+import type { GuardOwner } from './guard.ts'
+import type { IncomingRequest } from './incoming-request.ts'
+import { LoggedExchange } from './logged-exchange.ts'
 import { isMisdirected } from './misdirected.ts'
 import { Mirrors } from './mirror.ts'
+import { patienceMs, timeLimitOf } from './patience.ts'
+import type { Silence } from './patience.ts'
 import { refusalReason } from './refusal-reason.ts'
-import { writeRequestHead } from './request-head.ts'
-import type { RequestHeadOutput } from './request-head.ts'
-import { normalizeHost } from './request-view.ts'
-import { equalsLatin1 } from './latin1.ts'
-import { localReplyText } from './local-reply-text.ts'
+import { renderRequest } from './request-head.ts'
 import { Tries } from './tries.ts'
-import type { TriesListener } from './tries.ts'
+import type { TriesListener } from './tries-plan.ts'
 import { Tunnel } from './tunnel.ts'
+import { isByHttp2 } from './version-towards.ts'
 
-/** A larger head is not worth keeping for the next request. */
-const keptHeadBytes = 8192
+const noEdits: readonly HeaderEdits[] = []
 
 /**
  * One request from its head to the last byte of its answer. A connection borrows
@@ -37,44 +44,37 @@ const keptHeadBytes = 8192
  *                              └─ tries ─┬─ answer, passed on ─┤
  *                                        └─ no answer: 502 … ──┘
  */
-export class Exchange implements TriesListener {
+export class Exchange implements TriesListener, GuardOwner, LateAnswerListener {
   readonly #runtime: ProxyRuntime
   readonly #routes: RoutesInForce
   #downstream: ExchangeClient
+  readonly #answer: AnswerPath
   readonly #tries: Tries
-  readonly #answer: Answer
   readonly #affinity: Affinity
   readonly #requestTimer: WheelTimer
-  readonly #head: RequestHeadOutput = { bytes: Buffer.alloc(0), length: 0, requestId: '', traceId: '' }
+  readonly #outgoing = new OutgoingRequest()
   #mirrors: Mirrors | undefined = undefined
-
+  /** Only of rules with safeguards. */
+  #guard: Guard | undefined = undefined
+  /** Once the protocol was changed. */
+  #tunnel: Tunnel | undefined = undefined
   #isEnded = true
-  #isAnswered = false
-  #startMs = 0
-  #method = 0
-  #methodName = ''
-  #target = ''
-  #rawHost: string | undefined = undefined
-  #host = ''
-  #minorVersion = 1
-  #userAgent = ''
-  #isPathPlain = true
+  readonly #record: ExchangeRecord
+  readonly #logged: LoggedExchange
+  /** Milliseconds that the request may take; Infinity for no limit. */
+  #limitMs = Infinity
+  #hasBody = false
   #isRequestDone = false
   #asksUpgrade = false
-  #requestBytes = 0
-  #rule: CompiledRule | undefined = undefined
-  #backend: CompiledBackend | undefined = undefined
-  #answerLines = ''
-
-  #reason: ReplyReason | undefined = undefined
-  #flags = '-'
 
   constructor(runtime: ProxyRuntime, routes: RoutesInForce, downstream: ExchangeClient) {
     this.#runtime = runtime
     this.#routes = routes
     this.#downstream = downstream
     this.#tries = new Tries(runtime, this)
-    this.#answer = new Answer(runtime, () => this.#downstream.connection)
+    this.#record = new ExchangeRecord(runtime, this.#tries)
+    this.#logged = new LoggedExchange(this.#record, this.#tries, this.#outgoing, runtime.wallOffsetMs)
+    this.#answer = new AnswerPath(runtime, this.#tries, this, downstream.answer)
     this.#affinity = new Affinity()
     this.#requestTimer = new WheelTimer(() => this.#onRequestTimeout())
   }
@@ -82,6 +82,7 @@ export class Exchange implements TriesListener {
   /** Serves a connection from here on; only between two requests. */
   attach(downstream: ExchangeClient): void {
     this.#downstream = downstream
+    this.#answer.to = downstream.answer
   }
 
   get isEnded(): boolean {
@@ -90,53 +91,63 @@ export class Exchange implements TriesListener {
 
   /** Grows with every byte of either body: what the stall timeout watches. */
   get movedBytes(): number {
-    return this.#requestBytes + this.#answer.bodyBytes
+    return this.#record.requestBytes + this.#answer.to.bodyBytes
+  }
+
+  /** How long no byte may move. */
+  get patienceMs(): number {
+    const silence: Silence = {
+      isHeldUp: this.isRequestBlocked || this.#answer.to.isBlocked || this.#guard?.isHolding === true,
+      isAnswerBegun: this.#answer.isBegun,
+      isRequestDone: this.#isRequestDone,
+      isGrpc: this.#record.isGrpc,
+      hasTimeLimit: this.#record.rule?.rule.requestTimeoutMs !== undefined,
+      streamIdleTimeoutMs: this.#record.streamIdleMs,
+    }
+    return patienceMs(silence, this.#runtime.limits.stallTimeoutMs)
   }
 
   /** Whether the client should stop sending for now. */
   get isRequestBlocked(): boolean {
-    return !this.#isEnded && this.#tries.isRequestBlocked
+    if (this.#isEnded) return false
+    return this.#guard?.isHolding === true ? this.#guard.run.isBlocked : this.#tries.isRequestBlocked
   }
 
   /**
    * Takes a complete head; `hasBody` says that `requestBody` and `requestEnd` follow.
    * What belongs to the read buffer is used before this returns.
    */
-  begin(head: HeadParser, bytes: Buffer, start: number, hasBody: boolean): void {
-    this.#reset(head, bytes, start, hasBody)
-    const { view } = this.#runtime
-    const refusal = this.#bindView(head, bytes, start)
-    if (refusal !== undefined) {
-      this.#reply(refusal)
+  begin(request: IncomingRequest, hasBody: boolean): void {
+    this.#clear()
+    this.#record.take(request)
+    this.#asksUpgrade = request.asksUpgrade
+    this.#hasBody = hasBody
+    this.#isRequestDone = !hasBody
+    if (request.refusal !== undefined) {
+      this.#reply(request.refusal)
       return
     }
     const { table } = this.#routes
-    const serverName = this.#downstream.connection.tls?.serverName
-    if (serverName !== undefined && serverName !== this.#host) {
-      if (isMisdirected(table, this.#downstream.listener.id, serverName, this.#host)) {
-        this.#reply('misdirected-request')
-        return
-      }
+    const { listener, connection, caller } = this.#downstream
+    const { host } = request
+    const serverName = connection.tls?.serverName
+    const isOther = serverName !== undefined && serverName !== host
+    if (isOther && isMisdirected(table, listener.id, serverName, host)) {
+      this.#reply('misdirected-request')
+      return
     }
-    const virtualHost = table.virtualHost(this.#downstream.listener.id, this.#host)
-    const decision = virtualHost?.match(view, this.#downstream.caller?.namespace)
+    const decision = table.virtualHost(listener.id, host)?.match(request, caller?.namespace)
     if (decision === undefined) {
       this.#reply('no-route')
       return
     }
-    this.#follow(decision, head, bytes, start)
+    this.#follow(decision, request)
   }
 
-  /** Answers a head that can't be read. The connection closes, since nobody knows where the next request begins. */
-  refuse(status: number, problem: string): void {
+  /** Answers a head that can't be read. @param version  as that of a request */
+  refuse(version: number, status: number, problem: string): void {
     this.#clear()
-    this.#method = 0
-    this.#methodName = ''
-    this.#target = ''
-    this.#rawHost = undefined
-    this.#userAgent = ''
-    this.#minorVersion = 1
-    this.#answer.reset(1, true)
+    this.#record.takeUnreadable(version)
     this.#isRequestDone = true
     this.#reply(refusalReason(status), status, problem)
   }
@@ -144,218 +155,235 @@ export class Exchange implements TriesListener {
   /** The request body breaks the rules, after its head was accepted. */
   refuseBody(problem: string): void {
     if (this.#isEnded) return
-    this.#tries.cancel()
-    this.#answer.closeAfter = true
-    if (this.#isAnswered) this.#break('DPE')
-    else this.#reply('bad-request', undefined, problem)
+    this.#answer.to.closeAfter = true
+    this.#giveUp('DPE', 'bad-request', problem)
   }
 
   #clear(): void {
     this.#isEnded = false
-    this.#isAnswered = false
-    this.#startMs = this.#runtime.turnMs
-    this.#requestBytes = 0
-    this.#rule = undefined
-    this.#backend = undefined
-    this.#answerLines = ''
-    this.#reason = undefined
-    this.#flags = '-'
-    this.#head.requestId = ''
-    this.#head.traceId = ''
+    this.#answer.reset()
+    this.#record.begin()
+    this.#guard = undefined
+    this.#tunnel = undefined
+    this.#outgoing.reset()
     this.#tries.reset()
     this.#downstream.listener.active.value++
   }
 
-  #reset(head: HeadParser, bytes: Buffer, start: number, hasBody: boolean): void {
-    this.#clear()
-    this.#method = head.method
-    this.#methodName =
-      head.method > 0 ? (methodNames[head.method] as string) : bytes.toString('latin1', start, start + head.methodEnd)
-    this.#target = bytes.toString('latin1', start + head.targetStart, start + head.targetEnd)
-    this.#minorVersion = head.minorVersion
-    this.#readUserAgent(head, bytes, start)
-    this.#isRequestDone = !hasBody
-    this.#asksUpgrade = head.upgrade
-    this.#answer.reset(head.minorVersion, !head.keepAlive)
-  }
-
-  /** The same client comes again and again: its text is made once. */
-  #readUserAgent(head: HeadParser, bytes: Buffer, start: number): void {
-    const at = head.find(fieldIds.userAgent)
-    if (at < 0) {
-      this.#userAgent = ''
-      return
-    }
-    const from = start + (head.fields[at * 4 + 2] as number)
-    const to = start + (head.fields[at * 4 + 3] as number)
-    if (!equalsLatin1(bytes, from, to, this.#userAgent)) this.#userAgent = bytes.toString('latin1', from, to)
-  }
-
-  #readHost(head: HeadParser, bytes: Buffer, start: number): void {
-    const isAbsolute = head.targetForm === targetForms.absolute
-    if (!isAbsolute && head.find(fieldIds.host) < 0) {
-      this.#rawHost = undefined
-      this.#host = ''
-      return
-    }
-    const from = start + (isAbsolute ? head.authorityStart : head.hostStart)
-    const to = start + (isAbsolute ? head.authorityEnd : head.hostEnd)
-    if (this.#rawHost !== undefined && equalsLatin1(bytes, from, to, this.#rawHost)) return
-    this.#rawHost = bytes.toString('latin1', from, to)
-    this.#host = normalizeHost(this.#rawHost)
-  }
-
-  /** Makes the request readable for routing. @returns why it must be refused, if so */
-  #bindView(head: HeadParser, bytes: Buffer, start: number): ReplyReason | undefined {
-    const { view } = this.#runtime
-    view.bind(head)
-    view.method = this.#methodName
-    this.#readHost(head, bytes, start)
-    view.host = this.#host
-    if (head.method === methodCodes.CONNECT) return 'method-not-supported'
-    const { targetStart, pathStart, pathEnd, queryStart } = head
-    view.query = queryStart < 0 ? '' : this.#target.slice(queryStart - targetStart)
-    const rawPath = pathEnd > pathStart ? this.#target.slice(pathStart - targetStart, pathEnd - targetStart) : '/'
-    const normal = normalizePath(rawPath)
-    if (normal.kind === 'refuse') return 'bad-request'
-    view.path = normal.path
-    this.#isPathPlain = normal.path === rawPath
-    return undefined
-  }
-
-  #follow(decision: RouteDecision<CompiledRule>, head: HeadParser, bytes: Buffer, start: number): void {
+  #follow(decision: RouteDecision<CompiledRule>, request: IncomingRequest): void {
     const rule = decision.target
-    this.#rule = rule
-    const { view } = this.#runtime
-    if (rule.hasFilterAnswer) {
-      const outcome = applyRuleFilters(rule, this.#filterRequest(decision.matchedPrefix))
+    this.#record.rule = rule
+    this.#limitMs = timeLimitOf(rule.rule, request, this.#record.grpcForm)
+    if (this.#limitMs < Infinity) this.#runtime.timers.add(this.#requestTimer, this.#limitMs)
+    if (rule.hasEarlyAnswer) {
+      const outcome = answerEarly(rule, request)
       if (typeof outcome !== 'string') {
         this.#replyByFilter(outcome)
         return
       }
-      this.#answerLines = outcome
+      this.#answer.lines = outcome
+    }
+    if (rule.filterPlan !== undefined && !this.#passesSafeguards(rule.filterPlan, decision, request)) return
+    this.#forward(rule, decision.matchedPrefix, request)
+  }
+
+  /** Towards a backend, after all that may answer instead. */
+  #forward(rule: CompiledRule, matchedPrefix: string, request: IncomingRequest): void {
+    if (rule.redirect !== undefined) {
+      this.#replyByFilter(redirect(rule.redirect, this.#filterRequest(request, matchedPrefix)))
+      return
     }
     const backend = rule.choose(Math.random())
     if (backend === undefined) {
       this.#reply('no-backend')
       return
     }
-    this.#backend = backend
+    this.#record.backend = backend
     if (backend.target === undefined) {
       this.#reply('invalid-backend', backend.invalid?.status, backend.invalid?.message)
       return
     }
     if (backend.redirect !== undefined) {
-      this.#replyByFilter(redirect(backend.redirect, this.#filterRequest(decision.matchedPrefix), ''))
+      this.#replyByFilter(redirect(backend.redirect, this.#filterRequest(request, matchedPrefix)))
       return
     }
-    if (backend.target.backend?.protocol === 'h2c') {
-      // Sent as HTTP/1.1 the request would reach an endpoint that reads something else.
-      this.#reply('invalid-backend', 500, 'HTTP/2 towards endpoints is not spoken yet')
-      return
-    }
-    this.#writeHead(head, bytes, start, backend, decision.matchedPrefix)
-    const nowWallMs = this.#startMs + this.#runtime.wallOffsetMs
-    this.#answerLines += this.#affinity.begin(rule.rule.session, backend.target, view, this.#downstream, nowWallMs)
-    this.#mirrors = Mirrors.sample(this.#runtime, rule, backend, this.#head, head.method)
-    const { requestTimeoutMs, backendRequestTimeoutMs, retry } = rule.rule
-    if (requestTimeoutMs > 0) this.#runtime.timers.add(this.#requestTimer, requestTimeoutMs)
+    this.#writeHead(request, backend, matchedPrefix)
+    if (this.#record.isGrpc) this.#answer.bridge(this.#record.grpcForm, this.#outgoing)
+    const nowWallMs = this.#record.startMs + this.#runtime.wallOffsetMs
+    this.#answer.lines += this.#affinity.begin(rule.rule.session, backend.target, request, this.#downstream, nowWallMs)
+    const choice = { rule, backend, grpcForm: this.#record.grpcForm }
+    this.#mirrors = Mirrors.sample(this.#runtime, this.#downstream, choice, this.#outgoing)
+    const { backendRequestTimeoutMs, retry } = rule.rule
     this.#tries.start({
+      access: this.#runtime.gate === undefined ? undefined : this.#downstream.access,
       backend: backend.target,
-      method: head.method,
-      methodName: this.#methodName,
-      head: this.#head,
-      retry,
-      deadlineMs: requestTimeoutMs > 0 ? this.#startMs + requestTimeoutMs : Infinity,
+      methodName: this.#record.method,
+      request: this.#outgoing,
+      retry: retry ?? backend.target.backend?.settings.retry,
+      isGrpc: this.#record.isGrpc,
+      deadlineMs: this.#record.startMs + this.#limitMs,
       tryTimeoutMs: backendRequestTimeoutMs,
       hash: this.#affinity.hash,
       preferred: this.#affinity.preferred,
     })
-    if (this.#isRequestDone && !this.#isEnded) this.#requestIsDone()
+    if (!this.#hasBody && !this.#isEnded) this.#requestIsDone()
   }
 
-  #writeHead(head: HeadParser, bytes: Buffer, start: number, backend: CompiledBackend, matchedPrefix: string): void {
-    const { view } = this.#runtime
-    writeRequestHead(
+  /** @returns false when they need time, or have answered */
+  #passesSafeguards(plan: FilterPlan, decision: RouteDecision<CompiledRule>, request: IncomingRequest): boolean {
+    if (plan.compression !== undefined) {
+      const acceptEncoding = request.header('accept-encoding')
+      this.#answer.compressionWish = { compression: plan.compression, method: this.#record.method, acceptEncoding }
+    }
+    if (plan.steps.length === 0) return true
+    const startWallMs = this.#record.startMs + this.#runtime.wallOffsetMs
+    const context = { client: this.#downstream, owner: this, outgoing: this.#outgoing, startWallMs }
+    const guard = new Guard(this.#runtime, plan, decision, request, context)
+    this.#guard = guard
+    const outcome = guard.run.begin()
+    if (outcome === 'suspended') guard.hold()
+    else if (outcome === 'answered' && guard.run.reply !== undefined) this.#replyBySafeguard(guard, guard.run.reply)
+    else this.#noteSafeguards(guard)
+    return outcome === 'passed'
+  }
+
+  #noteSafeguards({ run }: Guard): void {
+    this.#answer.lines += run.answerLines
+    if (run.flags !== '') this.#record.flags = run.flags
+  }
+
+  onGuardPassed(guard: Guard): void {
+    const pieces = guard.release()
+    this.#noteSafeguards(guard)
+    this.#forward(guard.decision.target, guard.decision.matchedPrefix, guard.request)
+    for (const piece of pieces) this.#passBody(piece, 0, piece.length)
+    if (guard.hasEnded && !this.#isEnded) this.#passEnd(guard.trailers)
+  }
+
+  onGuardAnswered(guard: Guard, reply: FilterReply): void {
+    this.#replyBySafeguard(guard, reply)
+  }
+
+  #replyBySafeguard(guard: Guard, reply: FilterReply): void {
+    guard.cancel()
+    this.#noteSafeguards(guard)
+    const edits = guard.run.answerEdits
+    const fields = [...edits.flatMap(({ set, add }) => [...set, ...add]), ...reply.headers]
+    this.#answer.lines += toLines(fields)
+    if (this.#record.isGrpc && reply.grpcStatus !== undefined) this.#record.grpcStatus = reply.grpcStatus
+    this.#reply(reply.reason, reply.status, reply.detail, reply.body)
+  }
+
+  #writeHead(request: IncomingRequest, backend: CompiledBackend, matchedPrefix: string): void {
+    const target = backend.target?.backend
+    const { grpcForm, rule } = this.#record
+    this.#outgoing.isHttp2 = isByHttp2(target, { isGrpcRule: rule?.isGrpc === true, grpcForm })
+    renderRequest(
       {
-        head,
-        bytes,
-        start,
-        method: view.method,
-        path: view.path,
-        search: head.queryStart < 0 ? '' : `?${view.query}`,
-        isTargetPlain: this.#isPathPlain && head.targetForm !== targetForms.absolute,
-        rawHost: this.#rawHost,
+        request,
+        hasBody: this.#hasBody,
+        scheme: target?.tls === undefined ? 'http' : 'https',
         forwarded: this.#downstream.forwarded,
         rewrite: backend.rewrite,
         matchedPrefix,
-        edits: backend.requestEdits,
-        fallbackHost: backend.target?.backend?.service ?? '',
+        edits:
+          this.#guard === undefined ? backend.requestEdits : backend.requestEditsWith(this.#guard.run.requestEdits),
+        fallbackHost: target?.service ?? '',
         ids: this.#runtime.requestIds,
       },
-      this.#head,
+      this.#runtime.requestLists,
+      this.#outgoing,
     )
   }
 
-  #filterRequest(matchedPrefix: string): FilterRequest {
-    const { view } = this.#runtime
-    return {
-      view,
-      scheme: this.#downstream.listener.scheme,
-      rawHost: this.#rawHost ?? '',
-      listenerPort: this.#downstream.listener.port,
-      matchedPrefix,
-    }
+  #filterRequest(request: IncomingRequest, matchedPrefix: string): FilterRequest {
+    const { scheme, port } = this.#downstream.listener
+    return { request, scheme, listenerPort: port, matchedPrefix }
   }
 
   requestBody(bytes: Buffer, start: number, end: number): void {
-    this.#requestBytes += end - start
+    this.#record.requestBytes += end - start
     if (this.#isEnded) return
+    const guard = this.#guard
+    if (guard !== undefined) {
+      const isHeld = guard.isHolding
+      if (!guard.body(bytes, start, end) && !this.#isEnded) this.#refuseLength(guard)
+      if (isHeld || this.#isEnded) return
+    }
+    this.#passBody(bytes, start, end)
+  }
+
+  #refuseLength(guard: Guard): void {
+    this.#giveUp('DPE', 'payload-too-large', `the body is larger than ${guard.run.maxBodyBytes} bytes`)
+  }
+
+  #passBody(bytes: Buffer, start: number, end: number): void {
     this.#mirrors?.body(bytes, start, end)
     if (this.#tries.isActive) this.#tries.requestBody(bytes, start, end)
   }
 
-  requestEnd(): void {
+  /** @param trailers  of a request by HTTP/2; those of HTTP/1.1 are part of the body */
+  requestEnd(trailers: HeaderList | undefined): void {
     this.#isRequestDone = true
-    if (!this.#isEnded) this.#requestIsDone()
+    if (this.#isEnded) return
+    if (this.#guard?.isHolding === true) this.#guard.end(trailers)
+    else this.#passEnd(trailers)
+  }
+
+  #passEnd(trailers: HeaderList | undefined): void {
+    this.#tries.requestEnd(trailers)
+    this.#requestIsDone()
   }
 
   #requestIsDone(): void {
-    this.#tries.requestEnd()
     this.#mirrors?.send()
     this.#mirrors = undefined
+  }
+
+  #cancel(): void {
+    this.#guard?.cancel()
+    this.#tries.cancel()
+  }
+
+  /** Asks nobody any more. An answer that has begun is broken off with these flags; else the client is told the reason. */
+  #giveUp(flags: string, reason: ReplyReason, detail = ''): void {
+    this.#cancel()
+    if (this.#answer.isBegun) this.#break(flags, detail)
+    else this.#reply(reason, undefined, detail)
   }
 
   /** The client broke off, or broke the rules in the middle of its body. */
   abort(flags: string): void {
     if (this.#isEnded) return
-    this.#tries.cancel()
-    this.#flags = flags
-    if (this.#answer.status === 0) this.#answer.status = 499
+    this.#cancel()
+    this.#record.flags = flags
+    if (this.#answer.to.status === 0) this.#answer.to.status = flags === 'DPE' ? 400 : 499
+    if (this.#record.isGrpc) this.#record.grpcStatus = grpcStatuses.cancelled
     this.#finish()
   }
 
   /** Nothing has moved for too long. */
   stalled(): void {
     if (this.#isEnded) return
-    this.#tries.cancel()
-    if (this.#isAnswered) {
-      this.#break('SI')
-      return
-    }
-    this.#reply(this.#isRequestDone ? 'upstream-timeout' : 'request-timeout')
+    this.#giveUp('SI', this.#isRequestDone ? 'upstream-timeout' : 'request-timeout')
+    this.#runtime.out.flush()
+  }
+
+  /** Policies have changed: an exchange that they would not let begin now ends. */
+  judgeAgain(): void {
+    const { endpoint } = this.#tries
+    if (this.#isEnded || endpoint === undefined || this.#guard?.isHolding === true) return
+    const refusal = this.#runtime.gate?.refusal(this.#downstream.access, endpoint) ?? ''
+    if (refusal === '') return
+    if (this.#tunnel === undefined) this.#giveUp('-', 'policy-denied', refusal)
+    else this.#tunnel.close()
     this.#runtime.out.flush()
   }
 
   #onRequestTimeout(): void {
     this.#runtime.tick()
     if (this.#isEnded) return
-    this.#tries.cancel()
-    if (this.#isAnswered) {
-      this.#break('UT')
-      return
-    }
-    this.#reply('upstream-timeout')
+    this.#giveUp('UT', 'upstream-timeout')
     this.#runtime.out.flush()
   }
 
@@ -368,96 +396,92 @@ export class Exchange implements TriesListener {
     this.#runtime.out.flush()
   }
 
-  onInterim(head: HeadParser, bytes: Buffer, start: number): void {
-    this.#answer.interim(head, bytes, start)
+  onInterim(head: AnswerHead): void {
+    this.#answer.to.interim(head)
   }
 
-  onAnswerHead(head: HeadParser, bytes: Buffer, start: number): void {
-    this.#isAnswered = true
+  onAnswerHead(head: AnswerHead): void {
     // A client that is still sending its request can't be kept: its bytes would be taken for the next request.
-    if (!this.#isRequestDone || this.#downstream.mustClose) this.#answer.closeAfter = true
-    if (this.#rule?.rule.session !== undefined) {
+    if (!this.#isRequestDone || this.#downstream.mustClose) this.#answer.to.closeAfter = true
+    if (this.#record.rule?.rule.session !== undefined) {
       const nowMs = this.#runtime.turnMs + this.#runtime.wallOffsetMs
       const secure = this.#downstream.listener.scheme === 'https'
-      this.#answerLines += this.#affinity.answerLines(this.#tries.endpoint, { secure, nowMs })
+      this.#answer.lines += this.#affinity.answerLines(this.#tries.endpoint, { secure, nowMs })
     }
-    this.#answer.head(head, bytes, start, this.#answerLines, this.#backend?.responseEdits)
+    this.#answer.head(head, this.#record.backend, this.#guard?.run.answerEdits ?? noEdits)
   }
 
   onAnswerBody(bytes: Buffer, start: number, end: number): void {
     this.#answer.body(bytes, start, end)
-    const { backlog } = this.#downstream.connection
-    if (backlog > this.#runtime.limits.backlogBytes) this.#tries.upstream?.connection.pause()
   }
 
   /** The client reads again. */
   onClientWritable(): void {
-    this.#tries.upstream?.connection.resume()
+    this.#answer.resume()
   }
 
-  onAnswerEnd(): void {
-    this.#answer.end()
+  onAnswerEnd(trailers: HeaderList | undefined): void {
+    if (this.#answer.end(trailers)) this.#finish()
+  }
+
+  onLateEnd(): void {
     this.#finish()
   }
 
-  onAnswerBroken(): void {
+  onLateFailure(): void {
+    this.#tries.cancel()
     this.#break('UC')
   }
 
-  /** The client must not take what it has for the whole: the connection ends with a reset. */
-  #break(flags: string): void {
-    this.#flags = flags
-    this.#answer.closeAfter = true
-    this.#runtime.out.flush()
-    this.#downstream.connection.reset()
+  onAnswerBroken(detail: string): void {
+    this.#break('UC', detail)
+  }
+
+  #break(flags: string, detail = ''): void {
+    this.#record.flags = flags
+    this.#record.breakCall()
+    if (this.#record.grpcForm === grpcForms.grpc && this.#record.version === 20 && this.#outgoing.isHttp2) {
+      this.#answer.endCall(this.#record.grpcStatus, detail)
+    } else {
+      this.#answer.to.break()
+    }
     this.#finish()
   }
 
-  onUpgraded(upstream: Upstream, head: HeadParser, bytes: Buffer, start: number, end: number): void {
+  onUpgraded(head: AnswerHead, connection: Connection, bytes: Buffer, start: number, end: number): void {
     if (!this.#asksUpgrade) {
       // RFC 9110 section 7.8: only a protocol that the client named may be changed to.
-      upstream.abandon()
+      connection.destroy()
       this.onTriesFailed('upstream-protocol-error', 'an upgrade that the client did not ask for')
       return
     }
-    this.#isAnswered = true
-    this.#answer.upgrade(head, bytes, start, this.#backend?.responseEdits)
+    this.#answer.isBegun = true
+    this.#answer.to.upgrade(head, this.#record.backend?.responseEdits)
     const { out } = this.#runtime
-    const to = this.#downstream.connection
-    if (start + head.length < end) out.append(to, bytes, start + head.length, end)
+    const to = this.#downstream.takeConnection()
+    if (start < end) out.append(to, bytes, start, end)
     out.flush()
-    const tunnel = new Tunnel(this.#runtime, to, upstream.connection, (sent, received) => {
-      this.#requestBytes += sent
-      this.#answer.bodyBytes += received
+    const idleMs = this.#record.streamIdleMs ?? this.#runtime.limits.tunnelIdleTimeoutMs
+    const tunnel = new Tunnel(this.#runtime, to, connection, idleMs, (sent, received) => {
+      this.#record.requestBytes += sent
+      this.#answer.to.bodyBytes += received
       this.#finish()
       this.#downstream.tunnelEnded()
     })
+    this.#tunnel = tunnel
     this.#downstream.startTunnel(tunnel)
   }
 
   #replyByFilter(answer: FilterAnswer): void {
-    this.#answerLines += answer.lines
+    this.#answer.lines += answer.lines
     this.#reply(answer.reason, answer.status, answer.detail)
   }
 
-  #reply(reason: ReplyReason, status: number = localReplies[reason].status, detail = ''): void {
-    this.#reason = reason
-    this.#flags = localReplies[reason].flag
-    this.#answer.status = status
-    this.#isAnswered = true
-    if (!this.#isRequestDone && !this.#downstream.canSkipBody()) this.#answer.closeAfter = true
-    if (this.#downstream.mustClose) this.#answer.closeAfter = true
-    const text = localReplyText({
-      status,
-      reason,
-      detail,
-      lines: this.#answerLines + this.#answer.connectionLine(),
-      isHead: this.#method === methodCodes.HEAD,
-      wallMs: this.#startMs + this.#runtime.wallOffsetMs,
-    })
-    this.#runtime.out.appendLatin1(this.#downstream.connection, text)
-    this.#runtime.meter.counter('heddle_local_replies_total', { virtual_host: this.#rule?.virtualHost ?? '', reason })
-      .value++
+  #reply(reason: ReplyReason, status: number = localReplies[reason].status, detail = '', body?: Uint8Array): void {
+    this.#answer.isBegun = true
+    if (!this.#isRequestDone && !this.#downstream.canSkipBody()) this.#answer.to.closeAfter = true
+    if (this.#downstream.mustClose) this.#answer.to.closeAfter = true
+    this.#answer.to.reply(this.#record.answerOurselves(reason, status, { detail, lines: this.#answer.lines, body }))
     this.#finish()
   }
 
@@ -467,41 +491,11 @@ export class Exchange implements TriesListener {
     const runtime = this.#runtime
     runtime.timers.cancel(this.#requestTimer)
     this.#mirrors = undefined
+    this.#answer.close()
     this.#downstream.listener.active.value--
     runtime.out.flush()
-    const durationMs = runtime.turnMs - this.#startMs
-    const series = this.#backend?.series ?? this.#rule?.series ?? this.#downstream.listener.series
-    series.record(this.#answer.status, durationMs / 1000, this.#requestBytes, this.#answer.bodyBytes)
-    this.#log(durationMs)
-    if (this.#head.bytes.length > keptHeadBytes) this.#head.bytes = Buffer.alloc(0)
-    this.#downstream.exchangeEnded(this.#answer.closeAfter)
-  }
-
-  #log(durationMs: number): void {
-    const { record, wallOffsetMs } = this.#runtime
-    record.startMs = this.#startMs + wallOffsetMs
-    record.durationMs = durationMs
-    record.upstreamMs = this.#tries.firstByteMs
-    record.method = this.#methodName
-    record.authority = this.#rawHost ?? ''
-    record.target = this.#target
-    record.version = 10 + this.#minorVersion
-    record.status = this.#answer.status
-    record.requestBytes = this.#requestBytes
-    record.responseBytes = this.#answer.bodyBytes
-    record.client = this.#downstream.client
-    record.clientService = this.#downstream.caller?.service ?? ''
-    record.virtualHost = this.#rule?.virtualHost ?? ''
-    record.route = this.#rule?.routeName ?? ''
-    record.rule = this.#rule?.ruleName ?? ''
-    record.backend = this.#backend?.name ?? ''
-    record.endpoint = this.#tries.endpoint?.id ?? ''
-    record.retries = this.#tries.retries
-    record.requestId = this.#head.requestId
-    record.traceId = this.#head.traceId
-    record.userAgent = this.#userAgent
-    record.reason = this.#reason
-    record.flags = this.#flags
-    this.#runtime.accessLog.write(record)
+    const durationMs = this.#record.end(this.#downstream, this.#answer.to)
+    runtime.accessLog.write(this.#logged.of(this.#downstream, this.#answer.to, durationMs))
+    this.#downstream.exchangeEnded(this.#answer.to.closeAfter)
   }
 }

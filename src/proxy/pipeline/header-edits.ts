@@ -1,4 +1,5 @@
-import type { HeadParser } from '../../codec/index.ts'
+import { entryOf, nameOf } from '../../codec/index.ts'
+import type { HeaderEntry, HeaderList, HeadParser } from '../../codec/index.ts'
 import type { HeaderEdits } from '../../model/index.ts'
 
 interface Addition {
@@ -19,6 +20,9 @@ export class EditPlan {
   readonly #drops: readonly string[]
   readonly #additions: readonly Addition[]
   readonly #setLines: string
+  readonly #sets: ReadonlyMap<string, { readonly name: string; readonly value: string }>
+  #setEntries: readonly HeaderEntry[] | undefined = undefined
+  #authority: HeaderEntry | undefined = undefined
 
   constructor(edits: readonly HeaderEdits[]) {
     const drops = new Set<string>()
@@ -43,6 +47,7 @@ export class EditPlan {
     this.#drops = [...drops]
     this.#additions = additions
     this.#setLines = [...sets.values()].map(({ name, value }) => `${name}: ${value}\r\n`).join('')
+    this.#sets = sets
     this.setsHost = sets.has('host')
     this.isEmpty = drops.size === 0 && additions.length === 0
   }
@@ -57,6 +62,56 @@ export class EditPlan {
     }
     return lines
   }
+
+  /** What `set` makes of Host, for a request by HTTP/2. */
+  get authority(): HeaderEntry | undefined {
+    if (!this.setsHost) return undefined
+    const host = this.#sets.get('host')
+    if (host !== undefined) this.#authority ??= entryOf(nameOf(':authority'), host.value)
+    return this.#authority
+  }
+
+  /** Adds the fields of `from` to `to`, edited. Host is left out: HTTP/2 has `authority` instead. */
+  applyToList(from: HeaderList, to: HeaderList): void {
+    let joined: (string | undefined)[] | undefined
+    for (let index = 0; index < from.length; index++) {
+      const entry = from.entries[index] as HeaderEntry
+      if (this.#drops.includes(entry.name)) continue
+      const addition = entry.name === 'set-cookie' ? -1 : this.#additions.findIndex(a => a.lowerName === entry.name)
+      if (addition < 0) {
+        to.add(entry)
+        continue
+      }
+      joined ??= []
+      const before = joined[addition]
+      joined[addition] = before === undefined ? entry.value : `${before},${entry.value}`
+    }
+    this.#setEntries ??= entriesOf(this.#sets.values())
+    for (const entry of this.#setEntries) to.add(entry)
+    for (const [index, { lowerName, value }] of this.#additions.entries()) {
+      const existing = joined?.[index]
+      addUsable(to, lowerName, existing === undefined ? value : `${existing},${value}`)
+    }
+  }
+}
+
+function entriesOf(fields: Iterable<{ readonly name: string; readonly value: string }>): HeaderEntry[] {
+  const entries: HeaderEntry[] = []
+  for (const { name, value } of fields) {
+    const entry = entryOf(nameOf(name.toLowerCase()), value)
+    if (isUsable(entry)) entries.push(entry)
+  }
+  return entries
+}
+
+function addUsable(to: HeaderList, lowerName: string, value: string): void {
+  const entry = entryOf(nameOf(lowerName), value)
+  if (isUsable(entry)) to.add(entry)
+}
+
+/** Fields that speak of the connection, as an edit may set them for HTTP/1.1, have no place in HTTP/2. */
+function isUsable(entry: HeaderEntry): boolean {
+  return entry.problem === undefined && entry.name !== 'host'
 }
 
 export const noEdits: EditPlan = new EditPlan([])

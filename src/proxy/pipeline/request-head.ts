@@ -1,85 +1,77 @@
-import { fieldIds, targetForms } from '../../codec/index.ts'
+import { fieldIds, framings } from '../../codec/index.ts'
 import type { HeadParser } from '../../codec/index.ts'
-import type { RewriteFilter } from './compiled-rule.ts'
-import { rewritePath } from '../routing/rewrite-path.ts'
+import { bodyChanges } from '../upstream/outgoing-request.ts'
+import type { OutgoingRequest } from '../upstream/outgoing-request.ts'
+import { isIdempotent } from '../resilience/retry.ts'
 import { dropAll } from './header-edits.ts'
-import type { EditPlan } from './header-edits.ts'
 import { copyKeptFields } from './head-writer.ts'
 import { writeShort } from './latin1.ts'
+import { writeRequestLines } from './request-lines.ts'
+import { newTarget } from './request-input.ts'
+import type { ForwardedFacts, RequestInput } from './request-input.ts'
+import type { RequestLists } from './request-list.ts'
+import { keptRequestId, traceIdOf } from './request-id.ts'
 import type { RequestIds } from './request-id.ts'
+import { newWebSocketKey } from './web-socket.ts'
 
 /** Room for the request line's and our own additions beside the head as it came. */
 const additionsBytes = 1024
 
-/** What is told about the client; the lines for a request without such fields of its own are kept for the next one. */
-export interface ForwardedFacts {
-  readonly clientAddress: string
-  readonly scheme: string
-  /** Value of `x-forwarded-client-cert`; empty without a certificate. */
-  readonly certificate: string
-  rawHost: string | undefined
-  lines: string
-}
-
-export interface RequestHeadInput {
-  readonly head: HeadParser
-  readonly bytes: Buffer
-  readonly start: number
-  readonly method: string
-  /** Path in the form that was matched. */
-  readonly path: string
-  /** With its question mark, or empty. */
-  readonly search: string
-  /** Whether the target can be passed on as it came. */
-  readonly isTargetPlain: boolean
-  /** `Host` as received, undefined in HTTP/1.0 requests without one. */
-  readonly rawHost: string | undefined
-  /** At the edge we tell who the client was; inside the mesh we pass on what the caller said. */
-  readonly forwarded: ForwardedFacts | undefined
-  readonly rewrite: RewriteFilter | undefined
-  readonly matchedPrefix: string
-  readonly edits: EditPlan
-  readonly fallbackHost: string
-  readonly ids: RequestIds
-}
-
-export interface RequestHeadOutput {
-  bytes: Buffer
-  length: number
-  requestId: string
-  traceId: string
-}
-
 /**
- * Writes the head for the endpoint: the client's fields as they came, without
- * hop-by-hop ones (RFC 9110 section 7.6.1), with the rule's edits and ours.
- * @param into reused when it is large enough
+ * Renders the head for the endpoint, in the form of the endpoint's protocol:
+ * the client's fields without hop-by-hop ones (RFC 9110 section 7.6.1), with the
+ * rule's edits and ours. From HTTP/1.1 to HTTP/1.1 they are copied as bytes.
  */
-export function writeRequestHead(input: RequestHeadInput, into: RequestHeadOutput): void {
-  const { head, bytes, start } = input
+export function renderRequest(input: RequestInput, lists: RequestLists, into: OutgoingRequest): void {
+  const { request } = input
+  into.hasBody = input.hasBody
+  into.isRepeatable = isIdempotent(request.method)
+  into.bodyChange = bodyChanges.none
+  into.method = request.methodCode
+  if (request.asksUpgrade) prepareUpgrade(input, into)
+  if (into.isHttp2) {
+    lists.render(input, into)
+    if (request.framing === framings.chunked) into.bodyChange = bodyChanges.decode
+  } else if (request.parser !== undefined) {
+    writeRequestHead(request.parser, input, into)
+  } else {
+    lists.render(input, into)
+    writeRequestLines(into)
+    if (into.hasBody && into.list.contentLength < 0) into.bodyChange = bodyChanges.encode
+  }
+}
+
+/** From HTTP/1.1 to HTTP/1.1 an upgrade is passed on as it is; else it becomes, or was, an extended CONNECT (RFC 8441). */
+function prepareUpgrade({ request, hasBody }: RequestInput, into: OutgoingRequest): void {
+  const { list } = request
+  if (list !== undefined) {
+    into.protocol = list.protocol?.value ?? ''
+    into.hasBody = false
+    if (into.protocol.toLowerCase() === 'websocket' && !into.isHttp2) into.webSocketKey = newWebSocketKey()
+  } else if (into.isHttp2 && !hasBody && request.header('upgrade')?.toLowerCase() === 'websocket') {
+    into.protocol = 'websocket'
+    into.webSocketKey = request.header('sec-websocket-key') ?? ''
+  }
+}
+
+function writeRequestHead(head: HeadParser, input: RequestInput, into: OutgoingRequest): void {
+  const { bytes, start, rawHost, method, isTargetPlain } = input.request
   let lines = head.upgrade ? upgradeLines(head) : ''
-  if (input.forwarded !== undefined) lines += forwardedLines(input, input.forwarded)
+  if (input.forwarded !== undefined) lines += forwardedLines(head, rawHost, input.forwarded)
   lines += requestIdLine(head, input.ids, into)
   into.traceId = traceId(head)
   if (!input.edits.isEmpty) lines += input.edits.apply(head)
   lines += hostLine(input)
-  const target = input.isTargetPlain && input.rewrite?.path === undefined ? undefined : newTarget(input)
+  const target = isTargetPlain && input.rewrite?.path === undefined ? undefined : newTarget(input)
   const needed = head.length + lines.length + (target?.length ?? 0) + additionsBytes
   if (into.bytes.length < needed) into.bytes = Buffer.allocUnsafeSlow(Math.max(needed, 2048))
   const to = into.bytes
   let at: number
   if (target === undefined) at = bytes.copy(to, 0, start, start + head.targetEnd)
-  else at = to.write(`${input.method} ${target}`, 0, 'latin1')
+  else at = to.write(`${method} ${target}`, 0, 'latin1')
   at = writeShort(to, at, ' HTTP/1.1\r\n')
   at = copyKeptFields(to, at, head, bytes, start)
   into.length = at + to.write(`${lines}\r\n`, at, 'latin1')
-}
-
-function newTarget(input: RequestHeadInput): string {
-  if (input.head.targetForm === targetForms.asterisk) return '*'
-  const path =
-    input.rewrite?.path === undefined ? input.path : rewritePath(input.path, input.matchedPrefix, input.rewrite.path)
-  return path + input.search
 }
 
 /** `Upgrade` is hop-by-hop and passed on all the same: the endpoint decides whether it changes protocols. */
@@ -88,8 +80,7 @@ function upgradeLines(head: HeadParser): string {
   return at < 0 ? '' : `connection: upgrade\r\nupgrade: ${head.value(at)}\r\n`
 }
 
-function forwardedLines(input: RequestHeadInput, facts: ForwardedFacts): string {
-  const { head, rawHost } = input
+function forwardedLines(head: HeadParser, rawHost: string | undefined, facts: ForwardedFacts): string {
   if (head.find(fieldIds.xForwardedProto) >= 0) dropAll(head, 'x-forwarded-proto')
   if (head.find(fieldIds.xForwardedHost) >= 0) dropAll(head, 'x-forwarded-host')
   if (head.find(fieldIds.xForwardedPort) >= 0) dropAll(head, 'x-forwarded-port')
@@ -123,29 +114,26 @@ function describeClient(
   return `x-forwarded-for: ${clients}${clientAddress}\r\nx-forwarded-proto: ${scheme}\r\n${host}${shown}`
 }
 
-/** Ids that came are kept, if they are of a sane length; others are made. */
-function requestIdLine(head: HeadParser, ids: RequestIds, into: RequestHeadOutput): string {
+function requestIdLine(head: HeadParser, ids: RequestIds, into: OutgoingRequest): string {
   const at = head.find(fieldIds.xRequestId)
   if (at >= 0) {
     const id = head.value(at)
-    if (id.length > 0 && id.length <= 128) {
+    if (keptRequestId(id)) {
       into.requestId = id
       return ''
     }
     dropAll(head, 'x-request-id')
   }
-  into.requestId = ids.next()
+  if (into.requestId === '') into.requestId = ids.next()
   return `x-request-id: ${into.requestId}\r\n`
 }
 
-/** The trace id of `traceparent` (W3C Trace Context, section 3.2), empty when there is none. */
 function traceId(head: HeadParser): string {
   const at = head.find(fieldIds.traceparent)
-  if (at < 0) return ''
-  return /^[0-9a-f]{2}-([0-9a-f]{32})-/.exec(head.value(at))?.[1] ?? ''
+  return at < 0 ? '' : traceIdOf(head.value(at))
 }
 
 /** An HTTP/1.0 request may come without Host, an HTTP/1.1 request may not leave without one (RFC 9112 section 3.2). */
-function hostLine(input: RequestHeadInput): string {
-  return input.rawHost === undefined && !input.edits.setsHost ? `host: ${input.fallbackHost}\r\n` : ''
+function hostLine(input: RequestInput): string {
+  return input.request.rawHost === undefined && !input.edits.setsHost ? `host: ${input.fallbackHost}\r\n` : ''
 }

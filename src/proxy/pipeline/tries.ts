@@ -1,62 +1,45 @@
-import type { HeadParser } from '../../codec/index.ts'
+import { HeaderList, httpStatusOfGrpc } from '../../codec/index.ts'
 import type { Retry } from '../../core/index.ts'
 import { Outcome } from '../../model/index.ts'
-import type { ReplyReason, RetryPolicy } from '../../model/index.ts'
+import type { ReplyReason } from '../../model/index.ts'
 import type { PickContext } from '../balancing/balancer.ts'
 import type { EndpointState } from '../balancing/endpoint-state.ts'
-import { decideRetry, isIdempotent } from '../resilience/retry.ts'
+import { decideRetry, isListed } from '../resilience/retry.ts'
 import type { RetryDecision } from '../resilience/retry.ts'
 import { WheelTimer } from '../resilience/timer-wheel.ts'
 import type { ProxyRuntime } from '../runtime.ts'
-import type { BackendRuntime } from '../upstream/backend-runtime.ts'
-import type { Upstream, UpstreamFailure, UpstreamOwner } from '../upstream/upstream.ts'
+import type { Connection } from '../transport/connection.ts'
+import type { AnswerHead } from '../upstream/answer-head.ts'
+import { bodyChanges } from '../upstream/outgoing-request.ts'
+import type { UpstreamFailure, UpstreamOwner, UpstreamStream } from '../upstream/upstream-stream.ts'
+import { BodyChange } from './body-change.ts'
+import type { BodySink } from './body-change.ts'
+import { grpcStatusOfHead, grpcStatusOfTrailers, noGrpcStatus, passGrpcTimeout } from './grpc-call.ts'
 import { ReplayBuffer } from './replay-buffer.ts'
-import type { RequestHeadOutput } from './request-head.ts'
+import { judgeUpgrade } from './web-socket.ts'
+import type { TriesListener, TriesPlan } from './tries-plan.ts'
+import { failures, outcomeOf, safetyOf } from './try-outcome.ts'
 
-/** What an exchange hears of its tries. */
-export interface TriesListener {
-  /** A final answer that is to be passed on. */
-  onAnswerHead(head: HeadParser, bytes: Buffer, start: number): void
-  onAnswerBody(bytes: Buffer, start: number, end: number): void
-  onAnswerEnd(): void
-  /** The answer broke off after its head was passed on. */
-  onAnswerBroken(detail: string): void
-  onInterim(head: HeadParser, bytes: Buffer, start: number): void
-  onUpgraded(upstream: Upstream, head: HeadParser, bytes: Buffer, start: number, end: number): void
-  /** No try led to an answer. */
-  onTriesFailed(reason: ReplyReason, detail: string): void
-  /** The upstream takes bytes again, or for the first time. */
-  onRequestWritable(): void
-}
-
-export interface TriesPlan {
-  readonly backend: BackendRuntime
-  readonly method: number
-  readonly methodName: string
-  readonly head: RequestHeadOutput
-  readonly retry: RetryPolicy | undefined
-  /** When the request's own time is over, in the clock's milliseconds; Infinity for never. */
-  readonly deadlineMs: number
-  /** 0 is no limit. */
-  readonly tryTimeoutMs: number
-  /** For consistent hashing; -1 for none. */
-  readonly hash: number
-  /** Session persistence: tried first if it may be used. */
-  readonly preferred: EndpointState | undefined
-}
+/** A connection that ends in good order is no failure of its endpoint; so often in a row it is. */
+const maxMoves = 10
 
 /**
  * The tries of one request: each takes an endpoint from the balancer and a
  * connection from its pool, sends head and body, and ends in an answer, in
  * another try where that is safe, or in a failure that is told once.
  */
-export class Tries implements UpstreamOwner {
+export class Tries implements UpstreamOwner, BodySink {
   /** Tries after the first. */
   retries = 0
   endpoint: EndpointState | undefined = undefined
   /** Milliseconds from sending the last try to the first byte of its answer; -1 before that. */
   firstByteMs = -1
-  upstream: Upstream | undefined = undefined
+  /** Of the last try; `noGrpcStatus` until its answer, or the end of it, has told. */
+  grpcStatus: number = noGrpcStatus
+  /** `TLSv1.3`, of the connection to `endpoint`; empty without TLS. */
+  tlsVersion = ''
+  /** The last try was reset by the endpoint, since it wants no more of it. */
+  wasCancelled = false
   readonly #runtime: ProxyRuntime
   readonly #listener: TriesListener
   readonly #body: ReplayBuffer
@@ -65,14 +48,23 @@ export class Tries implements UpstreamOwner {
   readonly #connectTimer: WheelTimer
   readonly #pauseTimer: WheelTimer
   #plan: TriesPlan | undefined = undefined
+  #upstream: UpstreamStream | undefined = undefined
+  /** Only for requests whose body has another form than the endpoint takes. */
+  #bodyChange: BodyChange | undefined = undefined
+  /** For an endpoint by HTTP/2, kept for another try. */
+  #trailers: HeaderList | undefined = undefined
   #isActive = false
   #isSent = false
   #isAnswering = false
+  /** The balancer has heard how the try went. */
+  #isJudged = false
   #isRequestDone = false
   #isQueued = false
   #holdsRetry = false
   #tried: EndpointState[] | undefined = undefined
   #sentMs = 0
+  /** How often the request moved to another connection without counting as tried. */
+  #moves = 0
 
   constructor(runtime: ProxyRuntime, listener: TriesListener) {
     this.#runtime = runtime
@@ -82,7 +74,7 @@ export class Tries implements UpstreamOwner {
     this.#tryTimer = new WheelTimer(() => this.#onTryTimeout())
     this.#connectTimer = new WheelTimer(() => {
       this.#runtime.tick()
-      this.upstream?.connectTimedOut()
+      this.#upstream?.connectTimedOut()
     })
     this.#pauseTimer = new WheelTimer(() => {
       this.#runtime.tick()
@@ -100,15 +92,24 @@ export class Tries implements UpstreamOwner {
     this.retries = 0
     this.endpoint = undefined
     this.firstByteMs = -1
+    this.grpcStatus = noGrpcStatus
+    this.wasCancelled = false
   }
 
   start(plan: TriesPlan): void {
     this.#plan = plan
     this.reset()
     this.#isActive = true
-    this.#isRequestDone = false
+    this.#isRequestDone = !plan.request.hasBody
     this.#isAnswering = false
     this.#tried = undefined
+    this.#moves = 0
+    this.#trailers = undefined
+    const { bodyChange } = plan.request
+    if (bodyChange !== bodyChanges.none) {
+      this.#bodyChange ??= new BodyChange(this.#runtime.chunkLimits, this.#runtime.entries, this)
+      this.#bodyChange.start(bodyChange)
+    }
     if (plan.backend.breaker?.tryAcquire('request') === false) {
       this.#isActive = false
       plan.backend.metrics.overloadedRequests.value++
@@ -118,11 +119,28 @@ export class Tries implements UpstreamOwner {
     this.#try()
   }
 
-  /** Passes on a piece of the request body, or keeps it until there is a connection. */
+  /** Takes a piece of the request body in the client's form. */
   requestBody(bytes: Buffer, start: number, end: number): void {
+    if (this.#plan?.request.bodyChange === bodyChanges.none) {
+      this.onChangedBody(bytes, start, end)
+      return
+    }
+    this.#bodyChange?.take(bytes, start, end)
+    if (this.#bodyChange?.isInvalid === true) this.#refuseBody()
+  }
+
+  #refuseBody(): void {
+    const wasAnswering = this.#isAnswering
+    this.cancel()
+    if (wasAnswering) this.#listener.onAnswerBroken('the body is not base64')
+    else this.#listener.onTriesFailed('bad-request', 'the body is not base64')
+  }
+
+  /** Passes on a piece of the body in the endpoint's form, or keeps it until there is a connection. */
+  onChangedBody(bytes: Buffer, start: number, end: number): void {
     const body = this.#body
-    if (this.#isSent && this.upstream !== undefined) {
-      this.#runtime.out.append(this.upstream.connection, bytes, start, end)
+    if (this.#isSent && this.#upstream !== undefined && !this.#isTunnel) {
+      this.#upstream.sendBody(bytes, start, end)
       if (body.isWhole) {
         if (body.isFull) body.giveUp()
         else body.append(bytes, start, end)
@@ -132,57 +150,94 @@ export class Tries implements UpstreamOwner {
     }
   }
 
-  requestEnd(): void {
+  /** Not called for a request without a body. @param trailers  of a client by HTTP/2 */
+  requestEnd(trailers: HeaderList | undefined): void {
+    if (!this.#isActive) return
+    const request = this.#plan?.request
+    if (request !== undefined && request.bodyChange !== bodyChanges.none) {
+      this.#bodyChange?.end(trailers)
+      if (this.#bodyChange?.isInvalid === true) {
+        this.#refuseBody()
+        return
+      }
+      this.#trailers = this.#bodyChange?.trailers
+    } else if (trailers !== undefined && request?.isHttp2 === true) {
+      // The list is the session's, and may be needed for another try.
+      this.#trailers = new HeaderList()
+      this.#trailers.addAll(trailers)
+    }
     this.#isRequestDone = true
-    if (this.#isSent) this.upstream?.requestComplete()
+    if (this.#isSent && !this.#isTunnel) this.#upstream?.sendEnd(this.#trailers)
+  }
+
+  /** What the client sends is for the other protocol: it waits until the endpoint has changed to it. */
+  get #isTunnel(): boolean {
+    return this.#plan !== undefined && this.#plan.request.protocol !== ''
   }
 
   /** Whether the sender of the request should stop for now. */
   get isRequestBlocked(): boolean {
     if (!this.#isActive) return false
-    const upstream = this.upstream
-    if (!this.#isSent || upstream === undefined) return this.#body.isFull
-    return upstream.connection.backlog > this.#runtime.limits.backlogBytes
+    const upstream = this.#upstream
+    if (!this.#isSent || upstream === undefined || this.#isTunnel) return this.#body.isFull
+    return upstream.isBlocked
+  }
+
+  /** The client is behind: the endpoint should stop. */
+  pauseAnswer(): void {
+    this.#upstream?.pauseAnswer()
+  }
+
+  resumeAnswer(): void {
+    this.#upstream?.resumeAnswer()
   }
 
   /** The client has gone, or the exchange has its answer elsewhere. */
   cancel(): void {
     if (!this.#isActive) return
-    this.upstream?.abandon()
+    this.#upstream?.abandon()
     if (this.#isQueued) this.#plan?.backend.cancel(this)
-    if ((this.upstream !== undefined || this.#isQueued) && this.endpoint !== undefined) this.endpoint.activeRequests--
-    this.upstream = undefined
-    this.#isSent = false
-    this.#isQueued = false
+    if ((this.#upstream !== undefined || this.#isQueued) && this.endpoint !== undefined) this.endpoint.activeRequests--
     this.#finish()
   }
 
   #try(): void {
     const plan = this.#plan
     if (plan === undefined || !this.#isActive) return
+    this.grpcStatus = noGrpcStatus
     const nowMs = this.#runtime.turnMs
     const endpoint = this.#pickEndpoint(plan, nowMs)
     if (endpoint === undefined) {
       this.#fail('no-endpoint', '')
       return
     }
-    const acquired = plan.backend.acquire(this, endpoint, nowMs, isIdempotent(plan.methodName))
-    if (acquired.kind === 'overloaded') {
+    if (plan.access !== undefined) {
+      const refusal = this.#runtime.gate?.refusal(plan.access, endpoint) ?? ''
+      if (refusal !== '') {
+        // Nothing was sent, and another endpoint is no way around it.
+        this.endpoint = endpoint
+        this.#fail('policy-denied', refusal)
+        return
+      }
+    }
+    const acquired = plan.backend.acquire(this, plan.request, endpoint, nowMs)
+    if (acquired === 'overloaded') {
       plan.backend.metrics.overloadedConnections.value++
       this.#fail('overloaded', 'maxPending')
       return
     }
     this.endpoint = endpoint
+    this.tlsVersion = ''
     endpoint.activeRequests++
     this.#sentMs = nowMs
     if (plan.tryTimeoutMs > 0) this.#runtime.timers.add(this.#tryTimer, plan.tryTimeoutMs)
-    if (acquired.kind === 'waiting') {
+    if (acquired === 'waiting') {
       this.#isQueued = true
       return
     }
-    this.upstream = acquired.upstream
-    if (!acquired.upstream.isConnecting) {
-      this.onUpstreamReady(acquired.upstream)
+    this.#upstream = acquired
+    if (!acquired.isConnecting) {
+      this.onUpstreamReady(acquired)
       return
     }
     this.#limitConnecting(plan)
@@ -193,42 +248,47 @@ export class Tries implements UpstreamOwner {
     if (connectMs > 0) this.#runtime.timers.add(this.#connectTimer, connectMs)
   }
 
-  onUpstreamOpening(upstream: Upstream): void {
+  onUpstreamOpening(upstream: UpstreamStream): void {
     this.#isQueued = false
-    this.upstream = upstream
+    this.#upstream = upstream
     if (this.#plan !== undefined) this.#limitConnecting(this.#plan)
   }
 
+  onUpstreamQueued(): void {
+    this.#isQueued = true
+    this.#upstream = undefined
+    this.#runtime.timers.cancel(this.#connectTimer)
+  }
+
   #pickEndpoint(plan: TriesPlan, nowMs: number): EndpointState | undefined {
-    const { preferred, backend } = plan
-    if (preferred !== undefined && this.retries === 0 && backend.balancer?.isUsable(preferred, nowMs) === true) {
-      return preferred
-    }
     this.#pick.nowMs = nowMs
     this.#pick.hash = plan.hash
     this.#pick.tried = this.#tried
-    return backend.pick(this.#pick)
+    return plan.backend.pick(this.#pick, this.retries === 0 ? plan.preferred : undefined)
   }
 
-  onUpstreamReady(upstream: Upstream): void {
+  onUpstreamReady(upstream: UpstreamStream): void {
     const plan = this.#plan
     if (plan === undefined) return
     this.#runtime.timers.cancel(this.#connectTimer)
     this.#isQueued = false
-    this.upstream = upstream
+    this.#upstream = upstream
     this.#isSent = true
-    upstream.begin(this, plan.method)
-    const { out } = this.#runtime
-    out.append(upstream.connection, plan.head.bytes, 0, plan.head.length)
-    if (this.#body.length > 0) {
-      const kept = this.#body.kept
-      out.append(upstream.connection, kept, 0, kept.length)
+    if (plan.isGrpc && plan.deadlineMs < Infinity && plan.request.isHttp2) {
+      passGrpcTimeout(plan.request.list, plan.deadlineMs - this.#runtime.turnMs)
     }
-    if (this.#isRequestDone) upstream.requestComplete()
-    else this.#listener.onRequestWritable()
+    this.tlsVersion = upstream.tlsVersion
+    upstream.begin(this, plan.request)
+    if (this.#body.length > 0 && !this.#isTunnel) {
+      const kept = this.#body.kept
+      upstream.sendBody(kept, 0, kept.length)
+    }
+    if (!this.#isRequestDone) this.#listener.onRequestWritable()
+    else if (plan.request.hasBody) upstream.sendEnd(this.#trailers)
   }
 
-  onUpstreamFailed(_upstream: Upstream, failure: UpstreamFailure, detail: string): void {
+  onUpstreamFailed(_upstream: UpstreamStream, failure: UpstreamFailure, detail: string): void {
+    this.wasCancelled = failure === 'cancelled'
     if (this.#isAnswering) {
       this.#leave(Outcome.reset)
       this.#finish()
@@ -238,16 +298,27 @@ export class Tries implements UpstreamOwner {
     if (failure === 'connect-failed' || failure === 'connect-timeout' || failure === 'tls-failed') {
       if (this.#plan !== undefined) this.#plan.backend.metrics.connectFailures.value++
     }
+    if (failure === 'unprocessed' && this.#body.isWhole && this.#moves++ < maxMoves) {
+      this.#move()
+      return
+    }
     const { outcome, reason } = failures[failure]
     this.#retryOrFail(outcome, reason, detail, safetyOf(failure))
+  }
+
+  /** To another connection, perhaps of the same endpoint: nothing has failed, and nothing was done. */
+  #move(): void {
+    if (this.endpoint !== undefined) this.endpoint.activeRequests--
+    this.#detach()
+    this.#try()
   }
 
   #onTryTimeout(): void {
     this.#runtime.tick()
     if (!this.#isActive || this.#isAnswering) return
-    const wasConnecting = this.#isQueued || this.upstream?.isConnecting === true
+    const wasConnecting = this.#isQueued || this.#upstream?.isConnecting === true
     if (this.#isQueued) this.#plan?.backend.cancel(this)
-    this.upstream?.abandon()
+    this.#upstream?.abandon()
     this.#retryOrFail(Outcome.timeout, 'upstream-timeout', 'backendRequest timeout', wasConnecting ? 'safe' : 'never')
     this.#runtime.out.flush()
   }
@@ -268,12 +339,14 @@ export class Tries implements UpstreamOwner {
       triesSoFar: this.retries + 1,
       outcome,
       status,
+      grpcStatus: this.grpcStatus === noGrpcStatus ? undefined : this.grpcStatus,
       method: plan.methodName,
       safety,
       bodyReplayable: this.#body.isWhole,
       responseStarted: this.#isAnswering,
-      // A try that reached nobody has put no load on anybody, which is what the budget is against.
-      retryBudgetLeft: safety === 'safe' || this.#holdsRetry || breaker.hasRoom('retry'),
+      // The budget is against more load on endpoints that have too much. One that goes away costs all that its
+      // connections carried at once, and none of it was answered.
+      retryBudgetLeft: safety !== 'never' || this.#holdsRetry || breaker.hasRoom('retry'),
       remainingMs: plan.deadlineMs - this.#runtime.turnMs,
       random: Math.random,
     })
@@ -295,23 +368,48 @@ export class Tries implements UpstreamOwner {
     this.#runtime.out.flush()
   }
 
-  onInterim(_upstream: Upstream, head: HeadParser, bytes: Buffer, start: number): void {
-    this.#listener.onInterim(head, bytes, start)
+  onInterim(_upstream: UpstreamStream, head: AnswerHead): void {
+    this.#listener.onInterim(head)
   }
 
-  onUpgraded(upstream: Upstream, head: HeadParser, bytes: Buffer, start: number, end: number): void {
+  onUpgraded(
+    upstream: UpstreamStream,
+    head: AnswerHead,
+    connection: Connection,
+    bytes: Buffer,
+    start: number,
+    end: number,
+  ): void {
     this.#noteFirstByte(upstream, 101)
     this.#leave(Outcome.success)
+    const problem = judgeUpgrade(head, this.#plan?.request.webSocketKey ?? '')
+    if (problem !== undefined) {
+      connection.destroy()
+      this.#fail('upstream-protocol-error', problem)
+      return
+    }
+    const early = this.#body.kept
+    if (early.length > 0) this.#runtime.out.append(connection, early, 0, early.length)
     this.#finish()
-    this.#listener.onUpgraded(upstream, head, bytes, start, end)
+    this.#listener.onUpgraded(head, connection, bytes, start, end)
   }
 
-  onResponseHead(upstream: Upstream, head: HeadParser, bytes: Buffer, start: number): void {
+  onResponseHead(upstream: UpstreamStream, head: AnswerHead): void {
     const { status } = head
-    const outcome = outcomeOf(status)
     this.#noteFirstByte(upstream, status)
     const plan = this.#plan
-    if (plan?.retry?.codes.includes(status) === true) {
+    if (plan?.isGrpc === true) this.grpcStatus = grpcStatusOfHead(head)
+    const { grpcStatus } = this
+    const outcome = outcomeOf(grpcStatus === noGrpcStatus ? status : httpStatusOfGrpc(grpcStatus))
+    if (status < 300 && this.#isTunnel && head.parser !== undefined) {
+      // To a client of HTTP/2 any 2xx would say that the protocol was changed.
+      upstream.discard()
+      this.#leave(outcome)
+      this.#fail('upstream-protocol-error', 'the endpoint did not change protocols')
+      return
+    }
+    if (grpcStatus !== noGrpcStatus) plan?.backend.metrics.call(upstream.endpoint, grpcStatus)
+    if (plan?.retry !== undefined && isListed(plan.retry, status, grpcStatus)) {
       const decision = this.#decide(outcome, status, 'never')
       if (decision.kind === 'retry') {
         upstream.discard()
@@ -320,56 +418,67 @@ export class Tries implements UpstreamOwner {
         return
       }
     }
-    plan?.backend.balancer?.onResult(upstream.endpoint, outcome, this.firstByteMs, this.#runtime.turnMs)
+    // How a call went that is not over yet, its trailers tell.
+    this.#isJudged = plan?.isGrpc !== true || grpcStatus !== noGrpcStatus || head.list === undefined
+    if (this.#isJudged) this.#judge(upstream.endpoint, outcome)
     this.#isAnswering = true
     this.#runtime.timers.cancel(this.#tryTimer)
-    this.#listener.onAnswerHead(head, bytes, start)
+    this.#listener.onAnswerHead(head)
   }
 
-  #noteFirstByte(upstream: Upstream, status: number): void {
+  #judge(endpoint: EndpointState, outcome: Outcome): void {
+    this.#plan?.backend.balancer?.onResult(endpoint, outcome, this.firstByteMs, this.#runtime.turnMs)
+  }
+
+  #noteFirstByte(upstream: UpstreamStream, status: number): void {
     this.firstByteMs = this.#runtime.turnMs - this.#sentMs
-    const metrics = this.#plan?.backend.metrics
-    if (metrics === undefined) return
-    metrics.firstByte.record(this.firstByteMs / 1000)
-    const counter = metrics.answers(upstream.endpoint)[(status / 100) | 0]
-    if (counter !== undefined) counter.value++
+    this.#plan?.backend.metrics.answered(upstream.endpoint, status, this.firstByteMs)
   }
 
-  onResponseBody(_upstream: Upstream, bytes: Buffer, start: number, end: number): void {
+  onResponseBody(_upstream: UpstreamStream, bytes: Buffer, start: number, end: number): void {
     this.#listener.onAnswerBody(bytes, start, end)
   }
 
-  onResponseEnd(_upstream: Upstream): void {
+  onResponseEnd(_upstream: UpstreamStream, trailers: HeaderList | undefined): void {
     const endpoint = this.endpoint
     if (endpoint !== undefined) endpoint.activeRequests--
-    this.upstream = undefined
-    this.#isSent = false
+    if (!this.#isJudged && endpoint !== undefined) this.#judgeCall(endpoint, trailers)
     this.#finish()
-    this.#listener.onAnswerEnd()
+    this.#listener.onAnswerEnd(trailers)
   }
 
-  onUpstreamTurn(_upstream: Upstream): void {
+  #judgeCall(endpoint: EndpointState, trailers: HeaderList | undefined): void {
+    this.grpcStatus = grpcStatusOfTrailers(trailers)
+    this.#plan?.backend.metrics.call(endpoint, this.grpcStatus)
+    this.#judge(endpoint, outcomeOf(httpStatusOfGrpc(this.grpcStatus)))
+  }
+
+  onUpstreamTurn(_upstream: UpstreamStream): void {
     this.#runtime.out.flush()
   }
 
-  onUpstreamWritable(_upstream: Upstream): void {
+  onUpstreamWritable(_upstream: UpstreamStream): void {
     this.#listener.onRequestWritable()
   }
 
   /** The try has ended without an answer that is passed on. */
   #leave(outcome: Outcome): void {
     const { endpoint } = this
-    this.upstream = undefined
-    this.#isSent = false
-    this.#isQueued = false
-    this.#runtime.timers.cancel(this.#tryTimer)
-    this.#runtime.timers.cancel(this.#connectTimer)
+    this.#detach()
     if (endpoint === undefined) return
     endpoint.activeRequests--
     const nowMs = this.#runtime.turnMs
     this.#plan?.backend.balancer?.onResult(endpoint, outcome, nowMs - this.#sentMs, nowMs)
     if (this.#tried === undefined) this.#tried = [endpoint]
     else this.#tried.push(endpoint)
+  }
+
+  #detach(): void {
+    this.#upstream = undefined
+    this.#isSent = false
+    this.#isQueued = false
+    this.#runtime.timers.cancel(this.#tryTimer)
+    this.#runtime.timers.cancel(this.#connectTimer)
   }
 
   #fail(reason: ReplyReason, detail: string): void {
@@ -380,38 +489,12 @@ export class Tries implements UpstreamOwner {
   #finish(): void {
     if (!this.#isActive) return
     this.#isActive = false
+    this.#detach()
     const breaker = this.#plan?.backend.breaker
     breaker?.release('request')
     if (this.#holdsRetry) breaker?.release('retry')
     this.#holdsRetry = false
-    const { timers } = this.#runtime
-    timers.cancel(this.#tryTimer)
-    timers.cancel(this.#connectTimer)
-    timers.cancel(this.#pauseTimer)
+    this.#runtime.timers.cancel(this.#pauseTimer)
     this.#body.reset()
   }
-}
-
-const failures: Readonly<Record<UpstreamFailure, { readonly outcome: Outcome; readonly reason: ReplyReason }>> = {
-  'connect-failed': { outcome: Outcome.connectFailure, reason: 'connect-failed' },
-  'connect-timeout': { outcome: Outcome.connectFailure, reason: 'connect-timeout' },
-  'tls-failed': { outcome: Outcome.connectFailure, reason: 'upstream-tls-failed' },
-  'closed-before-answer': { outcome: Outcome.reset, reason: 'upstream-reset' },
-  'closed-in-answer': { outcome: Outcome.reset, reason: 'upstream-reset' },
-  'protocol-error': { outcome: Outcome.gatewayFailure, reason: 'upstream-protocol-error' },
-}
-
-/**
- * Whether the endpoint can have acted on a try that failed this way. A
- * connection that ends without a byte of an answer is most often an endpoint
- * that goes away, kept connection or new one: what may be repeated is.
- */
-function safetyOf(failure: UpstreamFailure): Retry {
-  if (failure === 'connect-failed' || failure === 'connect-timeout' || failure === 'tls-failed') return 'safe'
-  return failure === 'closed-before-answer' ? 'if-reused' : 'never'
-}
-
-function outcomeOf(status: number): Outcome {
-  if (status < 500) return Outcome.success
-  return status >= 502 && status <= 504 ? Outcome.gatewayFailure : Outcome.failure5xx
 }

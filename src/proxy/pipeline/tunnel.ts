@@ -7,6 +7,8 @@ import type { Connection, ConnectionHandler } from '../transport/connection.ts'
  * sending is told so to the other while that may go on (half-close).
  */
 export class Tunnel {
+  /** It ends after this time without a byte in either direction. */
+  readonly idleMs: number
   readonly #runtime: ProxyRuntime
   readonly #client: Connection
   readonly #endpoint: Connection
@@ -24,11 +26,13 @@ export class Tunnel {
     runtime: ProxyRuntime,
     client: Connection,
     endpoint: Connection,
+    idleMs: number,
     onEnded: (fromClient: number, fromEndpoint: number) => void,
   ) {
     this.#runtime = runtime
     this.#client = client
     this.#endpoint = endpoint
+    this.idleMs = idleMs
     this.#onEnded = onEnded
     client.handler = this.#side(client, endpoint, length => {
       this.#fromClient += length

@@ -115,8 +115,14 @@ function isFailure(input: RetryInput): boolean {
     case Outcome.success:
     case Outcome.failure5xx:
     case Outcome.gatewayFailure:
-      return (input.policy?.codes.includes(input.status) ?? false) || isListedGrpcStatus(input)
+      return input.policy !== undefined && isListed(input.policy, input.status, input.grpcStatus)
   }
+}
+
+/** Whether an answer is one that the policy has retried. @param grpcStatus  undefined, or negative, while there is none */
+export function isListed(policy: RetryPolicy, status: number, grpcStatus: number | undefined): boolean {
+  if (policy.codes.includes(status)) return true
+  return grpcStatus !== undefined && grpcStatus >= 0 && policy.grpcCodes.includes(grpcStatus)
 }
 
 function isListedGrpcStatus({ policy, grpcStatus }: RetryInput): boolean {

@@ -41,7 +41,7 @@ function sketchRule(matches: readonly Partial<RouteMatch>[], index: number): Rou
     matches: matches.map(sketchMatch),
     filters: [],
     backends: [],
-    requestTimeoutMs: 0,
+    requestTimeoutMs: undefined,
     backendRequestTimeoutMs: 0,
     retry: undefined,
     session: undefined,

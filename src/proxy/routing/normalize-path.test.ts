@@ -2,6 +2,9 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { normalizePath } from './normalize-path.ts'
 
+/** Long paths are looked at in another way than short ones. */
+const long = `/${'x'.repeat(80)}`
+
 /** Undefined for refused. */
 const cases: readonly (readonly [raw: string, normal: string | undefined, why?: string])[] = [
   ['/', '/'],
@@ -32,6 +35,10 @@ const cases: readonly (readonly [raw: string, normal: string | undefined, why?: 
   ['/a//../b', '/a/b', 'an empty segment is a segment (RFC 3986 section 5.2.4)'],
   ['/.', '/'],
   ['/./x', '/x'],
+  [`${long}/%61/..b`, `${long}/a/..b`],
+  [`${long}/a/../b`, `${long}/b`],
+  [`${long}/a/b.c/`, `${long}/a/b.c/`],
+  [`${long}\\a`, undefined],
   // Escaped slashes stay.
   ['/a%2Fb', '/a%2Fb'],
   ['/a%2fb', '/a%2Fb'],

@@ -37,6 +37,10 @@ export class RouteTable<T> {
   readonly #routes: ReadonlyMap<RouteKey, HttpRoute>
   readonly #virtualHosts: ReadonlyMap<string, CompiledVirtualHost<T>>
   readonly #listeners: ReadonlyMap<string, CompiledListener<T>>
+  /** The last answer: requests for the same host come in a row. */
+  #lastListenerId = ''
+  #lastHost = ''
+  #lastFound: CompiledVirtualHost<T> | undefined = undefined
 
   private constructor(
     edition: number,
@@ -56,7 +60,11 @@ export class RouteTable<T> {
    * chosen one count (listener isolation).
    */
   virtualHost(listenerId: string, host: string): CompiledVirtualHost<T> | undefined {
-    return this.#listeners.get(listenerId)?.hosts.best(host)
+    if (listenerId === this.#lastListenerId && host === this.#lastHost) return this.#lastFound
+    this.#lastFound = this.#listeners.get(listenerId)?.hosts.best(host)
+    this.#lastListenerId = listenerId
+    this.#lastHost = host
+    return this.#lastFound
   }
 
   /** For explanations. */

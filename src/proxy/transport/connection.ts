@@ -1,4 +1,5 @@
 import type { X509Certificate } from 'node:crypto'
+import type { KeptPlace } from './kept-sockets.ts'
 
 /** What happens on a connection; the handler is replaced as the connection changes its role. */
 export interface ConnectionHandler {
@@ -35,9 +36,9 @@ export interface Connection {
   readonly isClosed: boolean
   /** False from the moment it is told to close, which `onClose` follows later. */
   readonly isOpen: boolean
-  /** Bytes written that the kernel has not taken yet. */
+  /** Bytes written that the kernel has not taken yet; none from the moment it is told to close. */
   readonly backlog: number
-  /** Empty when unknown, as it is once the connection has closed; an IPv4 peer of an IPv6 listener begins with `::ffff:`. */
+  /** Empty when unknown, as it may be once the connection has closed; an IPv4 peer of an IPv6 listener begins with `::ffff:`. */
   readonly remoteAddress: string
   readonly remotePort: number
   readonly localAddress: string
@@ -48,7 +49,7 @@ export interface Connection {
   readonly tls: TlsFacts | undefined
 
   /**
-   * Sends `bytes[0, length)`.
+   * Sends `bytes[0, length)`; drops them after `end`, `destroy` or `reset`.
    *
    * @returns true when the connection still reads from this memory: the caller gives it up and never writes to it again
    */
@@ -68,6 +69,8 @@ export interface ListenOptions {
   readonly address: string
   /** 0 for any free one. */
   readonly port: number
+  /** Sockets that listen there already. @default one is opened */
+  readonly kept?: KeptPlace | undefined
   /** A connection has come; it sets its handler, or destroys it, before it returns. */
   onConnection(connection: Connection): void
   /** Nothing more will be accepted for now; what is open goes on. */
@@ -76,11 +79,19 @@ export interface ListenOptions {
 
 export interface ListeningSocket {
   readonly port: number
-  /** Accepts nothing more. Connections that were accepted stay. */
+  /**
+   * Accepts nothing more. Connections that were accepted stay; those that wait may still come before this returns, or
+   * wait on in a socket that is kept and goes on.
+   */
   close(): void
 }
 
-/** Opens connections for one worker: all of them read into the same buffer. */
+/**
+ * Opens plain connections for one worker: all of them read into the same
+ * buffer. The daemon hands in sockets of our own (`SocketTransport` of the
+ * kernel room); `NodeTransport` is for machines where those can't be opened.
+ * `test/proxy/transport.test.ts` holds both to what is said here.
+ */
 export interface Transport {
   /** Listens with SO_REUSEPORT, since every worker does. @throws the system's error, with `code` */
   listen(options: ListenOptions): Promise<ListeningSocket>

@@ -1,4 +1,4 @@
-import net from 'node:net'
+import type net from 'node:net'
 import tls from 'node:tls'
 import type { Connection, ConnectionHandler, TlsFacts } from './connection.ts'
 
@@ -30,12 +30,17 @@ export class NodeConnection implements Connection {
     })
   }
 
+  /** For TLS to be put on it. */
+  get socket(): net.Socket {
+    return this.#socket
+  }
+
   get isOpen(): boolean {
     return !this.#socket.destroyed
   }
 
   get backlog(): number {
-    return this.#socket.writableLength
+    return this.#socket.destroyed ? 0 : this.#socket.writableLength
   }
 
   get remoteAddress(): string {
@@ -67,6 +72,8 @@ export class NodeConnection implements Connection {
 
   write(bytes: Buffer, length: number): boolean {
     const socket = this.#socket
+    // Node would break the connection off.
+    if (socket.writableEnded || socket.destroyed) return false
     // An exact copy also keeps the backlog of a peer that is behind small.
     if (length <= copiedBytes || socket.writableLength > 0) {
       socket.write(Buffer.copyBytesFrom(bytes, 0, length))
@@ -85,11 +92,10 @@ export class NodeConnection implements Connection {
   }
 
   reset(): void {
-    if (this.#socket instanceof net.Socket && !this.#socket.destroyed && !('encrypted' in this.#socket)) {
-      this.#socket.resetAndDestroy()
-    } else {
-      this.#socket.destroy()
-    }
+    const socket = this.#socket
+    // libuv resets no socket whose end is on its way; Node would lose it, still open, and never leave at its exit.
+    if (socket.destroyed || socket.writableEnded || 'encrypted' in socket) socket.destroy()
+    else socket.resetAndDestroy()
   }
 
   pause(): void {

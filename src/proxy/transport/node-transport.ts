@@ -1,10 +1,14 @@
 import net from 'node:net'
 import { unhandled } from './connection.ts'
+import type { KeptPlace } from './kept-sockets.ts'
 import type { Connection, ConnectionHandler, ListeningSocket, ListenOptions, Transport } from './connection.ts'
 import { NodeConnection } from './node-connection.ts'
 
 /** Connections that may wait to be accepted; the kernel's own limit is lower on most machines. */
 const listenBacklog = 4096
+/** A stream may be silent for hours; a peer whose machine is gone must not be waited for: it is asked after a minute. */
+export const keepAliveDelayMs = 60_000
+const keepAlive = { keepAlive: true, keepAliveInitialDelay: keepAliveDelayMs }
 
 /** Plain connections by node:net: everywhere where sockets of our own are not to be had. */
 export class NodeTransport implements Transport {
@@ -15,11 +19,17 @@ export class NodeTransport implements Transport {
   }
 
   async listen(options: ListenOptions): Promise<ListeningSocket> {
-    const server = net.createServer({ pauseOnConnect: true, noDelay: true }, socket =>
-      options.onConnection(this.#adopt(socket)),
-    )
-    await listenOn(server, options)
-    return listeningSocket(server)
+    const { address, port, kept } = options
+    const places = kept?.descriptors.map(fd => ({ fd })) ?? [{ host: address, port, reusePort: true }]
+    const servers: net.Server[] = []
+    for (const place of places) {
+      const server = net.createServer({ pauseOnConnect: true, noDelay: true, ...keepAlive }, socket =>
+        options.onConnection(this.#adopt(socket)),
+      )
+      await open(server, place, error => options.onError(error))
+      servers.push(server)
+    }
+    return new NodeListening(servers, kept)
   }
 
   /** `net.Server` has no `onread` option, so the handle of an accepted socket moves to a socket that has. */
@@ -44,6 +54,7 @@ export class NodeTransport implements Transport {
       host: address,
       port,
       noDelay: true,
+      ...keepAlive,
       allowHalfOpen: true,
       autoSelectFamily: false,
       onread: this.#onread(slot),
@@ -69,15 +80,10 @@ interface Slot {
   connection: Connection | undefined
 }
 
-/** Opens a server of Node's, plain or TLS, as a transport's `listen` does. @throws the system's error */
-export async function listenOn(
-  server: net.Server,
-  options: Pick<ListenOptions, 'address' | 'port' | 'onError'>,
-): Promise<void> {
-  const { address, port, onError } = options
+async function open(server: net.Server, place: object, onError: (error: Error) => void): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
-    server.listen({ host: address, port, reusePort: true, backlog: listenBacklog }, () => {
+    server.listen({ ...place, backlog: listenBacklog }, () => {
       server.off('error', reject)
       resolve()
     })
@@ -85,14 +91,20 @@ export async function listenOn(
   server.on('error', onError)
 }
 
-export function listeningSocket(server: net.Server): ListeningSocket {
-  return {
-    get port() {
-      const bound = server.address()
-      return typeof bound === 'object' && bound !== null ? bound.port : 0
-    },
-    close: () => {
-      server.close()
-    },
+class NodeListening implements ListeningSocket {
+  readonly port: number
+  readonly #servers: readonly net.Server[]
+  readonly #kept: KeptPlace | undefined
+
+  constructor(servers: readonly net.Server[], kept: KeptPlace | undefined) {
+    const bound = servers[0]?.address()
+    this.port = typeof bound === 'object' && bound !== null ? bound.port : 0
+    this.#servers = servers
+    this.#kept = kept
+  }
+
+  close(): void {
+    if (this.#kept?.goesOn() === false) for (const fd of this.#kept.descriptors) this.#kept.endListening(fd)
+    for (const server of this.#servers) server.close()
   }
 }

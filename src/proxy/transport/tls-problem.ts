@@ -1,5 +1,4 @@
 import type { X509Certificate } from 'node:crypto'
-import type tls from 'node:tls'
 import { MeshError } from '../../core/index.ts'
 
 /** A failure of TLS towards an endpoint, in words. */
@@ -45,8 +44,7 @@ const alerts: readonly (readonly [RegExp, string])[] = [
 ]
 
 /** What is wrong with a certificate that was shown, to be put behind its name. */
-export function explainVerdict(socket: tls.TLSSocket, shown: X509Certificate): string {
-  const code = String(socket.authorizationError)
+export function explainVerdict(code: string, shown: X509Certificate): string {
   const verdict = verdicts[code]
   if (verdict === undefined) return `can't be trusted: ${code}`
   return code === 'CERT_HAS_EXPIRED' ? `${verdict} (valid until ${dateOf(shown)})` : verdict

@@ -1,15 +1,15 @@
-import type { Upstream } from './upstream.ts'
+import type { Http1Upstream } from './http1-upstream.ts'
 
 /** The connections of one worker to one endpoint. Unused ones are taken newest first, so that the surplus grows old and is closed. */
 export class EndpointPool implements Disposable {
-  readonly #idle: Upstream[] = []
+  readonly #idle: Http1Upstream[] = []
   #isClosed = false
 
   /**
    * Newest unused connection that is not past its time.
    * @param idleSinceMs  it must have been used at this time or later; older ones stay
    */
-  take(nowMs: number, idleSinceMs: number): Upstream | undefined {
+  take(nowMs: number, idleSinceMs: number): Http1Upstream | undefined {
     for (;;) {
       const newest = this.#idle[this.#idle.length - 1]
       if (newest === undefined || newest.idleSinceMs < idleSinceMs) return undefined
@@ -21,13 +21,13 @@ export class EndpointPool implements Disposable {
   }
 
   /** @returns false when the endpoint has gone and the connection should be closed */
-  put(upstream: Upstream): boolean {
+  put(upstream: Http1Upstream): boolean {
     if (this.#isClosed) return false
     this.#idle.push(upstream)
     return true
   }
 
-  remove(upstream: Upstream): void {
+  remove(upstream: Http1Upstream): void {
     const at = this.#idle.lastIndexOf(upstream)
     if (at >= 0) this.#idle.splice(at, 1)
   }

@@ -5,39 +5,11 @@ import { WheelTimer } from '../resilience/timer-wheel.ts'
 import type { ProxyRuntime } from '../runtime.ts'
 import type { Connection, ConnectionHandler } from '../transport/connection.ts'
 import { explainTlsError } from '../transport/tls-problem.ts'
+import { describeError } from './describe-error.ts'
 import { keepAliveHintMs } from './keep-alive-hint.ts'
-
-/** Why an upstream connection was of no use; decides whether the request may be sent again. */
-export type UpstreamFailure =
-  | 'connect-failed'
-  | 'connect-timeout'
-  /** No agreement on TLS, or not the server that was asked for. */
-  | 'tls-failed'
-  /** Closed before a byte of the answer came. */
-  | 'closed-before-answer'
-  /** Closed in the middle of the answer. */
-  | 'closed-in-answer'
-  | 'protocol-error'
-
-/** Whoever uses an upstream connection for one request: an exchange, a mirror. */
-export interface UpstreamOwner {
-  /** The owner waited in the queue, and now a connection is being opened for it. */
-  onUpstreamOpening(upstream: Upstream): void
-  onUpstreamReady(upstream: Upstream): void
-  onUpstreamFailed(upstream: Upstream, failure: UpstreamFailure, detail: string): void
-  /** An interim response (1xx). */
-  onInterim(upstream: Upstream, head: HeadParser, bytes: Buffer, start: number): void
-  /** 101: the connection belongs to the owner from here on, with the bytes behind the head. */
-  onUpgraded(upstream: Upstream, head: HeadParser, bytes: Buffer, start: number, end: number): void
-  onResponseHead(upstream: Upstream, head: HeadParser, bytes: Buffer, start: number): void
-  /** Raw body bytes: with chunk framing, if the response has it. */
-  onResponseBody(upstream: Upstream, bytes: Buffer, start: number, end: number): void
-  /** Last call for a complete response; the connection has left the owner, who flushes what it wrote. */
-  onResponseEnd(upstream: Upstream): void
-  /** All bytes of one read have been handed over. */
-  onUpstreamTurn(upstream: Upstream): void
-  onUpstreamWritable(upstream: Upstream): void
-}
+import type { OutgoingRequest } from './outgoing-request.ts'
+import { UpstreamStream } from './upstream-stream.ts'
+import type { UpstreamFailure, UpstreamOwner } from './upstream-stream.ts'
 
 /** Reading the rest of an unwanted answer is cheaper than a new connection up to about here. */
 const discardBytes = 64 * 1024
@@ -46,11 +18,11 @@ const discardMs = 1_000
 /** Who keeps the connection while it is unused, and counts it. */
 export interface UpstreamKeeper {
   /** The one way to an endpoint: by TLS where the backend asks for it. */
-  connect(endpoint: EndpointState, handler: ConnectionHandler, onConnect: () => void): Connection
-  onConnected(upstream: Upstream): void
+  connect(endpoint: EndpointState, handler: ConnectionHandler, onConnect: () => void, protocol: 'http/1.1'): Connection
+  onConnected(upstream: Http1Upstream): void
   /** A connection that has served its request and can serve another. @param keepAliveMs  what the endpoint promised, 0 for nothing */
-  release(upstream: Upstream, keepAliveMs: number): void
-  onClosed(upstream: Upstream, wasIdle: boolean): void
+  release(upstream: Http1Upstream, keepAliveMs: number): void
+  onClosed(upstream: Http1Upstream, wasIdle: boolean): void
 }
 
 const connecting = 0
@@ -60,21 +32,18 @@ const inBody = 3
 const released = 4
 
 /** One HTTP/1.1 connection to an endpoint; serves one request at a time. */
-export class Upstream implements ConnectionHandler {
+export class Http1Upstream extends UpstreamStream implements ConnectionHandler {
   readonly runtime: ProxyRuntime
   readonly keeper: UpstreamKeeper
-  readonly endpoint: EndpointState
   readonly connection: Connection
-  owner: UpstreamOwner | undefined
   /** Requests sent on it before the present one. */
   served = 0
   /** When it became unused, in the clock's milliseconds. */
   idleSinceMs = 0
   /** When an unused connection is given up, in the clock's milliseconds. */
   idleUntilMs = 0
-  /** Why a connect attempt that was cut off failed. */
-  connectDetail = ''
   readonly body: BodyReader
+  tlsVersion = ''
   #state = connecting
   #requestMethod = 0
   #partial: Buffer | undefined = undefined
@@ -85,39 +54,52 @@ export class Upstream implements ConnectionHandler {
   #requestSent = false
 
   constructor(runtime: ProxyRuntime, keeper: UpstreamKeeper, endpoint: EndpointState, owner: UpstreamOwner) {
+    super(endpoint, owner)
     this.runtime = runtime
     this.keeper = keeper
-    this.endpoint = endpoint
-    this.owner = owner
     this.body = new BodyReader(runtime.chunkLimits)
-    this.connection = keeper.connect(endpoint, this, () => this.#onConnect())
+    this.connection = keeper.connect(endpoint, this, () => this.#onConnect(), 'http/1.1')
   }
 
   get isConnecting(): boolean {
     return this.#state === connecting
   }
 
-  /** Takes the connection for a request of this method; the owner writes head and body to `connection`. */
-  begin(owner: UpstreamOwner, requestMethod: number): void {
-    this.owner = owner
-    this.#requestMethod = requestMethod
-    this.#state = awaitingHead
-    this.#requestSent = false
+  get isBlocked(): boolean {
+    return this.connection.backlog > this.runtime.limits.backlogBytes
   }
 
-  /** The request has been written completely: only then may the connection be used again. */
-  requestComplete(): void {
+  begin(owner: UpstreamOwner, request: OutgoingRequest): void {
+    this.owner = owner
+    this.#requestMethod = request.method
+    this.#state = awaitingHead
+    this.#requestSent = !request.hasBody
+    this.runtime.out.append(this.connection, request.bytes, 0, request.length)
+  }
+
+  sendBody(bytes: Buffer, start: number, end: number): void {
+    this.runtime.out.append(this.connection, bytes, start, end)
+  }
+
+  /** Only now may the connection be used again. */
+  sendEnd(): void {
     this.#requestSent = true
   }
 
-  /** Gives up the connection at once. The owner hears nothing more. */
+  pauseAnswer(): void {
+    this.connection.pause()
+  }
+
+  resumeAnswer(): void {
+    this.connection.resume()
+  }
+
   abandon(): void {
     this.owner = undefined
     this.#state = released
     this.connection.destroy()
   }
 
-  /** The owner wants no more of the answer: a short rest is read, so that the connection can be used again. */
   discard(): void {
     this.owner = undefined
     this.runtime.timers.add(new WheelTimer(() => this.#giveUpDiscarding()), discardMs)
@@ -130,6 +112,7 @@ export class Upstream implements ConnectionHandler {
   #onConnect(): void {
     this.runtime.tick()
     if (this.#state !== connecting) return
+    this.tlsVersion = this.connection.tls?.version ?? ''
     this.keeper.onConnected(this)
     const owner = this.owner
     if (owner === undefined) {
@@ -186,14 +169,15 @@ export class Upstream implements ConnectionHandler {
       start += parser.length
       if (parser.status === 101) {
         this.#state = released
-        this.owner?.onUpgraded(this, parser, source, headStart, end)
+        const head = this.runtime.answerHead.bindHttp1(parser, source, headStart)
+        this.owner?.onUpgraded(this, head, this.connection, source, start, end)
         return
       }
       if (parser.status >= 200) {
         this.#beginResponse(parser, source, headStart, end)
         return
       }
-      this.owner?.onInterim(this, parser, source, headStart)
+      this.owner?.onInterim(this, this.runtime.answerHead.bindHttp1(parser, source, headStart))
       if (this.#state !== awaitingHead) return
       parser.reset()
       if (start === end) return
@@ -219,7 +203,7 @@ export class Upstream implements ConnectionHandler {
     const bodyStart = start + parser.length
     const state = this.body.start(parser.framing, parser.contentLength)
     this.#state = inBody
-    this.owner?.onResponseHead(this, parser, bytes, start)
+    this.owner?.onResponseHead(this, this.runtime.answerHead.bindHttp1(parser, bytes, start))
     if (this.#stateNow() !== inBody) return
     if (state === bodyDone) this.#finish(bodyStart < end)
     else if (bodyStart < end) this.#readBody(bytes, bodyStart, end)
@@ -252,7 +236,7 @@ export class Upstream implements ConnectionHandler {
     this.served++
     const reusable = this.#responseKeepAlive && this.#requestSent && !hasExcess && this.connection.isOpen
     this.#state = reusable ? idle : released
-    owner?.onResponseEnd(this)
+    owner?.onResponseEnd(this, undefined)
     if (reusable) {
       this.connection.resume()
       this.keeper.release(this, this.#keepAliveMs)
@@ -269,7 +253,6 @@ export class Upstream implements ConnectionHandler {
     owner?.onUpstreamFailed(this, failure, detail)
   }
 
-  /** Cuts off a connect attempt that takes too long. */
   connectTimedOut(): void {
     if (this.#state === connecting) this.#fail('connect-timeout', 'connect timed out')
   }
@@ -300,16 +283,11 @@ export class Upstream implements ConnectionHandler {
     const owner = this.owner
     this.owner = undefined
     if (state === connecting || state === awaitingHead || state === inBody) {
-      owner?.onUpstreamFailed(this, failure, tlsProblem ?? describe(error))
+      owner?.onUpstreamFailed(this, failure, tlsProblem ?? describeError(error))
     }
   }
 
   #closedFailure(): UpstreamFailure {
     return this.#state === awaitingHead && this.#partial === undefined ? 'closed-before-answer' : 'closed-in-answer'
   }
-}
-
-function describe(error: Error | undefined): string {
-  if (error === undefined) return 'connection closed'
-  return 'code' in error && typeof error.code === 'string' ? error.code : error.message
 }

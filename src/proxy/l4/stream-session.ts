@@ -1,0 +1,491 @@
+import { encodeProxyHeader } from '../../codec/index.ts'
+import type { ProxyAddresses } from '../../codec/index.ts'
+import { localReplies, Outcome } from '../../model/index.ts'
+import type { Caller, ReplyReason, TlsRecord } from '../../model/index.ts'
+import { ClientAccess } from '../access/access-gate.ts'
+import type { EndpointState } from '../balancing/endpoint-state.ts'
+import type { Identified } from '../listeners/caller-source.ts'
+import type { WheelEntry } from '../resilience/timer-wheel.ts'
+import type { ProxyRuntime } from '../runtime.ts'
+import type { Connection, ConnectionHandler } from '../transport/connection.ts'
+import { tlsRecordOf } from '../transport/tls-record.ts'
+import type { BackendRuntime } from '../upstream/backend-runtime.ts'
+import type { CompiledStream, CompiledStreamBackend } from './compiled-stream.ts'
+import { EndpointSide } from './endpoint-side.ts'
+import type { SideOwner } from './endpoint-side.ts'
+import { Preamble } from './preamble.ts'
+import type { PreambleNeeds } from './preamble.ts'
+import { failureOf, sourceHash } from './stream-choice.ts'
+import { logStream } from './stream-log.ts'
+import type { StreamFacts } from './stream-log.ts'
+
+/** What accepted the connection. */
+export interface SessionOwner {
+  /** The preamble is complete: the owner starts the session, hands the connection over, or refuses it. */
+  dispatch(session: StreamSession): void
+  /** It is known who calls, as far as it can be. */
+  identified(session: StreamSession): void
+  remove(session: StreamSession): void
+}
+
+const readingPreamble = 0
+/** Waits to be told who calls. */
+const asking = 1
+/** With the owner: TLS is being agreed on, or it is somebody else's connection already. */
+const handedOver = 2
+const connecting = 3
+const relaying = 4
+/** There is no endpoint, or none any more, and the last bytes are on their way to the client. */
+const lingering = 5
+const ended = 6
+
+/**
+ * RFC 8446 section 6.2: a fatal alert, unrecognized_name, in a record of its
+ * own; a client of TLS tells it to people, where a reset could be anything.
+ */
+const unrecognizedName: Buffer = Buffer.from([21, 3, 3, 0, 2, 2, 112])
+
+/**
+ * One connection of a client, forwarded as bytes. An endpoint is looked for at
+ * once, so that protocols where the server speaks first work; only what decides
+ * about the way (PROXY header, server name) is waited for. A slow reader stops
+ * its sender, a side that has finished sending is told so to the other while
+ * that may go on (half-close), and a reset of one side resets the other, so that
+ * nobody takes a broken stream for a complete one.
+ */
+export class StreamSession implements ConnectionHandler, SideOwner, WheelEntry, StreamFacts, Identified {
+  wheelNext: WheelEntry | undefined = undefined
+  wheelPrevious: WheelEntry | undefined = undefined
+  wheelDueTick = 0
+  client: Connection
+  readonly preamble: Preamble | undefined
+  readonly startMs: number
+  protocol: 'TCP' | 'TLS' = 'TCP'
+  serverName = ''
+  /** Of a mesh client, as far as it was asked for. */
+  caller: Caller | undefined = undefined
+  stream: CompiledStream | undefined = undefined
+  backend: CompiledStreamBackend | undefined = undefined
+  virtualHost = ''
+  endpoint: EndpointState | undefined = undefined
+  /** Tries to connect after the first. */
+  retries = 0
+  connectMs = -1
+  received = 0
+  sent = 0
+  reason: ReplyReason | undefined = undefined
+  flags = '-'
+  tls: TlsRecord | undefined = undefined
+  upstreamTls = ''
+  readonly #runtime: ProxyRuntime
+  readonly #owner: SessionOwner
+  readonly #addresses: ProxyAddresses
+  #state: number = readingPreamble
+  #side: EndpointSide | undefined = undefined
+  /** We are the end of the client's TLS; else what it sends as TLS goes to the endpoint as it is, and none is added. */
+  #isSecured = false
+  #early: Buffer | undefined = undefined
+  #access: ClientAccess | undefined = undefined
+  #hasClientEnded = false
+  #hasEndpointEnded = false
+  /** It closed without an error: what it sent may still be on its way to the endpoint. */
+  #isClientClosed = false
+  #tried: EndpointState[] | undefined = undefined
+  #lastMark = 0
+  #idleMs = 0
+  #deadlineMs: number
+
+  constructor(runtime: ProxyRuntime, owner: SessionOwner, client: Connection, needs: PreambleNeeds | undefined) {
+    this.#runtime = runtime
+    this.#owner = owner
+    this.client = client
+    this.preamble = needs === undefined ? undefined : new Preamble(needs)
+    this.startMs = runtime.turnMs
+    this.#deadlineMs = runtime.turnMs + runtime.limits.handshakeTimeoutMs
+    this.#addresses = {
+      source: { address: plain(client.remoteAddress), port: client.remotePort },
+      destination: { address: plain(client.localAddress), port: client.localPort },
+    }
+    client.handler = this
+  }
+
+  /** Who the client is and what it asked for; a PROXY header counts more than the socket. */
+  get addresses(): ProxyAddresses {
+    return this.preamble?.addresses ?? this.#addresses
+  }
+
+  get isHandedOver(): boolean {
+    return this.#state === handedOver
+  }
+
+  get clientService(): string {
+    return this.caller?.service ?? ''
+  }
+
+  get clientWorkload(): string {
+    return this.caller?.workload ?? ''
+  }
+
+  /** Finds out who calls; the owner is told. */
+  ask(): void {
+    this.#state = asking
+    this.#early = this.preamble?.rest
+    this.client.pause()
+    this.#runtime.callers?.ask(this.client, this)
+  }
+
+  identified(caller: Caller | undefined): void {
+    if (this.#state !== asking) return
+    this.#runtime.tick()
+    this.caller = caller
+    this.#owner.identified(this)
+  }
+
+  /** Sends the connection on its way. */
+  start(stream: CompiledStream | undefined): void {
+    this.stream = stream
+    if (stream === undefined) return this.refuse('no-route')
+    const backend = stream.choose(Math.random())
+    if (backend === undefined) return this.refuse('no-backend')
+    this.backend = backend
+    if (backend.target === undefined) return this.refuse('invalid-backend')
+    if (this.#state !== asking) this.#early = this.preamble?.rest
+    this.#state = connecting
+    this.client.pause()
+    this.#connect(backend.target)
+  }
+
+  /** The connection is the owner's for now, or for good. */
+  handOver(): void {
+    this.#state = handedOver
+  }
+
+  /** TLS is agreed on: what the client sends from here on is plain. */
+  secured(client: Connection): void {
+    this.client = client
+    client.handler = this
+    this.#isSecured = true
+    this.tls = tlsRecordOf(client)
+    this.preamble?.forgetRest()
+  }
+
+  #connect(target: BackendRuntime): void {
+    const { turnMs, timers } = this.#runtime
+    const hash = sourceHash(target, this.addresses.source.address)
+    const endpoint = target.pick({ nowMs: turnMs, hash, random: Math.random, tried: this.#tried })
+    if (endpoint === undefined) return this.refuse('no-endpoint')
+    if (this.#refusal(endpoint) !== '') {
+      this.endpoint = endpoint
+      return this.refuse('policy-denied')
+    }
+    if (!target.acquireStream()) {
+      target.metrics.overloadedConnections.value++
+      return this.refuse('overloaded')
+    }
+    this.endpoint = endpoint
+    const side = new EndpointSide(this.#runtime, this, target, endpoint)
+    this.#side = side
+    const version = target.backend?.settings.proxyProtocol
+    const preface = version === undefined ? undefined : encodeProxyHeader(version, this.addresses)
+    const onConnect = (): void => this.#onConnected(side)
+    const isPassthrough = this.protocol === 'TLS' && !this.#isSecured
+    const alpn = this.tls?.protocol ?? ''
+    side.connection = target.connectStream(endpoint, side, onConnect, { preface, isPassthrough, alpn })
+    const connectMs = target.backend?.settings.connectTimeoutMs ?? 0
+    if (connectMs > 0) timers.add(this, connectMs, turnMs)
+  }
+
+  /** Why policies do not let the client go to that endpoint; '' when they do. */
+  #refusal(endpoint: EndpointState): string {
+    const { gate } = this.#runtime
+    if (gate === undefined) return ''
+    this.#access ??= new ClientAccess(this.caller, this.addresses.source.address)
+    return gate.refusal(this.#access, endpoint)
+  }
+
+  /** Policies have changed: both sides are reset if they refuse it now. */
+  judgeAgain(): void {
+    if (this.#state !== connecting && this.#state !== relaying) return
+    if (this.endpoint !== undefined && this.#refusal(this.endpoint) !== '') this.#cutFor('policy-denied')
+  }
+
+  #onConnected(side: EndpointSide): void {
+    this.#runtime.tick()
+    const { connection, target } = side
+    if (this.#side !== side || connection === undefined || this.#state !== connecting) return
+    const { timers, out, turnMs, limits } = this.#runtime
+    timers.cancel(this)
+    side.connected()
+    this.#state = relaying
+    this.connectMs = turnMs - this.startMs
+    this.upstreamTls = connection.tls?.version ?? ''
+    this.#idleMs = target.backend?.settings.streamIdleTimeoutMs ?? limits.tunnelIdleTimeoutMs
+    if (this.backend !== undefined) this.backend.series.sessions.value++
+    const early = this.#early
+    this.#early = undefined
+    this.preamble?.forgetRest()
+    if (early !== undefined && early.length > 0) {
+      this.#countReceived(early.length)
+      out.append(connection, early, 0, early.length)
+      out.flush()
+    }
+    if (this.#hasClientEnded) connection.end()
+    this.#noteMove()
+    this.client.resume()
+  }
+
+  /** The connect attempt took too long. */
+  onTimeout(): void {
+    this.#runtime.tick()
+    const side = this.#side
+    if (this.#state !== connecting || side === undefined) return
+    side.connection?.destroy()
+    this.#connectFailed(side, 'connect-timeout')
+  }
+
+  /** Nothing was sent, so that another endpoint may be tried as long as there is one. */
+  #connectFailed(side: EndpointSide, reason: ReplyReason): void {
+    const { target, endpoint } = side
+    this.#runtime.timers.cancel(this)
+    this.#leaveEndpoint()
+    target.metrics.connectFailures.value++
+    side.judge(Outcome.connectFailure)
+    if (this.#tried === undefined) this.#tried = [endpoint]
+    else this.#tried.push(endpoint)
+    const isAnyLeft = target.balancer?.states.some(state => state.isCandidate && this.#tried?.includes(state) === false)
+    if (this.retries + 1 >= this.#runtime.limits.streamConnectTries || isAnyLeft !== true) return this.refuse(reason)
+    this.retries++
+    target.metrics.retries.value++
+    this.#connect(target)
+  }
+
+  /** No way for this connection: it is reset, as if nobody listened; TLS for a name that nobody has gets its alert. */
+  refuse(reason: ReplyReason): void {
+    this.reason = reason
+    this.flags = localReplies[reason].flag
+    const labels = { virtual_host: this.virtualHost, reason }
+    this.#runtime.meter.counter('heddle_stream_refused_total', labels).value++
+    if (this.protocol !== 'TLS' || reason !== 'no-route' || !this.client.isOpen) {
+      this.#finish()
+      this.client.reset()
+      return
+    }
+    const { out, turnMs } = this.#runtime
+    this.#state = lingering
+    out.append(this.client, unrecognizedName, 0, unrecognizedName.length)
+    out.flush()
+    this.client.end()
+    this.client.resume()
+    this.#waitForReader(turnMs)
+  }
+
+  onBytes(bytes: Buffer, length: number): void {
+    const endpoint = this.#side?.connection
+    switch (this.#state) {
+      case relaying:
+        if (endpoint === undefined) return
+        this.#countReceived(length)
+        this.#forward(this.client, endpoint, bytes, length)
+        return
+      case readingPreamble:
+        this.#runtime.tick()
+        this.#readPreamble(bytes, length)
+        return
+      case asking:
+      case connecting:
+        // Read before the pause took hold.
+        this.#early = Buffer.concat([this.#early ?? noBytes, bytes.subarray(0, length)])
+        return
+      default:
+    }
+  }
+
+  #readPreamble(bytes: Buffer, length: number): void {
+    const progress = this.preamble?.read(bytes, length)
+    if (progress === 'need-more') return
+    this.serverName = this.preamble?.serverName ?? ''
+    if (progress === 'invalid') this.refuse('bad-request')
+    else this.#owner.dispatch(this)
+  }
+
+  onEndpointBytes(side: EndpointSide, bytes: Buffer, length: number): void {
+    if (this.#state !== relaying || side.connection === undefined) return
+    if (this.sent === 0) side.judge(Outcome.success)
+    this.sent += length
+    if (this.backend !== undefined) this.backend.series.sent.value += length
+    this.#forward(side.connection, this.client, bytes, length)
+  }
+
+  #forward(from: Connection, to: Connection, bytes: Buffer, length: number): void {
+    const { out, limits } = this.#runtime
+    out.append(to, bytes, 0, length)
+    out.flush()
+    if (to.backlog > limits.backlogBytes) from.pause()
+  }
+
+  #countReceived(length: number): void {
+    this.received += length
+    if (this.backend !== undefined) this.backend.series.received.value += length
+  }
+
+  onEnd(): void {
+    this.#runtime.tick()
+    this.#hasClientEnded = true
+    if (this.#state === relaying) this.#side?.connection?.end()
+    else if (this.#state === readingPreamble) {
+      this.flags = 'DC'
+      this.#finish()
+      this.client.destroy()
+    }
+  }
+
+  onEndpointEnd(side: EndpointSide): void {
+    if (this.#side !== side || this.#state !== relaying) return
+    this.#hasEndpointEnded = true
+    side.judge(Outcome.success)
+    this.client.end()
+  }
+
+  onWritable(): void {
+    this.#side?.connection?.resume()
+  }
+
+  onEndpointWritable(side: EndpointSide): void {
+    if (this.#side === side && this.#state === relaying) this.client.resume()
+  }
+
+  onClose(error: Error | undefined): void {
+    this.#runtime.tick()
+    if (this.#state === handedOver || this.#state === ended) return
+    if (this.#state === relaying && error === undefined && this.#hasClientEnded) {
+      this.#isClientClosed = true
+      this.#noteMove()
+      return
+    }
+    const endpoint = this.#side?.connection
+    const isRelaying = this.#state === relaying
+    if (this.#state !== lingering) this.flags = 'DC'
+    this.#finish()
+    if (isRelaying) endpoint?.reset()
+    else endpoint?.destroy()
+  }
+
+  onEndpointClose(side: EndpointSide, error: Error | undefined): void {
+    this.#runtime.tick()
+    if (this.#side !== side) return
+    if (this.#state === connecting) return this.#connectFailed(side, failureOf(error))
+    if (this.#state !== relaying) return
+    if (this.#isClientClosed) return this.#finish()
+    if (error === undefined || this.#hasEndpointEnded) {
+      // What it said is complete: the client gets it to the end, although nobody hears the client any more.
+      side.judge(Outcome.success)
+      this.#leaveEndpoint()
+      this.#state = lingering
+      this.#waitForReader(this.#runtime.turnMs)
+      this.client.end()
+      this.client.resume()
+      return
+    }
+    this.flags = localReplies['upstream-reset'].flag
+    this.reason = 'upstream-reset'
+    side.judge(Outcome.reset)
+    this.#finish()
+    this.client.reset()
+  }
+
+  /** Looks for timeouts that need no precision. */
+  sweep(nowMs: number): void {
+    switch (this.#state) {
+      case relaying:
+        if (this.received + this.sent + this.#backlog() !== this.#lastMark) this.#noteMove()
+        else if (nowMs >= this.#deadlineMs) this.#giveUp('SI')
+        return
+      case lingering:
+        if (this.client.backlog !== this.#lastMark) this.#waitForReader(nowMs)
+        else if (nowMs >= this.#deadlineMs) this.#giveUp(this.flags)
+        return
+      case readingPreamble:
+        if (nowMs >= this.#deadlineMs) this.refuse('request-timeout')
+        return
+      case handedOver:
+        // The handshake has a time of its own, which it gets whole.
+        if (nowMs >= this.#deadlineMs + this.#runtime.limits.handshakeTimeoutMs) this.#giveUp('-')
+        return
+      default:
+    }
+  }
+
+  /** A client that reads slowly still gets what is left; one that has it need not close for us to. */
+  #waitForReader(nowMs: number): void {
+    const { limits } = this.#runtime
+    this.#lastMark = this.client.backlog
+    this.#deadlineMs = nowMs + (this.#lastMark > 0 ? limits.stallTimeoutMs : limits.lingerMs)
+  }
+
+  /** What is read slowly moves, too. */
+  #noteMove(): void {
+    this.#lastMark = this.received + this.sent + this.#backlog()
+    this.#deadlineMs = this.#runtime.turnMs + this.#idleMs
+  }
+
+  #backlog(): number {
+    return this.client.backlog + (this.#side?.connection?.backlog ?? 0)
+  }
+
+  #giveUp(flags: string): void {
+    this.flags = flags
+    const endpoint = this.#side?.connection
+    const { client } = this
+    if (this.#state === handedOver) this.drop()
+    else this.#finish()
+    endpoint?.destroy()
+    client.destroy()
+  }
+
+  /** Cuts the connection off; the drain deadline is over. */
+  cut(): void {
+    this.#cutFor('draining')
+  }
+
+  #cutFor(reason: ReplyReason): void {
+    const endpoint = this.#side?.connection
+    const { client } = this
+    if (this.#state === handedOver) this.drop()
+    else if (this.#state !== ended) {
+      this.reason = reason
+      this.flags = localReplies[reason].flag
+      this.#finish()
+    }
+    endpoint?.reset()
+    client.reset()
+  }
+
+  /** Ends without a record: the connection has become somebody else's, or came to nothing before it was a session. */
+  drop(): void {
+    if (this.#state === ended) return
+    this.#state = ended
+    this.#owner.remove(this)
+  }
+
+  #finish(): void {
+    if (this.#state === ended) return
+    this.#leaveEndpoint()
+    this.#state = ended
+    this.#early = undefined
+    this.#runtime.timers.cancel(this)
+    this.#owner.remove(this)
+    logStream(this.#runtime, this)
+  }
+
+  #leaveEndpoint(): void {
+    this.#side?.leave()
+    this.#side = undefined
+  }
+}
+
+const noBytes: Buffer = Buffer.alloc(0)
+
+/** An IPv4 client of an IPv6 listener is an IPv4 client. */
+function plain(address: string): string {
+  return address.startsWith('::ffff:') ? address.slice('::ffff:'.length) : address
+}
