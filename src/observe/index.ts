@@ -23,8 +23,10 @@ export type { AgentLoggerOptions } from './agent-log/agent-logger.ts'
 export { consoleHeaders, renderConsole } from './console/console-page.ts'
 export type {
   AgentStatus,
+  KeeperSummary,
   CertificateStatus,
   EndpointStatus,
+  NetworkPolicyStatus,
   RouteStatus,
   RuleBackendStatus,
   RuleStatus,

@@ -77,7 +77,7 @@ export class AccessLogWriter implements AccessLog, AsyncDisposable {
     this.#logger = options.logger
     this.#dropped = options.meter.counter('heddle_access_log_dropped_total', {})
     this.#format = options.format === 'json' ? new JsonLine() : new TextLine()
-    this.#bytes = newChunk(target === undefined ? 0 : chunkBytes)
+    this.#bytes = target === undefined ? Buffer.alloc(0) : newChunk(chunkBytes)
     if (target !== undefined) {
       const ports = { clock: options.clock, logger: options.logger, dropped: this.#dropped }
       this.#queue = new AppendQueue(target, ports, chunk => this.#recycle(chunk))
@@ -87,17 +87,18 @@ export class AccessLogWriter implements AccessLog, AsyncDisposable {
   write(record: AccessRecord): void {
     const queue = this.#queue
     if (queue === undefined) {
-      if (this.onLine !== undefined) this.#tap(this.#format.format(record))
+      if (this.onLine === undefined) return
+      if (this.#bytes.length === 0) this.#bytes = newChunk(maxLineBytes)
+      this.#tap(0, this.#format.write(record, this.#bytes, 0))
       return
     }
     if (this.#isClosed || (this.#at >= chunkStart + flushBytes && !this.#rotate(queue))) {
       this.#dropped.value++
       return
     }
-    const line = this.#format.format(record)
     const start = this.#at
-    this.#at += this.#bytes.write(line, start, 'latin1')
-    if (this.onLine !== undefined) this.#tap(line)
+    this.#at = this.#format.write(record, this.#bytes, start)
+    if (this.onLine !== undefined) this.#tap(start, this.#at)
     if (this.#at >= chunkStart + flushBytes) this.#rotate(queue)
     else if (start === chunkStart) this.#arm()
   }
@@ -131,9 +132,10 @@ export class AccessLogWriter implements AccessLog, AsyncDisposable {
     this.#target?.close()
   }
 
-  #tap(line: string): void {
+  /** Without the line feed. */
+  #tap(start: number, end: number): void {
     try {
-      this.onLine?.(line.slice(0, -1))
+      this.onLine?.(this.#bytes.toString('latin1', start, end - 1))
     } catch (error) {
       this.onLine = undefined
       this.#logger.error('a follower of the access log failed', { error: String(error) })

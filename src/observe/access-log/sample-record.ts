@@ -11,10 +11,12 @@ export function sampleRecord(changes: Partial<AccessRecord> = {}): AccessRecord 
     target: '/cart?item=7',
     version: 11,
     status: 200,
+    grpcStatus: -1,
     requestBytes: 0,
     responseBytes: 5321,
     client: '127.0.0.1:51034',
     clientService: '',
+    clientWorkload: '',
     virtualHost: 'Gateway shop/web/http',
     route: 'HTTPRoute shop/cart',
     rule: '0',
@@ -26,6 +28,8 @@ export function sampleRecord(changes: Partial<AccessRecord> = {}): AccessRecord 
     userAgent: 'curl/8.9.1',
     reason: undefined,
     flags: '-',
+    tls: undefined,
+    upstreamTls: '',
     ...changes,
   }
 }

@@ -154,6 +154,20 @@ test('a large mesh is drawn in part until all of it is asked for', async () => {
   assert.equal(services(), 40)
 })
 
+test('network policies are shown with what they select, and only where there are some', async () => {
+  let policies = shopStatus().networkPolicies
+  const page = await open(() => ({ ...shopStatus(), networkPolicies: policies }))
+  assert.equal(page.byId('policies').hidden, false)
+  const shown = page.byId('policy-list').children.map(({ textContent }) => textContent)
+  assert.deepEqual(shown, [
+    'NetworkPolicyshop/closedno ingress of nothingNot enforcedClosed: it has mistakes',
+    'NetworkPolicyshop/reviewsingress by 1 rule, egress by 2 rules of shop/reviews-v1, shop/reviews-v2Not enforced',
+  ])
+  policies = []
+  await page.tick()
+  assert.equal(page.byId('policies').hidden, true)
+})
+
 test('a failed request is shown, the last picture stays, and the page recovers', async () => {
   let isDown = false
   const page = await open(() => {

@@ -81,6 +81,10 @@ export function pageFrame(style: string, script: string): string {
       <p id="no-gateways" class="empty" hidden>There is no Gateway: nothing comes in from outside.</p>
     </section>
   </div>
+  <section id="policies" class="panel" hidden>
+    <div class="title"><h2>Network policies <span id="policy-count" class="total"></span></h2></div>
+    <div id="policy-list"></div>
+  </section>
 </main>
 <noscript><p class="empty">This page needs JavaScript. <code>heddle status</code> shows the same.</p></noscript>
 <script>${script}</script>

@@ -14,11 +14,23 @@ export interface StatusDocument {
   readonly services: readonly ServiceStatus[]
   /** Those that listeners and Gateways use, by name. */
   readonly certificates: readonly CertificateStatus[]
+  /** Sorted by name. */
+  readonly networkPolicies: readonly NetworkPolicyStatus[]
   readonly problems: readonly Problem[]
   /** The edges of the picture: rates by virtual host, route and backend; those without traffic may be left out. */
   readonly flows: readonly Flow[]
   /** Everything together. */
   readonly rates: LiveRates
+}
+
+export interface KeeperSummary {
+  readonly pid: number
+  /** Of what it is asked by. */
+  readonly version: number
+  readonly sockets: number
+  readonly programs: number
+  /** Its own, without what it shares with the agent. */
+  readonly memoryBytes: number
 }
 
 export interface AgentStatus {
@@ -32,6 +44,10 @@ export interface AgentStatus {
   /** Worker threads that run now. */
   readonly workers: number
   readonly configVersion: number
+  /** Where names of the mesh are answered, `127.0.0.1:15053`; null when they are not. */
+  readonly dns: string | null
+  /** The process that holds what outlives the agent; absent where there is none. */
+  readonly keeper?: KeeperSummary
   readonly ready: boolean
   /** What readiness still waits for; empty when ready. */
   readonly awaiting: readonly string[]
@@ -48,6 +64,20 @@ export interface CertificateStatus {
   readonly state: 'valid' | 'expires-soon' | 'expired' | 'not-yet-valid'
   /** Ids of virtual hosts. */
   readonly usedBy: readonly string[]
+}
+
+export interface NetworkPolicyStatus {
+  /** `namespace/name` */
+  readonly name: string
+  /** Names of Workloads, `namespace/name`. */
+  readonly selects: readonly string[]
+  /** How many rules allow something in; null where the policy says nothing about ingress. */
+  readonly ingressRules: number | null
+  readonly egressRules: number | null
+  /** `stand-in`: it has mistakes and no good version; `overfull`: no room for its rules. Both close all that it selects. */
+  readonly state: 'accepted' | 'stand-in' | 'overfull'
+  /** False: connections are made as if it were not there. */
+  readonly isEnforced: boolean
 }
 
 export interface RouteStatus {
@@ -88,6 +118,8 @@ export interface ServiceStatus {
   readonly protocol: BackendProtocol
   /** The virtual address that workloads of the mesh connect to, `127.1.0.4:9080`; null when it has none. */
   readonly address: string | null
+  /** The Service's own, IPv4 before IPv6; empty when it has none. */
+  readonly virtualAddresses: readonly string[]
   /** Load balancing and what else deviates from the defaults, one short text. */
   readonly policy: string
   readonly endpoints: readonly EndpointStatus[]

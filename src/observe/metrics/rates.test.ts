@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { Counter } from '../../core/index.ts'
 import { quantileOf } from './buckets.ts'
 import { MetricRegistry } from './metric-registry.ts'
 import { RateWindow } from './rate-window.ts'
@@ -40,6 +41,23 @@ test('quantileOf() interpolates within the bucket', () => {
     if (expected === null || actual === null) assert.equal(actual, expected)
     else assert.ok(Math.abs(actual - expected) < 1e-9, `${quantile} of ${counts.join(' ')} is ${actual}`)
   }
+})
+
+test("summarize() counts calls of gRPC that failed on the server's side as errors", () => {
+  const traffic = new Traffic()
+  const labels = { virtual_host: 'Gateway shop/web/http', route: 'r', backend: 'b' }
+  const calls = (grpc_status: string): Counter =>
+    traffic.registry.counter('rpc_server_requests_total', { ...labels, grpc_status })
+  calls('unavailable').value += 3
+  traffic.send('r', 'b', 3)
+  const before = traffic.registry.export()
+  traffic.send('r', 'b', 20)
+  calls('ok').value += 10
+  calls('not-found').value += 5
+  calls('unavailable').value += 4
+  calls('internal').value += 1
+  const [flow] = summarize(before, traffic.registry.export(), 1)
+  assert.equal(flow?.errorRatio, 0.25)
 })
 
 test('summarize() gives the rates between two states', () => {
@@ -136,4 +154,17 @@ test('RateWindow divides by the time that really passed and ignores a state of n
   window.add(traffic.registry.export(), 4000)
   assert.deepEqual(window.total().recent, [10])
   assert.equal(window.total().requestsPerSecond, 10)
+})
+
+test('summarize() counts a session of TCP, TLS or UDP when it begins', () => {
+  const registry = new MetricRegistry()
+  const before = registry.export()
+  const labels = { virtual_host: 'Gateway shop/l4/db', route: 'TCPRoute shop/db', backend: 'shop/db:5432' }
+  registry.counter('heddle_stream_sessions_total', labels).value += 6
+  const [flow, ...rest] = summarize(before, registry.export(), 3)
+  assert.deepEqual(rest, [])
+  assert.deepEqual(
+    [flow?.virtualHost, flow?.route, flow?.backend, flow?.requestsPerSecond, flow?.errorRatio, flow?.p50],
+    ['Gateway shop/l4/db', 'TCPRoute shop/db', 'shop/db:5432', 2, 0, null],
+  )
 })

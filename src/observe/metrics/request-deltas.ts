@@ -1,3 +1,5 @@
+import { grpcStatuses, httpStatusOfGrpc } from '../../codec/index.ts'
+import type { GrpcStatusName } from '../../codec/index.ts'
 import { definitionOf, seriesKey, strideOf } from './metrics-state.ts'
 import type { MetricsState, MetricState } from './metrics-state.ts'
 
@@ -6,7 +8,7 @@ export interface RequestDelta {
   /** Virtual host, route and backend; or backend and endpoint. */
   readonly labels: readonly string[]
   requests: number
-  /** Those answered with 5xx. */
+  /** Those answered with 5xx, or with a gRPC status that means the like; these have an HTTP status of 200. */
   errors: number
   /** By duration, as `requestBounds`; all zero where no duration is measured. */
   readonly buckets: Float64Array
@@ -14,20 +16,26 @@ export interface RequestDelta {
 
 const requests = 'http_server_requests_total'
 const durations = 'http_server_request_duration_seconds'
+const calls = 'rpc_server_requests_total'
+const sessions = 'heddle_stream_sessions_total'
 const tries = 'heddle_upstream_requests_total'
+const grpcTries = 'heddle_upstream_grpc_requests_total'
 
 /** Bounds of the durations of requests, in seconds. */
 export const requestBounds: readonly number[] = definitionOf(durations).buckets ?? []
 
-/** Visits the virtual hosts' series that had requests between the states. */
+/** Visits the virtual hosts' series that had requests between the states; a session of TCP, TLS or UDP is one when it begins. */
 export function forEachDelta(
   previous: MetricsState,
   current: MetricsState,
   visit: (key: string, delta: RequestDelta) => void,
 ): void {
   const deltas = countDeltas(find(previous, requests), find(current, requests))
+  addFailedCalls(deltas, find(previous, calls), find(current, calls))
   addDurations(deltas, find(previous, durations), find(current, durations))
   for (const [key, delta] of deltas) visit(key, delta)
+  const [before, now] = [find(previous, sessions), find(current, sessions)]
+  for (const [key, delta] of countDeltas(before, now, { hasClass: false })) visit(key, delta)
 }
 
 /** Visits the endpoints' series (backend, endpoint) that had tries between the states. */
@@ -36,7 +44,9 @@ export function forEachEndpointDelta(
   current: MetricsState,
   visit: (key: string, delta: RequestDelta) => void,
 ): void {
-  for (const [key, delta] of countDeltas(find(previous, tries), find(current, tries))) visit(key, delta)
+  const deltas = countDeltas(find(previous, tries), find(current, tries))
+  addFailedCalls(deltas, find(previous, grpcTries), find(current, grpcTries))
+  for (const [key, delta] of deltas) visit(key, delta)
 }
 
 export function addDeltas(sum: RequestDelta, delta: RequestDelta): void {
@@ -45,15 +55,19 @@ export function addDeltas(sum: RequestDelta, delta: RequestDelta): void {
   for (let i = 0; i < sum.buckets.length; i++) sum.buckets[i]! += delta.buckets[i] ?? 0
 }
 
-/** The status class is the last label; the labels before it name the series. */
-function countDeltas(previous: MetricState | undefined, current: MetricState | undefined): Map<string, RequestDelta> {
+/** @param options.hasClass  the status class is the last label; the labels before it name the series. @default true */
+function countDeltas(
+  previous: MetricState | undefined,
+  current: MetricState | undefined,
+  { hasClass = true }: { readonly hasClass?: boolean } = {},
+): Map<string, RequestDelta> {
   const deltas = new Map<string, RequestDelta>()
   if (current === undefined) return deltas
   const before = valuesByKey(previous)
   current.series.forEach((labels, index) => {
     const count = growth(current.values[index] ?? 0, before.get(seriesKey(labels)))
     if (count === 0) return
-    const name = labels.slice(0, -1)
+    const name = hasClass ? labels.slice(0, -1) : labels
     const key = seriesKey(name)
     let delta = deltas.get(key)
     if (delta === undefined) {
@@ -61,9 +75,25 @@ function countDeltas(previous: MetricState | undefined, current: MetricState | u
       deltas.set(key, delta)
     }
     delta.requests += count
-    if (labels.at(-1) === '5xx') delta.errors += count
+    if (hasClass && labels.at(-1) === '5xx') delta.errors += count
   })
   return deltas
+}
+
+/** The gRPC status is the last label. */
+function addFailedCalls(
+  deltas: ReadonlyMap<string, RequestDelta>,
+  previous: MetricState | undefined,
+  current: MetricState | undefined,
+): void {
+  if (current === undefined) return
+  const before = valuesByKey(previous)
+  current.series.forEach((labels, index) => {
+    const code = grpcStatuses[labels.at(-1) as GrpcStatusName] ?? grpcStatuses.unknown
+    if (httpStatusOfGrpc(code) < 500) return
+    const delta = deltas.get(seriesKey(labels.slice(0, -1)))
+    if (delta !== undefined) delta.errors += growth(current.values[index] ?? 0, before.get(seriesKey(labels)))
+  })
 }
 
 function addDurations(

@@ -1,6 +1,6 @@
 import type { Problem } from '../../../core/index.ts'
 import type { Condition, ListenerStatus, ResourceStatus } from '../../../model/index.ts'
-import type { RouteStatus, RuleBackendStatus, RuleStatus } from '../status-document.ts'
+import type { NetworkPolicyStatus, RouteStatus, RuleBackendStatus, RuleStatus } from '../status-document.ts'
 import type { PageElement } from './dom.ts'
 import { element, keyed, part, setText } from './elements.ts'
 import { formatRate, formatSeconds } from './format.ts'
@@ -155,6 +155,39 @@ export function drawConditions(conditions: readonly Condition[]): PageElement {
   return list
 }
 
+export function drawNetworkPolicies(list: PageElement, policies: readonly NetworkPolicyStatus[]): void {
+  redrawWhenChanged(list, policies, () => policies.map(drawNetworkPolicy))
+}
+
+export function drawNetworkPolicy(policy: NetworkPolicyStatus): PageElement {
+  const { selects, ingressRules, egressRules, state, isEnforced } = policy
+  const states = [
+    element('li', { class: `condition ${isEnforced ? 'good' : 'bad'}` }, isEnforced ? 'Enforced' : 'Not enforced'),
+  ]
+  if (state !== 'accepted') {
+    const why = state === 'stand-in' ? 'it has mistakes' : 'no room for its rules'
+    states.push(element('li', { class: 'condition bad' }, `Closed: ${why}`))
+  }
+  const rules = [rulesText('ingress', ingressRules), rulesText('egress', egressRules)].filter(text => text !== '')
+  return element(
+    'article',
+    { class: 'gateway' },
+    element(
+      'header',
+      {},
+      element('h3', {}, element('span', { class: 'kind' }, 'NetworkPolicy'), policy.name),
+      element('p', { class: 'muted' }, `${rules.join(', ')} of ${selects.join(', ') || 'nothing'}`),
+    ),
+    element('ul', { class: 'conditions' }, ...states),
+  )
+}
+
+/** `no ingress`, `ingress by 2 rules`; empty where nothing is said. */
+export function rulesText(direction: 'ingress' | 'egress', count: number | null): string {
+  if (count === null) return ''
+  return count === 0 ? `no ${direction}` : `${direction} by ${count} ${count === 1 ? 'rule' : 'rules'}`
+}
+
 export function drawProblems(list: PageElement, problems: readonly Problem[]): void {
   redrawWhenChanged(list, problems, () => problems.map(drawProblem))
 }
@@ -164,7 +197,7 @@ export function drawProblem(problem: Problem): PageElement {
   const item = element('li', { class: `problem ${problem.severity === 'error' ? 'bad' : 'warn'}` })
   item.append(
     element('span', { class: 'severity' }, problem.severity),
-    element('span', { class: 'strong' }, problem.resource ?? 'document'),
+    element('span', { class: 'strong' }, problem.resource ?? (problem.file === undefined ? 'agent' : 'document')),
     element('span', { class: 'message' }, problem.message),
   )
   const at = element('span', { class: 'position' })

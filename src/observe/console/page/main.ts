@@ -1,5 +1,5 @@
 import type { StatusDocument } from '../status-document.ts'
-import { drawGateways, drawProblems, drawRoutes } from './configuration.ts'
+import { drawGateways, drawNetworkPolicies, drawProblems, drawRoutes } from './configuration.ts'
 import type { PageDocument } from './dom.ts'
 import { byId, part, setAttribute, setText } from './elements.ts'
 import { errorLevel, formatRate, formatSeconds, formatShare, formatUptime } from './format.ts'
@@ -88,6 +88,9 @@ export function draw(state: PageState): void {
   drawGateways(byId('gateway-list'), status.gateways)
   setText(byId('gateway-count'), String(status.gateways.length))
   byId('no-gateways').hidden = status.gateways.length > 0
+  drawNetworkPolicies(byId('policy-list'), status.networkPolicies)
+  setText(byId('policy-count'), String(status.networkPolicies.length))
+  byId('policies').hidden = status.networkPolicies.length === 0
 }
 
 export function countText(shown: number, all: number): string {
