@@ -19,8 +19,25 @@ export class AgentClient {
     return JSON.parse(await textOf(response)) as T
   }
 
+  /** @throws MeshError likewise */
+  async post<T>(path: string, body: unknown): Promise<T> {
+    const response = await this.open('POST', path, body)
+    return JSON.parse(await textOf(response)) as T
+  }
+
   status(): Promise<StatusDocument> {
     return this.json<StatusDocument>('/status.json')
+  }
+
+  /** Whether somebody has the socket open, even if they do not answer. */
+  async isThere(): Promise<boolean> {
+    try {
+      await this.status()
+      return true
+    } catch (error) {
+      const cause = error instanceof MeshError ? (error.cause as NodeJS.ErrnoException | undefined) : undefined
+      return cause?.code !== 'ENOENT' && cause?.code !== 'ECONNREFUSED'
+    }
   }
 
   /** An answer that goes on; the caller destroys it. */

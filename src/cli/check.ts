@@ -47,6 +47,9 @@ export function renderReport({ problems, counts }: CheckReport, paint: Paint): s
     plural(counts.routes, 'route'),
     plural(counts.services, 'service'),
     plural(counts.workloads, 'workload'),
+    ...(counts.networkPolicies === 0
+      ? []
+      : [counts.networkPolicies === 1 ? '1 network policy' : `${counts.networkPolicies} network policies`]),
   ].join(', ')
   const verdict =
     errors > 0 ? paint.bad(plural(errors, 'error')) : warnings > 0 ? paint.warn('no errors') : paint.good('no problems')

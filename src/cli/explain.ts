@@ -1,4 +1,4 @@
-import type { ExplainDocument, ExplainedCandidate, Mismatch } from '../daemon/index.ts'
+import type { ExplainDocument, ExplainedCandidate, ExplainedStream, Mismatch } from '../daemon/index.ts'
 import { describeFilter, describeMatch, describeRetry } from '../daemon/index.ts'
 import { usage } from './call.ts'
 import { agentOf, paintOf, printJson, wantsJson } from './context.ts'
@@ -10,7 +10,7 @@ import type { Verb } from './verb.ts'
 export const explain: Verb = {
   name: 'explain',
   summary: 'which listener, route, rule and backend a request would take, and why',
-  usage: 'METHOD URL',
+  usage: 'METHOD URL | TCP|TLS|UDP HOST:PORT',
   flags: [
     { name: 'header', short: 'H', value: 'NAME:VALUE', isRepeated: true, about: 'A header of the request.' },
     { name: 'from', value: 'NAMESPACE/SERVICE', about: 'The client is this workload of the mesh.' },
@@ -21,6 +21,8 @@ export const explain: Verb = {
   examples: [
     'heddle explain GET http://shop.localhost:8080/cart',
     "heddle explain GET http://reviews:9080/ --from shop/web -H 'x-user: anna'",
+    'heddle explain TCP 127.0.0.1:5432',
+    'heddle explain TLS db.example:443',
     'heddle explain POST http://api.localhost:8080/shop.Cart/Add -H content-type:application/grpc',
   ],
   exits: ['1 also when no rule takes the request'],
@@ -30,16 +32,27 @@ export const explain: Verb = {
     if (url === undefined || method === undefined || extra !== undefined) {
       throw usage(explain, 'explain takes a method and a URL, such as GET http://shop.localhost:8080/cart')
     }
-    const query = new URLSearchParams({ method, url: url.includes('://') ? url : `http://${url}` })
+    const query = new URLSearchParams({
+      method,
+      url: url.includes('://') ? url : `${schemes.get(method.toUpperCase()) ?? 'http'}://${url}`,
+    })
     for (const header of call.flags.get('header') ?? []) query.append('header', header)
     const from = flagValue(call, 'from')
     if (from !== undefined) query.append('from', from)
     const document = await agentOf(call, io).json<ExplainDocument>(`/explain?${query.toString()}`)
     if (wantsJson(call)) printJson(io, document)
     else io.out(`${renderExplanation(document, paintOf(call, io))}\n`)
-    return document.explanation?.kind === 'routed' ? 0 : 1
+    const isRouted = document.explanation?.kind === 'routed' || (document.stream?.route ?? null) !== null
+    return isRouted ? 0 : 1
   },
 }
+
+/** What is forwarded as bytes has no method. */
+const schemes: ReadonlyMap<string, string> = new Map([
+  ['TCP', 'tcp'],
+  ['TLS', 'tls'],
+  ['UDP', 'udp'],
+])
 
 /** Candidates that do not fit, before the one that does: more than a few are noise. */
 const shownMismatches = 8
@@ -64,6 +77,7 @@ function listenerNode(document: ExplainDocument, paint: Paint): Node {
   if (listener.kind === 'none') return leaf(`${paint.bad('no listener')}: ${listener.why}`)
   const text = `listener ${paint.name(listener.id)} ${paint.dim(`(${listener.why})`)}`
   if (refused !== null) return { text, children: [leaf(`${paint.bad('refused')}: ${withoutControls(refused)}`)] }
+  if (document.stream !== null) return { text, children: [streamNode(document.stream, document, paint)] }
   if (explanation === null || explanation.kind === 'no-listener') {
     return { text, children: [leaf(paint.bad('not open: see heddle status'))] }
   }
@@ -83,6 +97,19 @@ function listenerNode(document: ExplainDocument, paint: Paint): Node {
   })
   const none = explanation.kind === 'no-virtual-host' ? [leaf(`${notFound(document, paint)}: no hostname fits`)] : []
   return { text, children: [...hosts, ...none] }
+}
+
+function streamNode(stream: ExplainedStream, document: ExplainDocument, paint: Paint): Node {
+  const { virtualHost, route, serverName, tls } = stream
+  const name = serverName === '' ? 'clients that name no server' : `server name ${withoutControls(serverName)}`
+  if (virtualHost === null) return leaf(`${paint.bad('refused, no-route')}: no listener for ${name}`)
+  const how = tls === null ? '' : `, TLS ${tls === 'terminate' ? 'ends here' : 'is passed through'}`
+  const losers = stream.others.map(other => leaf(paint.dim(`✗ ${withoutControls(other.route)}: ${other.why}`)))
+  const end: Node =
+    route === null
+      ? leaf(`${paint.bad('refused, no-route')}: no route${tls === null ? '' : ` for ${name}`}`)
+      : { text: `${paint.good('✓')} ${paint.name(withoutControls(route))}`, children: backendNodes(document, paint) }
+  return { text: `${paint.good('✓')} virtual host ${paint.name(virtualHost)}${how}`, children: [...losers, end] }
 }
 
 function ruleNodes(document: ExplainDocument, paint: Paint): Node[] {
@@ -138,9 +165,12 @@ function outcomeNodes(candidate: ExplainedCandidate, document: ExplainDocument, 
     const text = `${paint.bad(`answer ${rule.failure.status}`)}: ${withoutControls(rule.failure.message)}`
     return [...filters, leaf(text)]
   }
-  if (rule.filters.some(({ kind }) => kind === 'redirect')) return filters
+  // They answer, and no backend hears of it.
+  if (rule.filters.some(({ kind }) => kind === 'redirect' || kind === 'direct-response')) return filters
   const settings: Node[] = []
-  if (rule.requestTimeoutMs > 0) settings.push(leaf(`timeout ${rule.requestTimeoutMs / 1000}s`))
+  const { requestTimeoutMs } = rule
+  if (requestTimeoutMs !== undefined)
+    settings.push(leaf(requestTimeoutMs > 0 ? `timeout ${requestTimeoutMs / 1000}s` : 'no timeout'))
   if (rule.backendRequestTimeoutMs > 0)
     settings.push(leaf(`timeout of one try ${rule.backendRequestTimeoutMs / 1000}s`))
   if (rule.retry !== undefined) settings.push(leaf(describeRetry(rule.retry)))
@@ -148,10 +178,11 @@ function outcomeNodes(candidate: ExplainedCandidate, document: ExplainDocument, 
   return [...filters, ...settings, ...backendNodes(document, paint)]
 }
 
-function backendNodes({ backends }: ExplainDocument, paint: Paint): Node[] {
-  if (backends.length === 0) return [leaf(`${paint.bad('answer 500')}: the rule has no backend`)]
+function backendNodes({ backends, stream }: ExplainDocument, paint: Paint): Node[] {
+  const answer = (status: number): string => paint.bad(stream === null ? `answer ${status}` : 'refused')
+  if (backends.length === 0) return [leaf(`${answer(500)}: the rule has no backend`)]
   const total = backends.reduce((sum, { weight }) => sum + weight, 0)
-  return backends.map(({ key, weight, invalid, policy, endpoints }): Node => {
+  return backends.map(({ key, weight, invalid, policy, reached, endpoints }): Node => {
     const share = total === 0 ? 'no share' : `${Math.round((weight / total) * 1000) / 10}%`
     if (invalid !== null) return leaf(`backend ${paint.bad(key)} ${share}: ${withoutControls(invalid)}`)
     const shown = endpoints.slice(0, shownMismatches).map(({ id, healthy, draining }) => {
@@ -160,11 +191,11 @@ function backendNodes({ backends }: ExplainDocument, paint: Paint): Node[] {
     })
     const hidden = endpoints.length - shown.length
     return {
-      text: `backend ${paint.name(key)} ${share}, ${policy}`,
+      text: `backend ${paint.name(key)} ${share}, ${[policy, ...reached].join(', ')}`,
       children: [
         ...shown,
         ...(hidden > 0 ? [leaf(paint.dim(`… ${hidden} more endpoints`))] : []),
-        ...(endpoints.length === 0 ? [leaf(`${paint.bad('answer 503')}: it has no endpoint`)] : []),
+        ...(endpoints.length === 0 ? [leaf(`${answer(503)}: it has no endpoint`)] : []),
       ],
     }
   })

@@ -1,8 +1,7 @@
-import { createInterface } from 'node:readline'
-import { MeshError } from '../core/index.ts'
 import type { LogLine } from '../daemon/index.ts'
 import { usage } from './call.ts'
 import { agentOf, paintOf, wantsJson } from './context.ts'
+import { followLines } from './follow-lines.ts'
 import { withoutControls } from './paint.ts'
 import type { Paint } from './paint.ts'
 import { colorFlag, flagValue, outputFlag, socketFlag } from './verb.ts'
@@ -27,28 +26,11 @@ export const logs: Verb = {
     if (call.flags.has('follow')) query.set('follow', '1')
     const [source] = call.positionals
     if (source !== undefined) query.set('source', source)
-    const response = await agentOf(call, io).open('GET', `/logs?${query.toString()}`)
-    let isStopped = false
-    const stop = () => {
-      isStopped = true
-      response.destroy()
-    }
-    process.once('SIGINT', stop).once('SIGTERM', stop)
     const paint = paintOf(call, io)
-    const output = createInterface({ input: response, crlfDelay: Infinity })
-    // Without this the loop below would wait for ever for an end that a destroyed answer does not have.
-    response.once('close', () => output.close())
-    response.on('error', () => {})
-    try {
-      for await (const line of output) {
-        io.out(wantsJson(call) ? `${line}\n` : `${renderLogLine(JSON.parse(line) as LogLine, paint)}\n`)
-      }
-    } catch (error) {
-      if (isStopped) return 0
-      throw new MeshError('MESH_AGENT_ABSENT', 'the agent went away', { source: 'internal', cause: error })
-    } finally {
-      process.off('SIGINT', stop).off('SIGTERM', stop)
-    }
+    const response = await agentOf(call, io).open('GET', `/logs?${query.toString()}`)
+    await followLines(io, response, line =>
+      wantsJson(call) ? line : renderLogLine(JSON.parse(line) as LogLine, paint),
+    )
     return 0
   },
 }

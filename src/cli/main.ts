@@ -6,11 +6,18 @@
 import { MeshError, messageOf } from '../core/index.ts'
 import { parseCall } from './call.ts'
 import { check } from './check.ts'
+import { cleanup } from './cleanup.ts'
 import { completionVerb } from './completion.ts'
+import { doctor } from './doctor.ts'
 import { explain } from './explain.ts'
+import { join } from './join.ts'
+import { leave } from './leave.ts'
 import { findVerb, helpVerb, renderHelp, renderOverview } from './help.ts'
+import { flows } from './flows.ts'
 import { logs } from './logs.ts'
 import { choosePaint } from './paint.ts'
+import { plugins } from './plugins.ts'
+import { policy } from './policy.ts'
 import { routes } from './routes.ts'
 import { run } from './run.ts'
 import { status } from './status.ts'
@@ -25,12 +32,19 @@ export const exitCodes = { ok: 0, failure: 1, usage: 2 } as const
 export const verbs: readonly Verb[] = [
   up,
   run,
+  join,
+  leave,
   check,
   status,
   routes,
   explain,
+  policy,
+  plugins,
   top,
   logs,
+  flows,
+  doctor,
+  cleanup,
   completionVerb(() => verbs),
   helpVerb(() => verbs),
   version,

@@ -12,6 +12,7 @@ import { renderStatus } from './status.ts'
 import { cutMiddle, renderTable } from './table.ts'
 import type { RenderOptions } from './table.ts'
 import { renderTop } from './top.ts'
+import { renderStart } from './up.ts'
 
 const wide = { paint: plain, width: undefined }
 
@@ -28,8 +29,9 @@ test('status shows Gateways, routes, services, endpoints and problems', () => {
     renderStatus(sampleStatus, wide),
     golden(`
     heddle 0.1.0, pid 42, up 3m 5s, ready, 2 workers, configuration 7
-    tier: user space (kernel tier is not built in this version)
+    tier: user space (the kernel tier is new, and taken with --tier kernel or auto)
     transport: native (sockets by system calls)
+    names: 127.0.0.1:15053
 
     Gateways
     NAME         ADDRESS    LISTENERS                                CONDITIONS
@@ -48,6 +50,11 @@ test('status shows Gateways, routes, services, endpoints and problems', () => {
       127.0.0.1:9003                    ejected        0      0%  zone west, weight 5
       127.0.0.1:9004                    draining       0      0%
     shop/empty:80      -                0/0            0      0%  RoundRobin
+
+    NetworkPolicies
+    NAME          SELECTS                           INGRESS   EGRESS   ENFORCED
+    shop/closed   nothing                           deny all  -        NO, has mistakes
+    shop/reviews  shop/reviews-v1, shop/reviews-v2  1 rule    2 rules  NO
 
     Problems
     error routes.yaml:12: HTTPRoute shop/reviews: spec.rules[0].backendRefs[1]: there is no Service shop/reviws, did you mean reviews?
@@ -95,8 +102,9 @@ test('top shows busy services first, with latencies and the last minute', () => 
     renderTop(sampleStatus, { ...wide, height: undefined }),
     golden(`
     heddle 0.1.0, pid 42, up 3m 5s, ready, 2 workers, configuration 7
-    tier: user space (kernel tier is not built in this version)
+    tier: user space (the kernel tier is new, and taken with --tier kernel or auto)
     transport: native (sockets by system calls)
+    names: 127.0.0.1:15053
 
     1.2k req/s  2.5% errors  p50 0.40ms  p90 12ms  p99 1.3s                  ▁▃▅█
 
@@ -140,6 +148,7 @@ const explained: ExplainDocument = {
   isGrpc: false,
   listener: { kind: 'found', id: '127.0.0.1:8080', role: 'gateway', why: 'the Gateway listener on port 8080' },
   refused: null,
+  stream: null,
   explanation: {
     kind: 'routed',
     virtualHosts: [
@@ -192,14 +201,36 @@ const explained: ExplainDocument = {
       weight: 9,
       invalid: null,
       policy: 'LeastRequest',
+      reached: ['HTTP/2', 'TLS to reviews.shop.example'],
       endpoints: [
         { id: '127.0.0.1:9001', healthy: true, draining: false },
         { id: '127.0.0.1:9002', healthy: false, draining: false },
       ],
     },
-    { key: 'BackendNotFound', weight: 1, invalid: 'there is no Service shop/x', policy: '', endpoints: [] },
+    {
+      key: 'BackendNotFound',
+      weight: 1,
+      invalid: 'there is no Service shop/x',
+      policy: '',
+      reached: [],
+      endpoints: [],
+    },
   ],
 }
+
+test('up tells where Gateways listen, and the ports of ListenerSets', () => {
+  const { gateways } = sampleStatus
+  const [web] = gateways
+  assert.ok(web !== undefined)
+  const set = { ...web, kind: 'ListenerSet', name: 'more', addresses: [], listeners: web.listeners }
+  const shown = renderStart(
+    { ...sampleStatus, gateways: [web, set] },
+    'http://a',
+    { socketPath: '/s' },
+    choosePaint('never', { isTerminal: false, env: {} }),
+  )
+  assert.match(shown, /^gateway shop\/web: http:\/\/127\.0\.0\.1:8080\nlistener set shop\/more: http 8080$/m)
+})
 
 test('explain draws the way of a request and why the others were not taken', () => {
   assert.equal(
@@ -213,7 +244,7 @@ test('explain draws the way of a request and why the others were not taken', () 
        │  │  ├─ filter request headers: set x: 1, remove y
        │  │  ├─ timeout 1.5s
        │  │  ├─ up to 2 retries after 503
-       │  │  ├─ backend shop/reviews:9080 90%, LeastRequest
+       │  │  ├─ backend shop/reviews:9080 90%, LeastRequest, HTTP/2, TLS to reviews.shop.example
        │  │  │  ├─ endpoint 127.0.0.1:9001 healthy
        │  │  │  └─ endpoint 127.0.0.1:9002 unhealthy
        │  │  └─ backend BackendNotFound 10%: there is no Service shop/x
@@ -222,6 +253,16 @@ test('explain draws the way of a request and why the others were not taken', () 
        └─ ✗ Gateway shop/web/other for other.example: the host differs
     `),
   )
+})
+
+test('explain shows no backend behind a filter that answers itself', () => {
+  const { explanation } = explained
+  assert.ok(explanation?.kind === 'routed')
+  const answer = { kind: 'direct-response' as const, status: 418, headers: [], body: '' }
+  const candidates = explanation.candidates.map(each => ({ ...each, rule: { ...each.rule, filters: [answer] } }))
+  const shown = renderExplanation({ ...explained, backends: [], explanation: { ...explanation, candidates } }, plain)
+  assert.match(shown, /filter direct response 418/)
+  assert.doesNotMatch(shown, /500|backend/)
 })
 
 test('explain shows a few of many rules that were tried before the winner, and of those that did not fit', () => {
@@ -279,7 +320,7 @@ test('explain says where nothing listens and what is refused', () => {
 })
 
 test('check sums up what it found', () => {
-  const counts = { listeners: 1, routes: 2, services: 0, workloads: 1 }
+  const counts = { listeners: 1, routes: 2, services: 0, workloads: 1, networkPolicies: 0 }
   assert.equal(
     renderReport({ problems: sampleStatus.problems, counts }, plain).split('\n').at(-1),
     '1 error, 1 warning: 1 Gateway listener, 2 routes, 0 services, 1 workload',
@@ -287,6 +328,10 @@ test('check sums up what it found', () => {
   assert.equal(
     renderReport({ problems: [], counts }, plain),
     'no problems: 1 Gateway listener, 2 routes, 0 services, 1 workload',
+  )
+  assert.match(
+    renderReport({ problems: [], counts: { ...counts, networkPolicies: 2 } }, plain),
+    /, 2 network policies$/,
   )
 })
 
@@ -363,4 +408,12 @@ test('choosePaint() follows --color, the terminal and NO_COLOR', () => {
 
 test('withoutControls() keeps tabs and line feeds', () => {
   assert.equal(withoutControls('a\tb\nc\u009bd'), 'a\tb\nc�d')
+})
+
+test('status shows virtual addresses where the terminal is wide', () => {
+  const wide = renderStatus(sampleStatus, { paint: plain, width: 180 })
+  assert.match(wide, /NAME +ADDRESS +VIRTUAL ADDRESSES +HEALTHY/)
+  assert.match(wide, /shop\/reviews:9080 +127\.77\.1\.2:9080 +127\.77\.1\.2, fd68:6564:646c::7f01:4 +1\/4/)
+  assert.match(wide, /127\.0\.0\.1:9002 +unhealthy/)
+  assert.doesNotMatch(renderStatus(sampleStatus, { paint: plain, width: 159 }), /VIRTUAL ADDRESSES/)
 })

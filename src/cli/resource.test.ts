@@ -10,6 +10,9 @@ const names: readonly (readonly [string, string | undefined, string])[] = [
   ['httproute/cart', undefined, 'HTTPRoute ? cart'],
   ['HTTPRoute/shop/cart', 'other', 'HTTPRoute shop cart'],
   ['gtw/web', 'shop', 'Gateway shop web'],
+  ['tcproute/a', 'shop', 'TCPRoute shop a'],
+  ['tlsroutes/a', 'shop', 'TLSRoute shop a'],
+  ['UDPRoute/shop/a', undefined, 'UDPRoute shop a'],
   ['gatewayclass/heddle', undefined, 'GatewayClass ? heddle'],
 ]
 for (const [text, flag, expected] of names) {

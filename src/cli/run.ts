@@ -6,6 +6,7 @@ import path from 'node:path'
 import { createInterface } from 'node:readline'
 import { MeshError, messageOf, systemClock } from '../core/index.ts'
 import type { Clock, Timer } from '../core/index.ts'
+import { commandInCgroup } from '../daemon/index.ts'
 import type { RunAnswer, RunRequest } from '../daemon/index.ts'
 import { usage } from './call.ts'
 import type { AgentClient } from './agent-client.ts'
@@ -54,7 +55,9 @@ export const run: Verb = {
         io.err(`heddle: ${wanted} yet, so nothing is sent to the program until there is one\n`)
       }
       const env = { ...io.env, ...answer.env, PORT: String(request.port) }
-      return await runProgram(program, args, env, () => registration.close())
+      const [command, ...rest] =
+        answer.cgroup === undefined ? [program, ...args] : commandInCgroup(answer.cgroup, [program, ...args])
+      return await runProgram(command, rest, env, () => registration.close())
     } finally {
       registration.close()
     }
@@ -92,10 +95,12 @@ export async function runRequestOf(call: Call): Promise<RunRequest> {
     port,
     labels,
     healthPath: flagValue(call, 'health-path'),
+    // The program will be a child of this process.
+    pid: process.pid,
   }
 }
 
-function labelsOf(call: Call): Record<string, string> {
+export function labelsOf(call: Call): Record<string, string> {
   const labels: Record<string, string> = {}
   for (const label of call.flags.get('label') ?? []) {
     const equals = label.indexOf('=')

@@ -69,3 +69,12 @@ test('selectRoutes() takes routes that lead to a service', () => {
   const keys = selectRoutes(other.routes, { ...none, service: 'reviews' }).map(({ key }) => key)
   assert.deepEqual(keys, ['HTTPRoute shop/reviews'])
 })
+
+test('select() keeps the NetworkPolicies of a namespace, and none for a service or a route', () => {
+  const names = (selection: Partial<Selection>) =>
+    select(sampleStatus, { ...none, ...selection }).networkPolicies.map(({ name }) => name)
+  assert.deepEqual(names({}), ['shop/closed', 'shop/reviews'])
+  assert.deepEqual(names({ namespace: 'shop' }), ['shop/closed', 'shop/reviews'])
+  assert.deepEqual(names({ namespace: 'bank' }), [])
+  assert.deepEqual(names({ service: 'reviews' }), [])
+})

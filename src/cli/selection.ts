@@ -70,6 +70,7 @@ export function select(document: StatusDocument, selection: Selection): StatusDo
     gateways: isSpecific ? [] : document.gateways.filter(each => isHere(each.namespace)),
     routes,
     services,
+    networkPolicies: isSpecific ? [] : document.networkPolicies.filter(({ name }) => isHere(namespaceOf(name))),
     certificates: isSpecific ? [] : document.certificates.filter(({ name }) => isHere(namespaceOf(name))),
     problems: document.problems.filter(isWanted),
     flows: document.flows.filter(flow => routes.some(({ key }) => key === flow.route)),

@@ -1,7 +1,15 @@
 import { formatProblem } from '../core/index.ts'
 import type { Problem } from '../core/index.ts'
 import type { ResourceStatus } from '../model/index.ts'
-import type { AgentStatus, CertificateStatus, EndpointStatus, ServiceStatus, StatusDocument } from '../daemon/index.ts'
+import type {
+  AgentStatus,
+  CertificateStatus,
+  EndpointStatus,
+  NetworkPolicyStatus,
+  ServiceStatus,
+  KeeperSummary,
+  StatusDocument,
+} from '../daemon/index.ts'
 import { usage } from './call.ts'
 import { agentOf, paintOf, printJson, wantsJson } from './context.ts'
 import { withoutControls } from './paint.ts'
@@ -52,6 +60,9 @@ function hasErrors({ problems }: { readonly problems: readonly Problem[] }): boo
   return problems.some(({ severity }) => severity === 'error')
 }
 
+/** Terminals of so many columns have room for the virtual addresses of services. */
+const wideColumns = 160
+
 /** A service's endpoints beyond this are counted, not listed, unless the service was asked for. */
 const shownEndpoints = 20
 
@@ -65,6 +76,9 @@ export function renderStatus(document: StatusDocument, options: RenderOptions): 
   if (listenerSets.length > 0) section('ListenerSets', renderListenerSets(listenerSets, options))
   if (document.routes.length > 0) section('Routes', renderRoutes(document, options))
   if (document.services.length > 0) section('Services', renderServices(document.services, options))
+  if (document.networkPolicies.length > 0) {
+    section('NetworkPolicies', renderNetworkPolicies(document.networkPolicies, options))
+  }
   if (document.certificates.length > 0) section('Certificates', renderCertificates(document.certificates, options))
   if (document.problems.length > 0) {
     const lines = document.problems.map(problem => {
@@ -92,7 +106,45 @@ export function renderAgent(agent: AgentStatus, paint: Paint): string {
     parts.join(', '),
     `tier: ${agent.tier.active} (${agent.tier.reason})`,
     `transport: ${agent.transport.active} (${agent.transport.reason})`,
+    `names: ${agent.dns ?? 'off'}`,
+    ...(agent.keeper === undefined ? [] : [renderKeeper(agent.keeper)]),
   ].join('\n')
+}
+
+function renderKeeper({ pid, version, sockets, programs, memoryBytes }: KeeperSummary): string {
+  const memory = `${(memoryBytes / 2 ** 20).toFixed(1)} MB`
+  return `keeper: pid ${pid}, version ${version}, holds ${sockets} sockets, ${programs} programs, takes ${memory}`
+}
+
+/** Workloads beyond this are counted, not named. */
+const shownWorkloads = 3
+
+function renderNetworkPolicies(policies: readonly NetworkPolicyStatus[], options: RenderOptions): string {
+  const { paint } = options
+  const rows = policies.map(({ name, selects, ingressRules, egressRules, state, isEnforced }): Cell[] => {
+    const isClosed = state !== 'accepted'
+    const why = state === 'stand-in' ? 'has mistakes' : 'no room'
+    const enforced = isEnforced ? { text: 'yes', paint: paint.good } : { text: 'NO', paint: paint.bad }
+    return [
+      name,
+      selects.length === 0
+        ? { text: 'nothing', paint: paint.warn }
+        : [
+            ...selects.slice(0, shownWorkloads),
+            ...(selects.length > shownWorkloads ? [`… ${selects.length - shownWorkloads} more`] : []),
+          ].join(', '),
+      rulesCell(ingressRules, isClosed, options),
+      rulesCell(egressRules, isClosed, options),
+      isClosed ? { text: `${enforced.text}, ${why}`, paint: paint.bad } : enforced,
+    ]
+  })
+  return renderTable(['NAME', 'SELECTS', 'INGRESS', 'EGRESS', 'ENFORCED'], rows, options)
+}
+
+function rulesCell(count: number | null, isClosed: boolean, { paint }: RenderOptions): Cell {
+  if (count === null) return '-'
+  if (count === 0 || isClosed) return { text: 'deny all', paint: paint.warn }
+  return count === 1 ? '1 rule' : `${count} rules`
 }
 
 function renderGateways(gateways: readonly ResourceStatus[], options: RenderOptions): string {
@@ -159,6 +211,7 @@ function renderRoutes(document: StatusDocument, options: RenderOptions): string 
 
 function renderServices(services: readonly ServiceStatus[], options: RenderOptions): string {
   const { paint } = options
+  const isWide = (options.width ?? 0) >= wideColumns
   const rows: Cell[][] = []
   for (const service of services) {
     const usable = service.endpoints.filter(isUsable).length
@@ -166,6 +219,7 @@ function renderServices(services: readonly ServiceStatus[], options: RenderOptio
     rows.push([
       { text: service.key, paint: paint.bold },
       service.address ?? '-',
+      ...(isWide ? [service.virtualAddresses.join(', ') || '-'] : []),
       {
         text: `${usable}/${total}`,
         paint: healthPaint(usable, total, paint),
@@ -174,9 +228,9 @@ function renderServices(services: readonly ServiceStatus[], options: RenderOptio
       formatShare(service.rates.errorRatio),
       service.policy,
     ])
-    rows.push(...endpointRows(service.endpoints, options))
+    rows.push(...endpointRows(service.endpoints, options).map(row => (isWide ? row.toSpliced(2, 0, '') : row)))
   }
-  const headers = ['NAME', 'ADDRESS', 'HEALTHY', 'REQ/S', 'ERRORS', 'POLICY']
+  const headers = ['NAME', 'ADDRESS', ...(isWide ? ['VIRTUAL ADDRESSES'] : []), 'HEALTHY', 'REQ/S', 'ERRORS', 'POLICY']
   return renderTable(headers, rows, { ...options, right: ['REQ/S', 'ERRORS'] })
 }
 

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { flushCompileCache } from 'node:module'
 import { formatProblem, MeshError, messageOf, systemClock } from '../core/index.ts'
 import type { Problem } from '../core/index.ts'
 import {
@@ -11,7 +12,6 @@ import {
   settingDefinitions,
   settingKeys,
   thisMachine,
-  tier,
   variableOf,
 } from '../daemon/index.ts'
 import type { Origins, SettingKey, Settings, StatusDocument } from '../daemon/index.ts'
@@ -79,12 +79,22 @@ async function runAgent(
     const agent = await Agent.start({ paths, settings, origins, env: io.env, logger })
     const onHangup = (): void => agent.reopenLogs()
     process.on('SIGHUP', onHangup)
-    if (format === 'text') io.err(`${renderStart(await agent.status(), agent.adminUrl, settings, paint)}\n`)
-    else logger.info('the agent runs', { pid: agent.pid, admin: agent.adminUrl, tier: tier.active, why: tier.reason })
-    void agent.ready.then(() => logger.info('the agent is ready'))
+    if (format === 'text') io.err(`${renderStart(await agent.view.status(), agent.adminUrl, settings, paint)}\n`)
+    else
+      logger.info('the agent runs', {
+        pid: agent.view.pid,
+        admin: agent.adminUrl,
+        tier: agent.tier.active,
+        why: agent.tier.reason,
+      })
+    void agent.ready.then(() => {
+      logger.info('the agent is ready')
+      // One that is killed would leave nothing of it to the next.
+      flushCompileCache()
+    })
     const signal = await signalled
     logger.info('the agent stops', { signal, drainSeconds: settings.drainSeconds })
-    const report = await Promise.race([agent.stop(), again])
+    const report = await Promise.race([agent.stop({ handsOver: signal === 'SIGTERM' }), again])
     process.off('SIGHUP', onHangup)
     if (report === undefined) {
       logger.warn('the agent stops at once')
@@ -99,7 +109,12 @@ async function runAgent(
 }
 
 /** What an operator wants to know first: where it listens, what is wrong, and which data path carries the traffic. */
-export function renderStart(document: StatusDocument, adminUrl: string, settings: Settings, paint: Paint): string {
+export function renderStart(
+  document: StatusDocument,
+  adminUrl: string,
+  settings: Pick<Settings, 'socketPath'>,
+  paint: Paint,
+): string {
   const { agent, gateways, services, problems } = document
   const lines = [
     `${paint.bold(`heddle ${agent.version}`)}, pid ${agent.pid}`,
@@ -107,8 +122,15 @@ export function renderStart(document: StatusDocument, adminUrl: string, settings
     `transport: ${agent.transport.active} (${agent.transport.reason})`,
     `admin: ${paint.name(adminUrl)}`,
     `socket: ${settings.socketPath}`,
+    `names: ${agent.dns ?? 'off'}`,
   ]
-  for (const { namespace, name, addresses, listeners } of gateways) {
+  for (const { kind, namespace, name, addresses, listeners } of gateways) {
+    if (kind === 'ListenerSet') {
+      // Its addresses are those of its Gateway.
+      const ports = listeners.map(({ port, protocol }) => `${protocol.toLowerCase()} ${port}`)
+      lines.push(`listener set ${namespace}/${name}: ${[...new Set(ports)].join(', ')}`)
+      continue
+    }
     const where = listeners.flatMap(({ port, protocol }) =>
       addresses.map(
         address => `${protocol.toLowerCase()}://${address.includes(':') ? `[${address}]` : address}:${port}`,

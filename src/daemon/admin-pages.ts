@@ -1,6 +1,7 @@
 import { messageOf } from '../core/index.ts'
 import { failure, json, text } from './admin-answer.ts'
 import type { AdminAnswer } from './admin-answer.ts'
+import { isStream } from './explain-stream.ts'
 import { nearest } from './nearest.ts'
 import type { ResourceQuery } from './resource-status.ts'
 import { isLoopback } from './settings.ts'
@@ -130,8 +131,11 @@ export function parseExplain(query: URLSearchParams): ExplainRequest | AdminAnsw
   }
   const given = query.get('url') ?? ''
   const url = URL.parse(given)
-  if (url === null || (url.protocol !== 'http:' && url.protocol !== 'https:')) {
+  if (url === null || !['http:', 'https:', 'tcp:', 'tls:', 'udp:'].includes(url.protocol)) {
     return wrong(`${JSON.stringify(given)} is not a URL`, 'give one such as http://shop.example:8080/cart')
+  }
+  if (isStream(url) && url.port === '') {
+    return wrong(`${JSON.stringify(given)} has no port`, 'give one, such as tcp://127.0.0.1:5432')
   }
   const headers: (readonly [string, string])[] = []
   for (const line of query.getAll('header')) {

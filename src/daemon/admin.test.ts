@@ -13,7 +13,11 @@ import type { AgentControl } from './admin-server.ts'
 import { isLoopbackHost } from './admin-pages.ts'
 import type { AdminView, ExplainRequest } from './admin-pages.ts'
 import type { ResourceQuery } from './resource-status.ts'
+import { silentMeter, systemClock } from '../core/index.ts'
+import { FlowBook } from './flows/flow-book.ts'
 import { LogFeed } from './log-feed.ts'
+
+const noFlows = new FlowBook({ clock: systemClock, meter: silentMeter, isActive: false })
 
 class FakeView implements AdminView {
   readonly pid = 4242
@@ -97,6 +101,10 @@ async function openSocket(t: TestContext) {
   const feed = new LogFeed(isFollowed => followed.push(isFollowed))
   const control: AgentControl = {
     feed,
+    flows: noFlows,
+    join: () => assert.fail('not asked'),
+    leave: () => assert.fail('not asked'),
+    decide: questions => ({ isEnforced: false, answers: questions.map(() => ({ verdict: 'error', error: 'asked' })) }),
     register: request => {
       leases.push(`+${request.name}`)
       return { answer: { key: request.name }, lease: { [Symbol.dispose]: () => void leases.push(`-${request.name}`) } }
@@ -222,7 +230,14 @@ test('the agent socket is for its owner alone', async t => {
 
 test('openAgentSocket() names the agent that already runs and replaces a socket that nobody answers', async t => {
   const { socketPath, feed, server } = await openSocket(t)
-  const control: AgentControl = { feed, register: () => assert.fail('not asked') }
+  const control: AgentControl = {
+    feed,
+    flows: noFlows,
+    register: () => assert.fail('not asked'),
+    decide: () => assert.fail('not asked'),
+    join: () => assert.fail('not asked'),
+    leave: () => assert.fail('not asked'),
+  }
   await assert.rejects(openAgentSocket(new FakeView(), control, socketPath), {
     code: 'MESH_AGENT_RUNNING',
     message: `an agent already runs on ${socketPath} (pid 4242)`,
@@ -242,9 +257,40 @@ test('openAgentSocket() names the agent that already runs and replaces a socket 
 test('openAgentSocket() leaves alone what is no socket', async t => {
   const file = path.join(directoryOf(t), 'agent.sock')
   writeFileSync(file, 'precious')
-  const control: AgentControl = { feed: new LogFeed(() => {}), register: () => assert.fail('not asked') }
+  const control: AgentControl = {
+    feed: new LogFeed(() => {}),
+    flows: noFlows,
+    register: () => assert.fail('not asked'),
+    decide: () => assert.fail('not asked'),
+    join: () => assert.fail('not asked'),
+    leave: () => assert.fail('not asked'),
+  }
   await assert.rejects(openAgentSocket(new FakeView(), control, file))
   assert.equal(statSync(file).size, 8)
+})
+
+test('questions about policies are answered on the socket, and all that is wrong with them is told', async t => {
+  const { socketPath } = await openSocket(t)
+  const post = (body: unknown) => ask({ socketPath, path: '/policy', method: 'POST', body: JSON.stringify(body) })
+  const good = await post([
+    { from: 'a', to: 'b', port: 1 },
+    { from: 'a', to: 'c' },
+  ])
+  assert.equal(good.status, 200)
+  assert.deepEqual(JSON.parse(good.body), {
+    isEnforced: false,
+    answers: [
+      { verdict: 'error', error: 'asked' },
+      { verdict: 'error', error: 'asked' },
+    ],
+  })
+  const bad = await post([{ from: 'a', to: 'b', port: 0 }, { to: 'b' }])
+  assert.equal(bad.status, 400)
+  const { error } = JSON.parse(bad.body) as { error: { code: string; message: string } }
+  assert.equal(error.code, 'MESH_POLICY_QUESTION')
+  assert.equal(error.message.split('\n').length, 2)
+  assert.equal((await ask({ socketPath, path: '/policy' })).status, 405)
+  assert.equal((await ask({ socketPath, path: '/policy', method: 'POST', body: '{' })).status, 400)
 })
 
 test('a workload is registered for as long as its connection stays open', async t => {

@@ -1,5 +1,5 @@
 import type { Backend, BackendKey, MeshSnapshot, SnapshotDelta } from '../model/index.ts'
-import type { Problem } from '../core/index.ts'
+import type { Meter, Problem } from '../core/index.ts'
 import {
   mergeStates,
   MetricRegistry,
@@ -28,6 +28,11 @@ export class AgentMetrics {
   readonly #workers = new MetricsAggregator()
   /** Of all workers; undefined when it has to be summed up anew. */
   #total: MetricsState | undefined
+
+  /** For what else the main thread counts. */
+  get meter(): Meter {
+    return this.#meter
+  }
 
   /** @param state  absolute; replaces what the worker said before */
   collected(worker: number, state: MetricsState): void {
@@ -59,6 +64,12 @@ export class AgentMetrics {
       const count = problems.filter(problem => problem.severity === severity).length
       this.#meter.gauge('heddle_config_problems', { severity }).value = count
     }
+  }
+
+  /** @param count  of NetworkPolicies in force, all of which are enforced or none */
+  networkPolicies(count: number, { isActive }: { readonly isActive: boolean }): void {
+    this.#meter.gauge('heddle_network_policies', { enforced: 'yes' }).value = isActive ? count : 0
+    this.#meter.gauge('heddle_network_policies', { enforced: 'no' }).value = isActive ? 0 : count
   }
 
   /** Those that are in use now; others have no series any more. */

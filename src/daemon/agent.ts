@@ -1,42 +1,51 @@
+import type { Socket } from 'node:net'
 import { MeshError, messageOf, systemClock } from '../core/index.ts'
-import type { Clock, LogFields, Logger, Problem, Timer } from '../core/index.ts'
+import type { Clock, Logger, Timer } from '../core/index.ts'
 import { emptySnapshot, diffSnapshots } from '../model/index.ts'
 import type { MeshSnapshot } from '../model/index.ts'
-import { consoleHeaders, prometheusContentType, renderConsole } from '../observe/index.ts'
-import type { AgentStatus, CertificateStatus, MetricsState, StatusDocument } from '../observe/index.ts'
 import { HealthChecker } from '../proxy/index.ts'
+import type { NamesServer } from '../names/index.ts'
 import { FileSource } from '../sources/index.ts'
 import type { SourceState } from '../sources/index.ts'
+import { AccessMemo } from './access-memo.ts'
 import { openAdminServer, openAgentSocket } from './admin-server.ts'
 import type { AdminServer } from './admin-server.ts'
-import type { AdminView, ExplainRequest } from './admin-pages.ts'
 import { AgentMetrics } from './agent-metrics.ts'
-import { CertificateList, certificateProblems } from './certificates.ts'
+import { AgentView } from './agent-view.ts'
 import { requirePaths } from './config-paths.ts'
-import { Explainer } from './explain.ts'
 import { useLinearRegex } from './linear-regex.ts'
-import { listenProblems } from './listen-problems.ts'
+import { ListenFailures } from './listen-failures.ts'
 import { ListenerGate } from './listener-gate.ts'
 import { LogFeed } from './log-feed.ts'
-import { maskedSnapshot, maskedWorkload } from './mask.ts'
+import { claimFacts, withBelievedProcess } from './caller-claim.ts'
+import { CallerFinder } from './callers/caller-finder.ts'
+import { callerRoots } from './callers/caller-roots.ts'
+import { Joins } from './joins/joins.ts'
 import { MeshHealth } from './mesh-health.ts'
-import { buildStatus } from './mesh-status.ts'
+import { NetworkPolicies, notEnforcedHeadline } from './network-policies.ts'
+import type { PolicyQuestion } from './policy-answers.ts'
+import { Handover } from './handover/handover.ts'
+import { withoutStarts } from './quiet-starts.ts'
+import { openMeshNames } from './mesh-names.ts'
+import { FlowBook } from './flows/flow-book.ts'
+import { nameSockets } from './name-askers.ts'
+import { openTier } from './tier.ts'
+import type { ActiveTier, Tier } from './tier.ts'
 import { probePort } from './port-probe.ts'
 import { Readiness } from './readiness.ts'
-import { findResources } from './resource-status.ts'
-import type { ResourceQuery } from './resource-status.ts'
-import { serviceEnvironment } from './service-environment.ts'
-import { formatAddress, settingDefinitions, settingKeys } from './settings.ts'
-import type { SettingDefinition, Settings } from './settings.ts'
+import { answerRun } from './run-answer.ts'
+import { formatAddress } from './settings.ts'
+import type { Settings } from './settings.ts'
 import type { Origins } from './settings-sources.ts'
-import { Supervisor } from './supervisor.ts'
+import { openPool } from './agent-pool.ts'
+import { openPrograms } from './agent-programs.ts'
+import type { Supervisor } from './programs/supervisor.ts'
 import { TicketKeyRotation } from './ticket-key-rotation.ts'
-import { agentVersion } from './version.ts'
-import { problemsOf, WorkloadLeases } from './workload-leases.ts'
+import { WorkloadLeases } from './workload-leases.ts'
 import type { RunRequest } from './workload-leases.ts'
 import { chooseTransport } from './transport.ts'
 import type { ActiveTransport } from './transport.ts'
-import { WorkerPool } from './worker-pool.ts'
+import type { DrainReport, WorkerPool } from './worker-pool.ts'
 
 export interface AgentOptions {
   /** Files and directories with the mesh's resources. */
@@ -47,12 +56,6 @@ export interface AgentOptions {
   readonly logger: Logger
   /** @default the system's */
   readonly clock?: Clock
-}
-
-/** The one that is built: `explain` and the start output say so rather than let anybody guess. */
-export const tier: AgentStatus['tier'] = {
-  active: 'user space',
-  reason: 'kernel tier is not built in this version',
 }
 
 /** Counters of workers are read this often, for rates, and at every scrape. */
@@ -73,72 +76,127 @@ const healthBatchMs = 10
  * can disturb the first; then the admin pages, the configuration, the workers.
  * Stop: not ready, workers drain, workloads end, the socket goes.
  */
-export class Agent implements AdminView {
-  readonly pid: number = process.pid
-  readonly version: string = agentVersion()
+export class Agent {
+  /** What its pages show. */
+  readonly view: AgentView
   readonly #options: AgentOptions
   readonly #clock: Clock
   readonly #logger: Logger
   readonly #readiness = new Readiness()
   readonly #metrics = new AgentMetrics()
-  readonly #explainer = new Explainer()
-  readonly #certificateList = new CertificateList()
   readonly #ticketKeys: TicketKeyRotation
   readonly #feed = new LogFeed(isFollowed => this.#pool?.tap(isFollowed))
   readonly #checker: HealthChecker
   readonly #health: MeshHealth
+  readonly #tier: Tier
+  readonly #flows: FlowBook
+  readonly #networkPolicies: NetworkPolicies
+  /** Of the kernel tier. */
+  readonly #access = new AccessMemo()
   readonly #gate = new ListenerGate({
-    probe: probePort,
+    isOurs: place => this.#handover?.has(place) === true,
+    probe: (place, own) => this.#handover?.probe(place, own) ?? probePort(place, own),
     settled: () => this.#settled(),
     onChange: () => {
-      this.#reportListenFailures()
+      this.#listenFailures.refused(this.#gate.refused)
       this.#publish(false)
     },
   })
+  readonly #joins: Joins
   readonly #supervisor: Supervisor
+  readonly #callers: CallerFinder
   readonly #startedMs: number
   #servers: AdminServer[] = []
   readonly #transport: ActiveTransport
   #source: FileSource | undefined
   #leases: WorkloadLeases | undefined
+  #names: NamesServer | undefined
+  /** In the kernel tier. */
+  #handover: Handover | undefined
   #state: SourceState | undefined
   /** When the change was read that was taken last. */
   #changedMs = -1
   #pool: WorkerPool | undefined
   /** What the workers were last told, with health in it and a version of our own count. */
   #published: MeshSnapshot = emptySnapshot
-  /** Of workers, by listener id. */
-  #workerFailures: ReadonlyMap<string, string> = new Map()
-  /** All that were reported. */
-  #listenFailures: ReadonlyMap<string, string> = new Map()
+  readonly #listenFailures: ListenFailures
   #timers: Timer[] = []
   #healthTimer: Timer | undefined
   /** Ends the wait for first answers; undefined once they are in. */
   #checked: (() => void) | undefined
   readonly #ready = Promise.withResolvers<void>()
   #stopping: Promise<DrainReport> | undefined
+  #handsOver = false
 
   private constructor(options: AgentOptions) {
     this.#options = options
     this.#clock = options.clock ?? systemClock
     this.#logger = options.logger
     this.#startedMs = this.#clock.nowMs()
+    this.#listenFailures = new ListenFailures(options.logger, failures => this.#source?.setListenFailures(failures))
+    const { tier: wanted, socketPath } = options.settings
+    this.#tier = openTier({
+      wanted,
+      socketPath,
+      logger: options.logger,
+      serviceCidr: options.settings.serviceCidr,
+      onFlow: flow => this.#flows.flow(flow),
+    })
+    this.#flows = new FlowBook({ clock: this.#clock, meter: this.#metrics.meter, isActive: this.#tier.leads })
+    this.#networkPolicies = new NetworkPolicies(this.#tier.enforcement)
+    this.#joins = new Joins({
+      file: `${socketPath}.joined`,
+      logger: options.logger,
+      tier: this.#tier,
+      onChange: () => this.#publish(true),
+    })
     this.#transport = chooseTransport(options.settings.transport)
+    this.view = this.#openView()
     this.#ticketKeys = new TicketKeyRotation(this.#clock, key => this.#pool?.setTicketKeys(key))
     this.#checker = new HealthChecker({
       clock: this.#clock,
       logger: withoutStarts(options.logger),
       onChange: () => this.#healthChanged(),
     })
-    this.#health = new MeshHealth(this.#checker)
-    this.#supervisor = new Supervisor({
+    this.#health = new MeshHealth(this.#checker, workload => this.#supervisor.stateOf(workload))
+    this.#supervisor = openPrograms({
+      options,
+      clock: this.#clock,
+      tier: this.#tier,
+      feed: this.#feed,
+      metrics: this.#metrics,
+      onChange: () => this.#programsChanged(),
+      released: () => this.#trafficMoved(),
+    })
+    const pidOf = (workload: string): number | undefined =>
+      this.#supervisor.pidOf(workload) ?? this.#leases?.pidOf(workload)
+    this.#callers = new CallerFinder({
       clock: this.#clock,
       logger: options.logger,
-      env: options.env,
-      onOutput: (source, stream, text) => this.#feed.push({ timeMs: this.#clock.wallMs(), source, stream, text }),
-      onEnd: workload => this.#health.suspect(workload),
-      released: () => this.#trafficMoved(),
-      onRestart: workload => this.#metrics.workloadRestarted(workload),
+      roots: () => callerRoots(this.#state?.workloads ?? [], pidOf),
+    })
+  }
+
+  #openView(): AgentView {
+    const { paths, settings, origins } = this.#options
+    return new AgentView({
+      paths,
+      settings,
+      origins,
+      clock: this.#clock,
+      readiness: this.#readiness,
+      metrics: this.#metrics,
+      networkPolicies: this.#networkPolicies,
+      tier: this.#tier,
+      transport: this.#transport,
+      now: () => ({
+        state: this.#state,
+        published: this.#published,
+        pool: this.#pool,
+        names: this.#names,
+        keeper: this.#handover?.status,
+        listenFailures: this.#listenFailures.all,
+      }),
     })
   }
 
@@ -154,6 +212,8 @@ export class Agent implements AdminView {
       await agent.#start()
       return agent
     } catch (error) {
+      // What an earlier agent has left is not this one's to end.
+      agent.#supervisor.release('earlier')
       await agent.#abandon()
       throw error
     }
@@ -164,12 +224,8 @@ export class Agent implements AdminView {
     return this.#ready.promise
   }
 
-  get isReady(): boolean {
-    return this.#readiness.isReady
-  }
-
-  get awaited(): readonly string[] {
-    return this.#readiness.awaited
+  get tier(): ActiveTier {
+    return this.#tier.status
   }
 
   /** `http://127.0.0.1:15000` */
@@ -178,100 +234,28 @@ export class Agent implements AdminView {
     return address === undefined ? '' : `http://${formatAddress(address)}`
   }
 
-  async metrics(): Promise<{ contentType: string; body: string }> {
-    await this.#pool?.collect({ wantsEndpoints: true })
-    this.#metrics.certificates(this.#certificates())
-    const body = this.#metrics.render(this.#published.backends, this.#pool?.endpoints() ?? [])
-    return { contentType: prometheusContentType, body }
-  }
-
-  config(): unknown {
-    const settings = Object.fromEntries(
-      settingKeys.map(key => {
-        const definition = settingDefinitions[key] as SettingDefinition<unknown>
-        const value = definition.format(this.#options.settings[key])
-        return [key, { value, origin: this.#options.origins[key] }]
-      }),
-    )
-    return {
-      settings,
-      paths: this.#options.paths,
-      snapshot: maskedSnapshot(this.#published),
-      workloads: (this.#state?.workloads ?? []).map(maskedWorkload),
-      serviceAddresses: this.#state?.serviceAddresses ?? [],
-    }
-  }
-
-  async status(): Promise<StatusDocument> {
-    await this.#pool?.collect({ wantsEndpoints: true })
-    const agent: AgentStatus = {
-      version: this.version,
-      pid: this.pid,
-      uptimeSeconds: (this.#clock.nowMs() - this.#startedMs) / 1000,
-      tier,
-      transport: this.#transport,
-      workers: this.#pool?.running ?? 0,
-      configVersion: this.#published.version,
-      ready: this.isReady,
-      awaiting: this.awaited,
-    }
-    return buildStatus({
-      agent,
-      snapshot: this.#published,
-      statuses: this.#state?.statuses ?? [],
-      certificates: this.#certificates(),
-      problems: this.#problems(),
-      addresses: this.#state?.serviceAddresses ?? [],
-      activity: this.#pool?.endpoints() ?? [],
-      rates: this.#metrics.rates,
-    })
-  }
-
-  #problems(): readonly Problem[] {
-    const state = this.#state
-    if (state === undefined) return []
-    return [
-      ...state.problems,
-      ...certificateProblems(this.#certificates(), this.#clock.wallMs()),
-      ...listenProblems(this.#listenFailures, state.snapshot.listeners),
-    ]
-  }
-
-  #certificates(): readonly CertificateStatus[] {
-    return this.#certificateList.list(this.#published, this.#clock.wallMs())
-  }
-
-  async routes(): Promise<unknown> {
-    const { routes } = await this.status()
-    return routes
-  }
-
-  resource(query: ResourceQuery): unknown {
-    return findResources(query, this.#state?.statuses ?? [], this.#problems())
-  }
-
-  explain(request: ExplainRequest): unknown {
-    return this.#explainer.explain(request, this.#published, this.#state?.serviceAddresses ?? [])
-  }
-
-  console(): { html: string; headers: Readonly<Record<string, string>> } {
-    return { html: renderConsole(), headers: consoleHeaders() }
-  }
-
   /** After a log was rotated. */
   reopenLogs(): void {
     this.#pool?.reopenLogs()
   }
 
-  /** Stops gently; a second call waits for the first. */
-  stop(): Promise<DrainReport> {
+  /**
+   * Stops gently; a second call waits for the first.
+   * @param options.handsOver  in the kernel tier connections that come from now on wait for the next agent, and programs
+   *   go on. @default false
+   */
+  stop(options: { readonly handsOver?: boolean } = {}): Promise<DrainReport> {
+    this.#handsOver = options.handsOver ?? false
     this.#stopping ??= this.#stop()
     return this.#stopping
   }
 
-  /** Stops at once: what is under way is cut off and workloads are killed. */
+  /** Stops at once: what is under way is cut off and workloads are killed, save those that are handed over. */
   async kill(): Promise<void> {
     this.#readiness.stop()
+    // Connections are cut before programs end: a request that waits for one would be answered with 502.
+    await this.#pool?.close()
+    if (this.#handsOver) this.#supervisor.release('all')
     this.#supervisor.kill()
     await this.#abandon()
   }
@@ -282,10 +266,35 @@ export class Agent implements AdminView {
     const configured = this.#readiness.await('configuration')
     const working = this.#readiness.await('workers')
     const listening = this.#readiness.await('listeners')
-    const control = { feed: this.#feed, register: (request: RunRequest) => this.#register(request) }
-    this.#servers.push(await openAgentSocket(this, control, settings.socketPath))
+    const control = {
+      feed: this.#feed,
+      flows: this.#flows,
+      register: (request: RunRequest, connection: Socket) => this.#register(request, connection),
+      decide: (questions: readonly PolicyQuestion[]) => this.#networkPolicies.answer(questions, this.#state),
+      join: (body: unknown) => this.#joins.join(body),
+      leave: (workload: string) => this.#joins.leave(workload),
+    }
+    this.#servers.push(await openAgentSocket(this.view, control, settings.socketPath))
     this.#supervisor.guardFile(settings.socketPath)
-    this.#servers.push(await openAdminServer(this, settings.adminAddress))
+    this.#handover = await Handover.open(settings, {
+      isWanted: this.#tier.leads,
+      logger: this.#logger,
+      clock: this.#clock,
+    })
+    if (this.#handover !== undefined) this.#supervisor.keepWith(this.#handover.programs)
+    this.#servers.push(await openAdminServer(this.view, settings.adminAddress))
+    this.#names = await openMeshNames({
+      settings,
+      clock: this.#clock,
+      meter: this.#metrics.meter,
+      ...(this.#tier.leads
+        ? {
+            ...this.#handover?.forNames(),
+            askerOf: client => this.#tier.askerOf(client),
+            onResolved: event => this.#flows.name(event),
+          }
+        : {}),
+    })
     this.#checked = this.#readiness.await('health checks')
     this.#source = await FileSource.open({
       paths,
@@ -297,6 +306,7 @@ export class Agent implements AdminView {
     })
     requirePaths(paths, this.#source)
     this.#leases = new WorkloadLeases(this.#source)
+    this.#joins.open(this.#source)
     if (this.#state === undefined) this.#take(this.#source.current)
     configured()
     this.#healthChanged()
@@ -312,35 +322,24 @@ export class Agent implements AdminView {
     )
     void pool.applied(this.#published.version).then(() => {
       listening()
+      this.#handover?.complete()
       this.#announce()
     })
   }
 
   #startPool(): WorkerPool {
-    const { workers, zone, accessLog, accessLogFormat, logLevel } = this.#options.settings
-    // The worker stands beside this file under the same kind of name, built or not.
-    const name = import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js'
-    this.#pool = new WorkerPool(this.#published, {
+    this.#pool = openPool(this.#published, {
+      settings: this.#options.settings,
+      kept: this.#handover?.tables,
       ticketKeys: this.#ticketKeys.current,
       clock: this.#clock,
       logger: this.#logger,
-      script: new URL(name, import.meta.url),
-      count: workers,
       transport: this.#transport.active,
-      worker: { zone, accessLog, accessLogFormat, logLevel },
-      observer: {
-        collected: (worker, metrics) => this.#metrics.collected(worker, metrics as MetricsState),
-        retired: worker => this.#metrics.retired(worker),
-        restarted: () => this.#metrics.workerRestarted(),
-        lines: lines => {
-          const timeMs = this.#clock.wallMs()
-          for (const text of lines) this.#feed.push({ timeMs, source: 'access', stream: 'access', text })
-        },
-        listenFailures: failures => {
-          this.#workerFailures = failures
-          this.#reportListenFailures()
-        },
-      },
+      pins: this.#tier.pins,
+      callers: this.#callers,
+      feed: this.#feed,
+      metrics: this.#metrics,
+      listenFailures: this.#listenFailures,
     })
     return this.#pool
   }
@@ -348,10 +347,19 @@ export class Agent implements AdminView {
   /** A newer configuration. One that could not be read never comes here: the last good one stays in force. */
   #take(state: SourceState): void {
     this.#state = state
+    if (this.#networkPolicies.update(state.networkPolicies)) {
+      const { enforcement } = this.#networkPolicies
+      this.#logger.warn(notEnforcedHeadline, { reason: enforcement.reason })
+    }
+    this.#flows.update(state.networkPolicies)
     this.#health.update(state.snapshot, state.workloads)
     this.#publish(false)
-    this.#supervisor.update(state.workloads, state.serviceAddresses)
-    this.#metrics.problems(state.problems)
+    this.#tellNames()
+    // Before programs start: who they are is known then.
+    this.#tellTier()
+    this.#supervisor.update(state)
+    this.#metrics.networkPolicies(state.networkPolicies.policies.length, this.#networkPolicies.enforcement)
+    this.#metrics.problems([...state.problems, ...this.#networkPolicies.problems()])
     const changedMs = this.#source?.changedMs ?? this.#startedMs
     if (changedMs === this.#changedMs) return
     this.#changedMs = changedMs
@@ -374,10 +382,44 @@ export class Agent implements AdminView {
     const delta = diffSnapshots(before, after)
     const changes = [delta.listeners, delta.routes, delta.streamRoutes, delta.backends]
     const isSame = changes.every(({ set, removed }) => set.length === 0 && removed.length === 0)
-    if (isSame && !evenUnchanged && before.version > 0) return
+    const parts = {
+      compiled: this.#networkPolicies.compiled,
+      members: state.networkPolicies.members,
+      workloads: state.workloads,
+    }
+    const hasTables = this.#tier.pins === undefined || this.#access.isMadeOf(parts)
+    if (isSame && hasTables && !evenUnchanged && before.version > 0) return
     this.#published = after
-    this.#pool?.apply(after)
+    this.#handover?.update(after.listeners)
+    this.#tellNames()
+    // First, since it makes the cgroups that the workers have to know.
+    this.#tellTier()
+    if (this.#tier.pins !== undefined) {
+      this.#published = { ...after, access: this.#access.take({ ...parts, cgroups: this.#tier.members }) }
+    }
+    this.#pool?.apply(this.#published)
     this.#metrics.published(before, delta)
+  }
+
+  /** In force from the next name on that is asked for. */
+  #tellNames(): void {
+    this.#names?.update({ services: this.#state?.namedServices ?? [], backends: this.#published.backends })
+  }
+
+  #tellTier(): void {
+    const state = this.#state
+    if (state === undefined) return
+    this.#tier.update(
+      {
+        snapshot: this.#published,
+        namedServices: state.namedServices,
+        policies: this.#networkPolicies.compiled,
+        members: state.networkPolicies.members,
+        ...nameSockets(this.#names),
+        joined: this.#joins.current,
+      },
+      state.workloads.map(({ key }) => key),
+    )
   }
 
   #healthChanged(): void {
@@ -392,6 +434,13 @@ export class Agent implements AdminView {
     })
   }
 
+  /** At once: a program that ends, or is about to, gets no more requests. */
+  #programsChanged(): void {
+    this.#health.settle()
+    this.#publish(false)
+    this.#healthChanged()
+  }
+
   #announce(): void {
     if (this.#readiness.isReady) this.#ready.resolve()
   }
@@ -400,60 +449,49 @@ export class Agent implements AdminView {
   async #settled(): Promise<void> {
     await Promise.resolve()
     await this.#pool?.applied(this.#published.version)
-  }
-
-  #reportListenFailures(): void {
-    const failures = new Map([...this.#workerFailures, ...this.#gate.refused])
-    if (failures.size === 0 && this.#listenFailures.size === 0) return
-    for (const [listener, error] of failures) {
-      if (this.#listenFailures.get(listener) !== error) {
-        this.#logger.error('a listener could not be opened and is tried again', { listener, error })
-      }
-    }
-    this.#listenFailures = failures
-    this.#source?.setListenFailures(failures)
+    this.#handover?.settled()
   }
 
   #retryListeners(): void {
     this.#gate.retry()
-    if (this.#workerFailures.size > 0) this.#publish(true)
+    if (this.#listenFailures.hasOfWorkers) this.#publish(true)
   }
 
   async #tick(): Promise<void> {
     try {
+      this.#joins.check()
+      this.#handover?.check()
       await this.#pool?.collect()
+      this.#flows.lost(this.#tier.lostFlows)
       this.#metrics.sample(this.#clock.nowMs())
     } catch (error) {
       this.#logger.error('metrics could not be collected', { error: messageOf(error) })
     }
   }
 
-  #register(request: RunRequest): { lease: Disposable; answer: unknown } {
+  #register(request: RunRequest, connection: Socket): { lease: Disposable; answer: unknown } {
     const leases = this.#leases
     const source = this.#source
     if (leases === undefined || source === undefined || this.#stopping !== undefined) {
       const doing = this.#stopping === undefined ? 'is still starting' : 'is stopping'
       throw new MeshError('MESH_AGENT_NOT_READY', `the agent ${doing}`, { source: 'internal', retry: 'safe' })
     }
-    const lease = leases.grant(request)
-    const state = source.current
-    const answer: RunAnswer = {
-      workload: `${request.namespace}/${request.name}`,
-      env: serviceEnvironment(request.namespace, state.serviceAddresses),
-      problems: problemsOf(request, state.problems).map(({ message }) => message),
-      services: servicesOf(request, state),
-    }
-    return { lease, answer }
+    const lease = leases.grant(withBelievedProcess(request, claimFacts(connection), this.#logger))
+    const cgroup = this.#tier.cgroupOf(`${request.namespace}/${request.name}`)
+    return { lease, answer: answerRun(request, source.current, cgroup) }
   }
 
   async #stop(): Promise<DrainReport> {
+    const handsOver = this.#handsOver
     this.#readiness.stop()
     for (const timer of this.#timers) timer[Symbol.dispose]()
     this.#checker[Symbol.dispose]()
     await this.#source?.[Symbol.asyncDispose]()
     const { drainSeconds } = this.#options.settings
-    const report = (await this.#pool?.drain(drainSeconds * 1000)) ?? { finished: 0, cut: 0 }
+    const report = (await this.#pool?.drain(drainSeconds * 1000, { handsOver })) ?? { finished: 0, cut: 0 }
+    if (handsOver) this.#supervisor.release('all')
     await this.#supervisor.stop()
+    if (!handsOver) this.#handover?.end()
     await this.#abandon()
     return report
   }
@@ -465,52 +503,12 @@ export class Agent implements AdminView {
     this.#healthTimer?.[Symbol.dispose]()
     this.#checker[Symbol.dispose]()
     await this.#source?.[Symbol.asyncDispose]()
+    await this.#names?.[Symbol.asyncDispose]()
     await this.#pool?.close()
     await this.#supervisor.stop()
+    this.#handover?.[Symbol.dispose]()
+    this.#tier[Symbol.dispose]()
     await Promise.all(this.#servers.map(server => server.close()))
     this.#servers = []
   }
-}
-
-/** A program that starts is unhealthy for a moment, each time: what the supervisor says of it is enough. */
-function withoutStarts(logger: Logger): Logger {
-  const quiet =
-    (level: 'info' | 'warn') =>
-    (message: string, fields?: LogFields): void => {
-      const isOwn = String(fields?.['backend'] ?? '').startsWith('Workload ')
-      logger[isOwn ? 'debug' : level](message, fields)
-    }
-  return {
-    debug: (message, fields) => logger.debug(message, fields),
-    info: quiet('info'),
-    warn: quiet('warn'),
-    error: (message, fields) => logger.error(message, fields),
-  }
-}
-
-/** Requests that ended by themselves while draining, and those that were cut off. */
-export interface DrainReport {
-  readonly finished: number
-  readonly cut: number
-}
-
-/** What `heddle run` is told when its workload is registered. */
-export interface RunAnswer {
-  /** `namespace/name` */
-  readonly workload: string
-  readonly env: Readonly<Record<string, string>>
-  readonly problems: readonly string[]
-  /** Backends that the workload now serves. */
-  readonly services: readonly string[]
-}
-
-function servicesOf(request: RunRequest, state: { readonly snapshot: MeshSnapshot }): readonly string[] {
-  const backends = [...state.snapshot.backends.values()]
-  return backends
-    .filter(
-      ({ namespace, endpoints }) =>
-        namespace === request.namespace &&
-        endpoints.some(({ workload, port }) => workload === request.name && port === request.port),
-    )
-    .map(({ key }) => key)
 }

@@ -42,6 +42,15 @@ const cases: readonly (readonly [Safeguard, string])[] = [
     'fault: delay 10% by 1.5 s, abort 0.1% with 503 with header x-fault: on',
   ],
   [
+    {
+      kind: 'fault',
+      delay: undefined,
+      abort: { status: 503, grpcStatus: 14, fraction: 1 },
+      headers: [],
+    },
+    'fault: abort 100% with grpc-status unavailable',
+  ],
+  [
     { kind: 'compression', encodings: ['br', 'gzip'], minBytes: 1024, contentTypes: [] },
     'compression: br, gzip from 1024 bytes',
   ],

@@ -1,3 +1,4 @@
+import { grpcStatusNames } from '../codec/index.ts'
 import { assertNever } from '../core/index.ts'
 import type { RateLimitAttribute, Safeguard } from '../model/index.ts'
 
@@ -13,7 +14,7 @@ export function describeSafeguard(filter: Safeguard): string {
       const parts: string[] = []
       const { delay, abort, headers } = filter
       if (delay !== undefined) parts.push(`delay ${percent(delay.fraction)} by ${delay.durationMs / 1000} s`)
-      if (abort !== undefined) parts.push(`abort ${percent(abort.fraction)} with ${abort.status}`)
+      if (abort !== undefined) parts.push(`abort ${percent(abort.fraction)} with ${abortedBy(abort)}`)
       const only = headers.map(({ kind, name, value }) => `${name}${kind === 'regex' ? ' ~' : ':'} ${value}`).join(', ')
       return `fault: ${parts.join(', ')}${only === '' ? '' : ` with header ${only}`}`
     }
@@ -28,6 +29,16 @@ export function describeSafeguard(filter: Safeguard): string {
     default:
       return assertNever(filter)
   }
+}
+
+function abortedBy({
+  status,
+  grpcStatus,
+}: {
+  readonly status: number
+  readonly grpcStatus: number | undefined
+}): string {
+  return grpcStatus === undefined ? `${status}` : `grpc-status ${grpcStatusNames[grpcStatus] ?? grpcStatus}`
 }
 
 function describeAttribute(attribute: RateLimitAttribute): string {

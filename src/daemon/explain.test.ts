@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { defaultBackendSettings } from '../model/index.ts'
-import type { Backend, HttpRoute, Listener, MeshSnapshot, ServiceAddress } from '../model/index.ts'
+import type { Backend, HttpRoute, Listener, MeshSnapshot, ServiceAddress, StreamRoute } from '../model/index.ts'
 import type { ExplainRequest } from './admin-pages.ts'
 import { Explainer } from './explain.ts'
 
@@ -39,7 +39,7 @@ const route = (key: string, virtualHost: string, path: string, header?: string):
           filters: [],
         },
       ],
-      requestTimeoutMs: 0,
+      requestTimeoutMs: undefined,
       backendRequestTimeoutMs: 0,
       retry: undefined,
       session: undefined,
@@ -136,4 +136,102 @@ test('explain judges the Host header where one is given, and refuses what the pr
   const other = explain('http://127.0.0.1:8080/cart', { headers: [['Host', 'evil.example:8080']] })
   assert.equal(other.explanation?.kind, 'no-virtual-host')
   assert.match(explain('http://www.shop.example:8080/..%2fadmin').refused ?? '', /hides a dot segment/)
+})
+
+const streams: MeshSnapshot = {
+  ...snapshot,
+  listeners: new Map(
+    [
+      { ...listener('127.0.0.1:5432', 'gateway', 'Gateway shop/l4/db'), protocol: 'TCP' as const },
+      {
+        ...listener('127.0.0.1:53', 'gateway', 'Gateway shop/l4/dns'),
+        id: '127.0.0.1:53/udp',
+        protocol: 'UDP' as const,
+      },
+      {
+        ...listener('127.0.0.1:443', 'gateway', 'Gateway shop/l4/tls'),
+        protocol: 'TLS' as const,
+        virtualHosts: [
+          { ...host('Gateway shop/l4/web', 'web.example'), tlsMode: 'https' as const },
+          { ...host('Gateway shop/l4/end', 'end.example'), tlsMode: 'terminate' as const },
+          { ...host('Gateway shop/l4/any', '*.example'), tlsMode: 'passthrough' as const },
+        ],
+      },
+    ].map(each => [each.id, each]),
+  ),
+  streamRoutes: new Map(
+    [
+      stream('TCPRoute', 'db', 'Gateway shop/l4/db', 1),
+      stream('TCPRoute', 'late', 'Gateway shop/l4/db', 2),
+      stream('UDPRoute', 'dns', 'Gateway shop/l4/dns', 1),
+      stream('TLSRoute', 'end', 'Gateway shop/l4/end', 1, ['end.example']),
+      stream('TLSRoute', 'a', 'Gateway shop/l4/any', 1, ['a.example']),
+    ].map(each => [each.key, each]),
+  ),
+}
+
+function host(id: string, hostname?: string) {
+  return { id, hostname, certificates: [], tls: undefined, clientCertificate: undefined }
+}
+
+function stream(
+  kind: StreamRoute['kind'],
+  name: string,
+  virtualHost: string,
+  createdMs: number,
+  hostnames: readonly string[] = [],
+): StreamRoute {
+  return {
+    key: `${kind} shop/${name}`,
+    kind,
+    namespace: 'shop',
+    name,
+    createdMs,
+    attachments: [{ virtualHost, hostnames, clientNamespace: undefined }],
+    ruleName: undefined,
+    backends: [{ weight: 1, target: { kind: 'backend', key: 'shop/cart:80' } }],
+  }
+}
+
+const streamCases: readonly (readonly [string, string | undefined, string | null, string | null])[] = [
+  ['tcp://localhost:5432', 'Gateway shop/l4/db', 'TCPRoute shop/db', null],
+  ['udp://127.0.0.1:53', 'Gateway shop/l4/dns', 'UDPRoute shop/dns', null],
+  ['tls://end.example:443', 'Gateway shop/l4/end', 'TLSRoute shop/end', 'terminate'],
+  ['tls://A.example:443', 'Gateway shop/l4/any', 'TLSRoute shop/a', 'passthrough'],
+  ['tls://b.example:443', 'Gateway shop/l4/any', null, 'passthrough'],
+  ['tls://127.0.0.1:443', undefined, null, null],
+]
+for (const [url, virtualHost, route, mode] of streamCases) {
+  test(`explain ${url} finds ${route ?? 'no route'}`, () => {
+    const request: ExplainRequest = { method: 'TCP', url: new URL(url), headers: [], from: undefined }
+    const document = new Explainer().explain(request, streams, addresses)
+    assert.equal(document.explanation, null)
+    assert.deepEqual(
+      [document.stream?.virtualHost ?? undefined, document.stream?.route, document.stream?.tls],
+      [virtualHost, route, mode],
+    )
+    assert.deepEqual(
+      document.backends.map(({ key }) => key),
+      route === null ? [] : ['shop/cart:80'],
+    )
+  })
+}
+
+test('explain says why another stream route has no part', () => {
+  const ask = (url: string) =>
+    new Explainer().explain({ method: 'TCP', url: new URL(url), headers: [], from: undefined }, streams, addresses)
+      .stream
+  assert.deepEqual(ask('tcp://localhost:5432')?.others, [
+    { route: 'TCPRoute shop/late', why: 'another route comes first' },
+  ])
+  assert.deepEqual(ask('tls://b.example:443')?.others, [
+    { route: 'TLSRoute shop/a', why: 'the server name is not a.example' },
+  ])
+})
+
+test('explain of bytes where HTTP is spoken says how to ask', () => {
+  const request: ExplainRequest = { method: 'TLS', url: new URL('tls://web.example:443'), headers: [], from: undefined }
+  const { refused, stream: found } = new Explainer().explain(request, streams, addresses)
+  assert.equal(found, null)
+  assert.match(refused ?? '', /^HTTP is spoken there: ask with a method and a URL/)
 })

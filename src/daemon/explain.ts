@@ -1,8 +1,10 @@
 import { grpcFormOf, grpcForms } from '../codec/index.ts'
-import type { MeshSnapshot, BackendKey, Listener, ServiceAddress } from '../model/index.ts'
+import type { Backend, MeshSnapshot, BackendKey, Listener, ServiceAddress, StreamBackend } from '../model/index.ts'
 import { explainRoute, normalizePath, RouteTable } from '../proxy/index.ts'
 import type { RouteExplanation } from '../proxy/index.ts'
 import type { ExplainRequest } from './admin-pages.ts'
+import { isStream, StreamExplainer, streamProtocols } from './explain-stream.ts'
+import type { ExplainedStream } from './explain-stream.ts'
 
 /** The answer to `heddle explain`: what would happen to a request, and why. Nothing is sent. */
 export interface ExplainDocument {
@@ -17,7 +19,9 @@ export interface ExplainDocument {
   readonly explanation: RouteExplanation<null> | null
   /** Set when the proxy would refuse the request before it looks for a route. */
   readonly refused: string | null
-  /** Of the chosen rule. */
+  /** Of a connection or datagram that is forwarded as bytes, instead of `explanation`. */
+  readonly stream: ExplainedStream | null
+  /** Of the chosen rule or route. */
   readonly backends: readonly ExplainedBackend[]
 }
 
@@ -31,12 +35,15 @@ export interface ExplainedBackend {
   /** Why the reference can't be used. */
   readonly invalid: string | null
   readonly policy: string
+  /** How its endpoints are spoken with, where it is not plain HTTP/1.1. */
+  readonly reached: readonly string[]
   readonly endpoints: readonly { readonly id: string; readonly healthy: boolean; readonly draining: boolean }[]
 }
 
 /** Explains by the snapshot in force. Its table is made at the first question and follows the snapshot from then on. */
 export class Explainer {
   #table: RouteTable<null> = RouteTable.empty
+  readonly #streams = new StreamExplainer()
 
   explain(request: ExplainRequest, snapshot: MeshSnapshot, addresses: readonly ServiceAddress[]): ExplainDocument {
     this.#table = this.#table.update(snapshot, () => null)
@@ -44,9 +51,10 @@ export class Explainer {
     const clientNamespace = namespaceOf(request.from)
     const headers = headersOf(request)
     const isGrpc = grpcFormOf(headers.get('content-type')) !== grpcForms.none
-    const base = { method, url: url.href, clientNamespace: clientNamespace ?? null, isGrpc }
+    const base = { method, url: url.href, clientNamespace: clientNamespace ?? null, isGrpc, stream: null }
     const listener = findListener(request, snapshot, addresses)
     if (listener.kind === 'none') return { ...base, listener, explanation: null, refused: null, backends: [] }
+    if (isStream(url)) return this.#explainStream({ ...base, listener }, request, snapshot)
     const path = normalizePath(url.pathname)
     if (path.kind === 'refuse') {
       const refused = 'the path hides a dot segment, a null byte or a broken escape, and is answered 400'
@@ -63,6 +71,27 @@ export class Explainer {
     const explanation = explainRoute(this.#table, listener.id, asked, clientNamespace)
     return { ...base, listener, explanation, refused: null, backends: backendsOf(explanation, snapshot) }
   }
+
+  #explainStream(base: Asked, { url, from }: ExplainRequest, snapshot: MeshSnapshot): ExplainDocument {
+    const listener = snapshot.listeners.get(base.listener.id)
+    const question = { hostname: hostOf(url), clientNamespace: namespaceOf(from) }
+    const found = listener === undefined ? undefined : this.#streams.explain({ ...question, listener }, snapshot)
+    if (found === undefined) {
+      const refused = 'HTTP is spoken there: ask with a method and a URL, such as GET http://shop.example:8080/cart'
+      return { ...base, explanation: null, refused, backends: [] }
+    }
+    const backends = describeBackends(found.route?.backends ?? [], snapshot)
+    return { ...base, explanation: null, refused: null, stream: found.stream, backends }
+  }
+}
+
+/** What is known before anything is explained. */
+type Asked = Omit<ExplainDocument, 'explanation' | 'refused' | 'backends' | 'listener'> & {
+  readonly listener: Extract<ExplainedListener, { readonly kind: 'found' }>
+}
+
+function hostOf(url: URL): string {
+  return url.hostname.replace(/^\[|\]$/g, '').toLowerCase()
 }
 
 function headersOf(request: ExplainRequest): ReadonlyMap<string, string> {
@@ -86,8 +115,8 @@ export function findListener(
 ): ExplainedListener {
   const { url, from } = request
   const port = url.port === '' ? (url.protocol === 'https:' ? 443 : 80) : Number(url.port)
-  const host = url.hostname.replace(/^\[|\]$/g, '')
-  const service = serviceListener(host, port, namespaceOf(from), snapshot, addresses)
+  const host = hostOf(url)
+  const service = serviceListener({ host, port, protocol: url.protocol }, namespaceOf(from), snapshot, addresses)
   const gateway = gatewayListener(host, port, url.protocol, snapshot)
   const found = from === undefined ? (gateway ?? service) : (service ?? gateway)
   if (found !== undefined) return found
@@ -98,8 +127,7 @@ export function findListener(
 }
 
 function serviceListener(
-  host: string,
-  port: number,
+  { host, port, protocol }: { readonly host: string; readonly port: number; readonly protocol: string },
   clientNamespace: string | undefined,
   snapshot: MeshSnapshot,
   addresses: readonly ServiceAddress[],
@@ -114,7 +142,11 @@ function serviceListener(
   const [found] = candidates
   if (found === undefined || (candidates.length > 1 && found.address !== host)) return undefined
   const listener = [...snapshot.listeners.values()].find(
-    each => each.kind === 'service' && each.address === found.address && each.port === port,
+    each =>
+      each.kind === 'service' &&
+      each.address === found.address &&
+      each.port === port &&
+      (each.protocol === 'UDP') === (protocol === 'udp:'),
   )
   if (listener === undefined) return undefined
   const why = `the virtual address of Service ${found.namespace}/${found.service}`
@@ -127,9 +159,9 @@ function gatewayListener(
   protocol: string,
   snapshot: MeshSnapshot,
 ): ExplainedListener | undefined {
-  const wanted = protocol === 'https:' ? 'HTTPS' : 'HTTP'
+  const wanted = streamProtocols.get(protocol) ?? (protocol === 'https:' ? ['HTTPS', 'TLS'] : ['HTTP'])
   const listeners = [...snapshot.listeners.values()].filter(
-    listener => listener.kind === 'gateway' && listener.port === port && listener.protocol === wanted,
+    listener => listener.kind === 'gateway' && listener.port === port && wanted.includes(listener.protocol),
   )
   const byAddress = listeners.find(listener => listener.address === host)
   const byName = listeners.find(listener => listener.virtualHosts.some(each => fitsHostname(each.hostname, host)))
@@ -149,16 +181,36 @@ function namespaceOf(from: string | undefined): string | undefined {
 }
 
 function backendsOf(explanation: RouteExplanation<null>, snapshot: MeshSnapshot): ExplainedBackend[] {
-  if (explanation.kind !== 'routed') return []
-  return (explanation.decision?.rule.backends ?? []).map(({ weight, target }) => {
+  return explanation.kind === 'routed' ? describeBackends(explanation.decision?.rule.backends ?? [], snapshot) : []
+}
+
+function describeBackends(backends: readonly StreamBackend[], snapshot: MeshSnapshot): ExplainedBackend[] {
+  return backends.map(({ weight, target }) => {
     if (target.kind === 'invalid') {
-      return { key: target.reason, weight, invalid: target.message, policy: '', endpoints: [] }
+      return { key: target.reason, weight, invalid: target.message, policy: '', reached: [], endpoints: [] }
     }
     const backend = snapshot.backends.get(target.key)
     if (backend === undefined) {
-      return { key: target.key, weight, invalid: 'the Service has no such port', policy: '', endpoints: [] }
+      return {
+        key: target.key,
+        weight,
+        invalid: 'the Service has no such port',
+        policy: '',
+        reached: [],
+        endpoints: [],
+      }
     }
     const endpoints = backend.endpoints.map(({ id, healthy, draining }) => ({ id, healthy, draining }))
-    return { key: target.key, weight, invalid: null, policy: backend.settings.loadBalancing.kind, endpoints }
+    const policy = backend.settings.loadBalancing.kind
+    return { key: target.key, weight, invalid: null, policy, reached: reachedBy(backend), endpoints }
   })
+}
+
+function reachedBy({ protocol, tls, settings }: Backend): string[] {
+  const ways: string[] = []
+  if (protocol === 'h2c') ways.push('HTTP/2')
+  if (tls?.kind === 'valid') ways.push(`TLS to ${tls.serverName}`)
+  else if (tls !== undefined) ways.push('not reached, since its BackendTLSPolicy is invalid')
+  if (settings.proxyProtocol !== undefined) ways.push(`PROXY header ${settings.proxyProtocol}`)
+  return ways
 }

@@ -20,6 +20,10 @@ function send(message: FromWorker): void {
 function applied(): void {
   if (snapshot.listeners.has('throws')) throw new Error('a defect')
   if (snapshot.listeners.has('exits')) process.exit(3)
+  if (snapshot.listeners.has('asks')) {
+    const ends = { remoteAddress: '127.0.0.1', remotePort: 50_000, localAddress: '127.0.0.1', localPort: 80 }
+    send({ kind: 'callers-asked', questions: [{ id: 7, ...ends }] })
+  }
   const failures = new Map(snapshot.listeners.has('busy') ? [['busy', 'the address is in use']] : [])
   send({ kind: 'applied', version: snapshot.version, failures })
 }
@@ -50,6 +54,9 @@ port.on('message', (message: ToWorker) => {
       break
     case 'reopen-logs':
       send({ kind: 'log', level: 'info', message: 'reopened', fields: { zone: start.options.zone } })
+      break
+    case 'callers-answered':
+      send({ kind: 'lines', lines: message.answers.map(({ id, caller }) => `caller ${id} ${caller?.service}`) })
       break
     case 'drain':
       if (!snapshot.listeners.has('silent')) send({ kind: 'drained', finished: 2, cut: 1 })

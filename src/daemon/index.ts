@@ -5,15 +5,27 @@
  * thread is here; `worker.ts` is the entry of the threads that carry traffic.
  * Read `agent.ts` first, then `worker-pool.ts`, `supervisor.ts` and `admin-server.ts`.
  */
-export { Agent, tier } from './agent.ts'
-export type { AgentOptions, DrainReport, RunAnswer } from './agent.ts'
+export { Agent } from './agent.ts'
+export { commandInCgroup } from '../datapath/index.ts'
+export type { AgentOptions } from './agent.ts'
+export type { DrainReport } from './worker-pool.ts'
 export type { AdminErrorBody } from './admin-answer.ts'
 export { checkFiles } from './check.ts'
 export type { CheckReport } from './check.ts'
+export type { ExplainedStream } from './explain-stream.ts'
 export type { ExplainDocument, ExplainedBackend, ExplainedListener } from './explain.ts'
 export type { ResourceDocument } from './resource-status.ts'
+export type { JoinAnswer } from './joins/joins.ts'
+export type { RunAnswer } from './run-answer.ts'
+export type { ConnectionRecord, FlowRecord, NameRecord } from './flows/flow-record.ts'
 export type { LogLine } from './log-feed.ts'
+export { cleanUpTier, examineMachine } from './doctor.ts'
+export type { Finding } from './doctor.ts'
 export { describeFilter, describeMatch, describeRetry } from './mesh-status.ts'
+export type { PolicyAnswer, PolicyConnection, PolicyDirection, PolicyQuestion, PolicyReply } from './policy-answers.ts'
+export { answerFromFiles } from './policy-files.ts'
+export { parseProtocol, parseQuestions } from './policy-questions.ts'
+export type { PolicyCase, QuestionsResult } from './policy-questions.ts'
 export { nearest } from './nearest.ts'
 export { flagOf, settingDefinitions, settingKeys, thisMachine, variableOf } from './settings.ts'
 export type { Machine, SettingDefinition, SettingKey, Settings } from './settings.ts'
@@ -24,9 +36,11 @@ export type { RunRequest } from './workload-leases.ts'
 export { AgentLogger } from '../observe/index.ts'
 export type {
   AgentStatus,
+  KeeperSummary,
   CertificateStatus,
   EndpointStatus,
   LiveRates,
+  NetworkPolicyStatus,
   RouteStatus,
   RuleStatus,
   ServiceStatus,

@@ -13,7 +13,7 @@ function listenersOf(...ids: string[]): ReadonlyMap<string, Listener> {
   )
 }
 
-function open() {
+function open(ours: readonly string[] = []) {
   const taken = new Set<string>()
   const probed: string[] = []
   const state = { changes: 0, settled: Promise.resolve() }
@@ -22,6 +22,7 @@ function open() {
       probed.push(`${address}:${port}`)
       return Promise.resolve(taken.has(`${address}:${port}`) ? 'taken' : undefined)
     },
+    isOurs: ({ address, port }) => ours.includes(`${address}:${port}`),
     settled: () => state.settled,
     onChange: () => void state.changes++,
   })
@@ -40,6 +41,15 @@ test('ListenerGate lets a listener through once its place was probed, and never 
   assert.equal(gate.admit(more), more)
   assert.deepEqual(probed, ['10.0.0.1:80', '10.0.0.1:81', '10.0.0.1:82'])
   assert.equal(state.changes, 2)
+})
+
+test('ListenerGate lets a listener through at once whose socket is there from an earlier agent', async () => {
+  const { gate, probed } = open(['10.0.0.1:80'])
+  const wanted = listenersOf('10.0.0.1:80', '10.0.0.1:81')
+  assert.deepEqual([...gate.admit(wanted).keys()], ['10.0.0.1:80'])
+  await gate.decided()
+  assert.equal(gate.admit(wanted), wanted)
+  assert.deepEqual(probed, ['10.0.0.1:81'])
 })
 
 test('ListenerGate refuses a taken place with its reason until a retry finds it free', async () => {

@@ -4,6 +4,8 @@ import type { SocketPlace } from './port-probe.ts'
 export interface ListenerGateOptions {
   /** Why a listener can't be opened at the place, undefined when it can; `probePort`. */
   readonly probe: (place: SocketPlace, own: Iterable<SocketPlace>) => Promise<string | undefined>
+  /** Whether a socket at the place is ours already, so that nobody has to be asked. @default no */
+  readonly isOurs?: (place: SocketPlace) => boolean
   /** Resolves when every worker has opened and closed what it was told so far. */
   readonly settled: () => Promise<void>
   /** Some listeners were let through or refused since the last time. */
@@ -44,8 +46,14 @@ export class ListenerGate {
     if (gone.length > 0) void this.#release(gone)
     for (const id of this.#refused.keys()) if (!wanted.has(id)) this.#refused.delete(id)
     let isWhole = true
-    for (const id of wanted.keys()) {
+    for (const [id, listener] of wanted) {
       if (this.#held.has(id)) continue
+      const place = placeOf(listener)
+      if (this.#options.isOurs?.(place) === true) {
+        this.#held.set(id, place)
+        this.#refused.delete(id)
+        continue
+      }
       isWhole = false
       if (!this.#refused.has(id)) this.#waiting.add(id)
     }
@@ -86,11 +94,12 @@ export class ListenerGate {
     for (const id of ids) {
       const listener = this.#wanted.get(id)
       if (listener === undefined || this.#held.has(id)) continue
-      const reason = await this.#options.probe(listener, this.#held.values())
+      const place = placeOf(listener)
+      const reason = await this.#options.probe(place, this.#held.values())
       if (!this.#wanted.has(id)) continue
       if (reason === undefined) {
         this.#refused.delete(id)
-        this.#held.set(id, { address: listener.address, port: listener.port })
+        this.#held.set(id, place)
       } else if (this.#refused.get(id) === reason) continue
       else this.#refused.set(id, reason)
       hasChanged = true
@@ -103,4 +112,8 @@ export class ListenerGate {
     await this.#options.settled()
     for (const id of ids) if (!this.#wanted.has(id)) this.#held.delete(id)
   }
+}
+
+function placeOf({ address, port, protocol }: Listener): SocketPlace {
+  return { address, port, transport: protocol === 'UDP' ? 'udp' : 'tcp' }
 }

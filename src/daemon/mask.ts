@@ -15,6 +15,7 @@ export function maskedSnapshot(snapshot: MeshSnapshot): unknown {
       })),
     })),
     routes: [...snapshot.routes.values()],
+    streamRoutes: [...snapshot.streamRoutes.values()],
     backends: [...snapshot.backends.values()],
   }
 }

@@ -1,6 +1,7 @@
 import { defaultBackendSettings, emptySnapshot } from '../model/index.ts'
 import type { Backend, BackendKey, Certificate, HealthCheck, MeshSnapshot, Workload } from '../model/index.ts'
 import { HealthOverlay } from './health-overlay.ts'
+import type { ProgramState } from './programs/program.ts'
 
 /** The part of the proxy's health checker that is used here. */
 export interface Checker {
@@ -22,7 +23,10 @@ const steadyCheck = tcpCheck(5_000)
  *
  * A Workload without a check of its own gets a plain one: whether its port
  * accepts a connection. A program takes a moment to listen, and requests that
- * were sent to it before would fail and have it ejected for half a minute.
+ * were sent to it before would fail and have it ejected for half a minute. As
+ * long as the program does not run nobody is asked, since whoever answers there
+ * is another one; its endpoints are unhealthy. Whoever is spoken to by UDP alone
+ * need not accept connections, and is asked nothing.
  */
 export class MeshHealth {
   readonly #checker: Checker
@@ -36,8 +40,12 @@ export class MeshHealth {
   /** Keys of `#own` by `namespace address:port`. */
   #ownByEndpoint = new Map<string, string>()
 
-  constructor(checker: Checker) {
+  readonly #programState: (workload: string) => ProgramState
+
+  /** @param programState  of a Workload that has a program; may change before each `settle` */
+  constructor(checker: Checker, programState: (workload: string) => ProgramState) {
     this.#checker = checker
+    this.#programState = programState
   }
 
   update(snapshot: MeshSnapshot, workloads: readonly Workload[]): void {
@@ -45,31 +53,30 @@ export class MeshHealth {
     this.#workloads = workloads
     const own = new Map<string, OwnCheck>()
     this.#ownByEndpoint = new Map()
+    const datagrams = datagramEndpoints(snapshot)
     for (const workload of workloads) {
       const key = ownKey(workload.key)
+      this.#ownByEndpoint.set(`${workload.namespace} ${endpointId(workload)}`, key)
+      if (workload.process !== undefined && this.#programState(workload.key) !== 'running') continue
+      if (workload.healthCheck === undefined && datagrams.has(`${workload.namespace} ${endpointId(workload)}`)) {
+        this.#ownByEndpoint.delete(`${workload.namespace} ${endpointId(workload)}`)
+        continue
+      }
       const check = workload.healthCheck ?? (this.#isUp(key, workload) ? steadyCheck : startingCheck)
       const last = this.#own.get(key)
       const isSame = last?.workload === workload && last.check === check
       own.set(key, isSame ? last : { workload, check, backend: backendOf(key, workload, check) })
-      this.#ownByEndpoint.set(`${workload.namespace} ${endpointId(workload)}`, key)
     }
     this.#own = own
     this.#ask()
   }
 
-  /** Some answers changed: programs that came up are asked less often, those that went down more often. */
+  /**
+   * Some answers changed, or programs started or ended: those that came up are asked less often, those that went down
+   * more often.
+   */
   settle(): void {
     this.update(this.#snapshot, this.#workloads)
-  }
-
-  /** The program of a Workload ended or was started: it is asked at once. */
-  suspect(workloadKey: string): void {
-    const entry = this.#own.get(ownKey(workloadKey))
-    if (entry === undefined || entry.check !== steadyCheck) return
-    const { workload } = entry
-    const backend = backendOf(ownKey(workloadKey), workload, startingCheck)
-    this.#own.set(ownKey(workloadKey), { workload, check: startingCheck, backend })
-    this.#ask()
   }
 
   /** The snapshot with the checks' answers in its endpoints. */
@@ -77,9 +84,12 @@ export class MeshHealth {
     return this.#overlay.apply(snapshot, (backend, endpoint) => this.#isHealthy(backend, endpoint))
   }
 
-  /** How many endpoints with a check have no first answer yet. */
+  /** How many endpoints with a check have no first answer yet, with the programs that are about to be started. */
   get pending(): number {
     let count = 0
+    for (const { process, key } of this.#workloads) {
+      if (process !== undefined && this.#programState(key) === 'not started') count++
+    }
     for (const key of this.#checked) {
       for (const { lastCheckMs } of this.#checker.status(key).values()) if (lastCheckMs === undefined) count++
     }
@@ -100,11 +110,27 @@ export class MeshHealth {
   #isHealthy(backend: Backend, endpoint: string): boolean | undefined {
     const asked =
       backend.settings.healthCheck === undefined ? undefined : this.#checker.isHealthy(backend.key, endpoint)
-    if (this.#own.size === 0) return asked
+    if (this.#ownByEndpoint.size === 0) return asked
     const key = this.#ownByEndpoint.get(`${backend.namespace} ${endpoint}`)
-    const own = key === undefined ? undefined : this.#checker.isHealthy(key, endpoint)
+    if (key === undefined) return asked
+    if (!this.#own.has(key)) return false
+    const own = this.#checker.isHealthy(key, endpoint)
     return own === undefined ? asked : own && (asked ?? true)
   }
+}
+
+/** `namespace address:port` of what no backend speaks to but by UDP. */
+function datagramEndpoints({ backends }: MeshSnapshot): ReadonlySet<string> {
+  const found = new Set<string>()
+  const of = ({ namespace, endpoints }: Backend): string[] => endpoints.map(({ id }) => `${namespace} ${id}`)
+  for (const backend of backends.values()) {
+    if (backend.protocol === 'udp') for (const id of of(backend)) found.add(id)
+  }
+  if (found.size === 0) return found
+  for (const backend of backends.values()) {
+    if (backend.protocol !== 'udp') for (const id of of(backend)) found.delete(id)
+  }
+  return found
 }
 
 interface OwnCheck {

@@ -4,13 +4,17 @@ import type {
   Backend,
   BackendTarget,
   Filter,
+  HealthCheck,
   HttpRoute,
   MeshSnapshot,
+  NamedService,
   ResourceStatus,
   RetryPolicy,
   RouteMatch,
   RouteRule,
   ServiceAddress,
+  StreamBackend,
+  StreamRoute,
 } from '../model/index.ts'
 import { defaultBackendSettings } from '../model/index.ts'
 import type {
@@ -19,6 +23,7 @@ import type {
   EndpointStatus,
   Flow,
   LiveRates,
+  NetworkPolicyStatus,
   Rates,
   RouteStatus,
   RuleStatus,
@@ -34,8 +39,10 @@ export interface StatusInput {
   readonly snapshot: MeshSnapshot
   readonly statuses: readonly ResourceStatus[]
   readonly certificates: readonly CertificateStatus[]
+  readonly networkPolicies: readonly NetworkPolicyStatus[]
   readonly problems: readonly Problem[]
   readonly addresses: readonly ServiceAddress[]
+  readonly named: readonly NamedService[]
   readonly activity: readonly EndpointActivity[]
   readonly rates: RateView
 }
@@ -60,23 +67,30 @@ export function buildStatus(input: StatusInput): StatusDocument {
   const addressOf = new Map(
     input.addresses.map(each => [`${each.namespace}/${each.service}:${each.port}`, formatHostPort(each)]),
   )
+  const virtualOf = new Map(input.named.map(({ key, addresses }) => [key, addresses]))
   return {
     agent: input.agent,
     gateways: input.statuses.filter(({ kind }) => kind === 'Gateway' || kind === 'ListenerSet'),
-    routes: [...snapshot.routes.values()].map(route => routeStatus(route, byRoute.get(route.key) ?? idle)),
+    routes: [
+      ...[...snapshot.routes.values()].map(route => routeStatus(route, byRoute.get(route.key) ?? idle)),
+      ...[...snapshot.streamRoutes.values()].map(route => streamStatus(route, byRoute.get(route.key) ?? idle)),
+    ],
     services: [...snapshot.backends.values()].map(backend => ({
       key: backend.key,
       namespace: backend.namespace,
       name: backend.service,
       port: backend.port,
       protocol: backend.protocol,
-      address: addressOf.get(backend.key) ?? null,
+      // An address is a Service's, whatever carries its port.
+      address: addressOf.get(backend.key.replace(/\/udp$/, '')) ?? null,
+      virtualAddresses: virtualOf.get(`${backend.namespace}/${backend.service}`) ?? [],
       policy: describePolicy(backend),
       // A backend that nobody asked has no rates to look up for each of its endpoints.
       endpoints: endpointsOf(backend, activity, byBackend.has(backend.key) ? rates : undefined),
       rates: byBackend.get(backend.key) ?? idle,
     })),
     certificates: input.certificates,
+    networkPolicies: input.networkPolicies,
     problems: input.problems,
     flows: rates.flows(),
     rates: rates.total(),
@@ -150,17 +164,32 @@ function routeStatus(route: HttpRoute, rates: LiveRates): RouteStatus {
   }
 }
 
+/** Its one rule takes everything that comes to the route. */
+function streamStatus(route: StreamRoute, rates: LiveRates): RouteStatus {
+  return {
+    key: route.key,
+    virtualHosts: route.attachments.map(({ virtualHost }) => virtualHost),
+    hostnames: [...new Set(route.attachments.flatMap(({ hostnames }) => hostnames))],
+    rules: [{ index: 0, name: route.ruleName ?? null, matches: [], filters: [], backends: backendsOf(route.backends) }],
+    rates,
+  }
+}
+
+function backendsOf(backends: readonly StreamBackend[]): RuleStatus['backends'] {
+  return backends.map(({ weight, target }) => ({
+    key: targetName(target),
+    weight,
+    ...(target.kind === 'invalid' ? { invalid: target.message } : {}),
+  }))
+}
+
 function ruleStatus(rule: RouteRule): RuleStatus {
   return {
     index: rule.index,
     name: rule.name ?? null,
     matches: rule.matches.map(describeMatch),
     filters: rule.filters.map(describeFilter),
-    backends: rule.backends.map(({ weight, target }) => ({
-      key: targetName(target),
-      weight,
-      ...(target.kind === 'invalid' ? { invalid: target.message } : {}),
-    })),
+    backends: backendsOf(rule.backends),
   }
 }
 
@@ -209,15 +238,22 @@ function sumActivity(activity: readonly EndpointActivity[]): ReadonlyMap<string,
   return sums
 }
 
+function describeCheck(check: HealthCheck): string {
+  if (check.kind === 'HTTP') return `health check ${check.path}`
+  if (check.kind === 'TCP') return 'TCP health check'
+  return check.service === '' ? 'gRPC health check' : `gRPC health check ${check.service}`
+}
+
 /** Load balancing and what else is not as by default: `RingHash, health check /healthz`. */
 export function describePolicy({ settings }: Backend): string {
   const parts: string[] = [settings.loadBalancing.kind]
   const check = settings.healthCheck
-  if (check !== undefined) parts.push(check.kind === 'HTTP' ? `health check ${check.path}` : 'TCP health check')
+  if (check !== undefined) parts.push(describeCheck(check))
   if (differs(settings.outlierDetection, defaultBackendSettings.outlierDetection)) parts.push('own outlier detection')
   if (differs(settings.circuitBreaker, defaultBackendSettings.circuitBreaker)) parts.push('own limits')
   if (settings.slowStartMs > 0) parts.push(`slow start ${settings.slowStartMs / 1000}s`)
   if (settings.preferLocalZone) parts.push('local zone first')
+  if (settings.proxyProtocol !== undefined) parts.push(`PROXY protocol ${settings.proxyProtocol}`)
   if (settings.retry !== undefined) parts.push(describeRetry(settings.retry))
   return parts.join(', ')
 }

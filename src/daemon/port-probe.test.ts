@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
+import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
@@ -52,6 +53,38 @@ test('probePort() tells our own listeners of an overlapping address from others'
   )
 })
 
+/** Another process that has a port of UDP and lets others share it. */
+async function bindElsewhere(t: TestContext, host: string): Promise<number> {
+  const script = `const s = require('node:dgram').createSocket({ type: 'udp4', reusePort: true }).bind(0, '${host}', () => console.log(s.address().port))`
+  const child = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'inherit'] })
+  t.after(async () => {
+    child.kill('SIGKILL')
+    await once(child, 'exit')
+  })
+  const [text] = (await once(child.stdout, 'data')) as [Buffer]
+  return Number(text.toString())
+}
+
+test('probePort() asks for UDP by itself: another process is found, a port of TCP is none', async t => {
+  const port = await bindElsewhere(t, '127.99.1.1')
+  const transport = 'udp'
+  assert.equal(await probePort({ address: '127.99.1.1', port, transport }, []), taken)
+  assert.equal(await probePort({ address: '127.99.1.1', port }, []), undefined)
+  assert.equal(await probePort({ address: '127.99.1.2', port, transport }, []), undefined)
+  const held = [{ address: '0.0.0.0', port, transport } as const]
+  assert.equal(await probePort({ address: '127.99.1.1', port, transport }, held), taken)
+})
+
+test('probePort() tells our own sockets of UDP from others', async t => {
+  const socket = createSocket({ type: 'udp4', reusePort: true })
+  socket.bind(0, '0.0.0.0')
+  await once(socket, 'listening')
+  t.after(() => void socket.close())
+  const { port } = socket.address()
+  const held = [{ address: '0.0.0.0', port, transport: 'udp' } as const]
+  assert.equal(await probePort({ address: '127.99.1.1', port, transport: 'udp' }, held), undefined)
+})
+
 test('probePort() says what cannot work on this machine', async () => {
   assert.equal(await probePort({ address: '192.0.2.1', port: 4000 }, []), 'the address is not one of this machine')
 })
@@ -81,8 +114,8 @@ test('parseListening() reads listening sockets of both families', () => {
    3: B80D0120000000000000000001000000:0050 00000000000000000000000000000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1237 1
 `
   assert.deepEqual(parseListening(table), [
-    { address: '127.0.0.1', port: 8080, inode: '1234' },
-    { address: '::1', port: 80, inode: '1236' },
-    { address: '2001:db8::1', port: 80, inode: '1237' },
+    { address: '127.0.0.1', port: 8080, transport: 'tcp', inode: '1234' },
+    { address: '::1', port: 80, transport: 'tcp', inode: '1236' },
+    { address: '2001:db8::1', port: 80, transport: 'tcp', inode: '1237' },
   ])
 })

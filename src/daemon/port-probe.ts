@@ -1,10 +1,13 @@
+import { createSocket } from 'node:dgram'
 import { readdir, readFile, readlink } from 'node:fs/promises'
-import { createServer } from 'node:net'
+import { createServer, isIPv6 } from 'node:net'
 import { messageOf } from '../core/index.ts'
 
 export interface SocketPlace {
   readonly address: string
   readonly port: number
+  /** Each has port numbers of its own. @default 'tcp' */
+  readonly transport?: 'tcp' | 'udp'
 }
 
 /**
@@ -19,7 +22,7 @@ export interface SocketPlace {
  * @returns why not, with what can be done; undefined when the place is free
  */
 export async function probePort(place: SocketPlace, own: Iterable<SocketPlace>): Promise<string | undefined> {
-  const code = await listenOnce(place)
+  const code = await (place.transport === 'udp' ? bindOnce(place) : listenOnce(place))
   if (code === undefined) return undefined
   // 0.0.0.0:80 and 127.77.0.1:80 stand in each other's way here, though not among the workers.
   if (code === 'EADDRINUSE' && overlapsAny(place, own) && !(await hasForeignListener(place))) return undefined
@@ -44,7 +47,10 @@ export function describeListenError(code: string, { port }: SocketPlace): string
 
 /** Whether both would take connections to one address. */
 export function overlaps(a: SocketPlace, b: SocketPlace): boolean {
-  return a.port === b.port && (a.address === b.address || isWildcard(a.address) || isWildcard(b.address))
+  const isSameTransport = (a.transport ?? 'tcp') === (b.transport ?? 'tcp')
+  return (
+    isSameTransport && a.port === b.port && (a.address === b.address || isWildcard(a.address) || isWildcard(b.address))
+  )
 }
 
 function overlapsAny(place: SocketPlace, others: Iterable<SocketPlace>): boolean {
@@ -66,6 +72,18 @@ function listenOnce({ address, port }: SocketPlace): Promise<string | undefined>
   return promise
 }
 
+/** As `listenOnce`; a datagram that comes in this moment is lost, as before. */
+function bindOnce({ address, port }: SocketPlace): Promise<string | undefined> {
+  const { promise, resolve } = Promise.withResolvers<string | undefined>()
+  const socket = createSocket({ type: isIPv6(address) ? 'udp6' : 'udp4' })
+  socket.once('error', (error: NodeJS.ErrnoException) => {
+    socket.close()
+    resolve(error.code ?? messageOf(error))
+  })
+  socket.bind({ address, port, exclusive: true }, () => socket.close(() => resolve(undefined)))
+  return promise
+}
+
 /** A listening socket of the kernel's tables. */
 export interface ListeningSocket extends SocketPlace {
   readonly inode: string
@@ -74,10 +92,11 @@ export interface ListeningSocket extends SocketPlace {
 /** Whether somebody else listens at the place; false where the system does not tell, since the workers' own listen then decides. */
 async function hasForeignListener(place: SocketPlace): Promise<boolean> {
   try {
+    const { transport = 'tcp' } = place
     const tables = await Promise.all(
-      ['tcp', 'tcp6'].map(name => readFile(`/proc/self/net/${name}`, 'utf8').catch(() => '')),
+      [transport, `${transport}6`].map(name => readFile(`/proc/self/net/${name}`, 'utf8').catch(() => '')),
     )
-    const there = tables.flatMap(parseListening).filter(socket => overlaps(socket, place))
+    const there = tables.flatMap(table => parseListening(table, transport)).filter(socket => overlaps(socket, place))
     const own = await ownInodes()
     return there.some(({ inode }) => !own.has(inode))
   } catch {
@@ -93,19 +112,19 @@ async function ownInodes(): Promise<ReadonlySet<string>> {
   return new Set(links.flatMap(link => /^socket:\[(\d+)\]$/.exec(link ?? '')?.[1] ?? []))
 }
 
-/** State 0A is LISTEN. */
-const listenState = '0A'
+/** LISTEN; of UDP CLOSE, which is every socket that is not connected. */
+const listenStates = { tcp: '0A', udp: '07' } as const
 
-/** Reads `/proc/net/tcp` or `/proc/net/tcp6` (proc_pid_net(5)). */
-export function parseListening(table: string): ListeningSocket[] {
+/** Reads `/proc/net/tcp`, `tcp6`, `udp` or `udp6` (proc_pid_net(5)). */
+export function parseListening(table: string, transport: 'tcp' | 'udp' = 'tcp'): ListeningSocket[] {
   return table
     .split('\n')
     .slice(1)
     .flatMap(line => {
       const [, local = '', , state, , , , , , inode] = line.trim().split(/\s+/)
-      if (state !== listenState || inode === undefined) return []
+      if (state !== listenStates[transport] || inode === undefined) return []
       const [address = '', port = ''] = local.split(':')
-      return [{ address: parseAddress(address), port: Number.parseInt(port, 16), inode }]
+      return [{ address: parseAddress(address), port: Number.parseInt(port, 16), transport, inode }]
     })
 }
 

@@ -23,7 +23,7 @@ function route(key: string, ...rules: string[][]): readonly [string, HttpRoute] 
     name: undefined,
     matches: [],
     backends: [],
-    requestTimeoutMs: 0,
+    requestTimeoutMs: undefined,
     backendRequestTimeoutMs: 0,
     retry: undefined,
     session: undefined,

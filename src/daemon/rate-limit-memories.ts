@@ -1,5 +1,6 @@
 import type { Changes, HttpRoute } from '../model/index.ts'
 import { createBucketMemory } from '../policy/index.ts'
+import type { RateLimitChanges } from './worker-messages.ts'
 
 /**
  * The memory of rate limits, one piece for each limit that some route names.
@@ -18,10 +19,7 @@ export class RateLimitMemories {
   }
 
   /** @returns what the other workers need beside this change of routes, and what they can forget */
-  update(routes: Changes<HttpRoute>): {
-    readonly added: ReadonlyMap<string, SharedArrayBuffer>
-    readonly removed: readonly string[]
-  } {
+  update(routes: Changes<HttpRoute>): RateLimitChanges {
     const added = new Map<string, SharedArrayBuffer>()
     const before = new Set<string>()
     for (const key of routes.removed) this.#drop(key, before)

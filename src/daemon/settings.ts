@@ -9,15 +9,20 @@ export interface Settings {
   readonly bindAddress: string
   readonly adminAddress: SocketAddress
   readonly socketPath: string
+  readonly dnsAddress: SocketAddress | 'auto' | 'off'
+  /** Path of a resolv.conf(5), or the resolvers themselves. */
+  readonly dnsUpstream: string | readonly SocketAddress[]
   /** `off`, `stdout` or a file's path. */
   readonly accessLog: string
   readonly accessLogFormat: 'text' | 'json'
   readonly logFormat: 'text' | 'json'
   readonly logLevel: LogLevel
   readonly drainSeconds: number
+  readonly keepSeconds: number
   readonly zone: string
   readonly serviceCidr: string
   readonly transport: 'native' | 'node'
+  readonly tier: 'auto' | 'user' | 'kernel'
 }
 
 export type SettingKey = keyof Settings
@@ -75,6 +80,21 @@ export const settingDefinitions: { readonly [Key in SettingKey]: SettingDefiniti
     parse: parseSocketPath,
     format: String,
   },
+  dnsAddress: {
+    type: 'auto, off or IP address and port',
+    about:
+      'Where names of the mesh are answered; loopback only. auto is 127.0.0.1:15053, or a free port if that is taken.',
+    default: () => 'auto' as const,
+    parse: parseDnsAddress,
+    format: value => (typeof value === 'string' ? value : formatAddress(value)),
+  },
+  dnsUpstream: {
+    type: 'path or IP addresses',
+    about: 'Who answers names of elsewhere: a resolv.conf, which is watched, or addresses with commas between them.',
+    default: () => '/etc/resolv.conf',
+    parse: parseDnsUpstream,
+    format: value => (typeof value === 'string' ? value : value.map(formatAddress).join(',')),
+  },
   accessLog: {
     ...someText('off, stdout or the path of a file'),
     type: 'off, stdout or path',
@@ -102,6 +122,13 @@ export const settingDefinitions: { readonly [Key in SettingKey]: SettingDefiniti
     about: 'How long requests under way may take after the agent was told to stop.',
     default: () => 30,
   },
+  keepSeconds: {
+    ...wholeNumber(0, 86_400),
+    unit: 's',
+    about:
+      'In the kernel tier, how long connections to the proxy wait for an agent that is gone; 0 refuses them at once.',
+    default: () => 60,
+  },
   zone: {
     type: 'name',
     about: "The node's zone, for backends that prefer the local one; empty when there are none.",
@@ -121,8 +148,15 @@ export const settingDefinitions: { readonly [Key in SettingKey]: SettingDefiniti
   },
   transport: {
     ...choice(['native', 'node'] as const),
-    about: "Sockets of plain connections: node are those of Node, native are Heddle's own, which are still on trial.",
-    default: () => 'node' as const,
+    about:
+      "Sockets of connections, plain and TLS: native are Heddle's own, node those of Node, which cost more and are taken where native ones can't be opened.",
+    default: () => 'native' as const,
+  },
+  tier: {
+    ...choice(['auto', 'user', 'kernel'] as const),
+    about:
+      'What leads programs of the mesh: kernel is eBPF programs, which need root and are refused without; auto takes them where they can be had; user is loopback addresses alone.',
+    default: () => 'user' as const,
   },
 }
 
@@ -183,6 +217,33 @@ function parseAdminAddress(text: string): Parsed<SocketAddress> {
   // The pages have no authentication: whoever can connect can read them.
   if (!isLoopback(host)) return { ok: false, expected: 'a loopback address, such as 127.0.0.1:15000' }
   return { ok: true, value: { host, port } }
+}
+
+function parseDnsAddress(text: string): Parsed<Settings['dnsAddress']> {
+  if (text === 'auto' || text === 'off') return { ok: true, value: text }
+  const parsed = parseAdminAddress(text)
+  // Whoever can reach it can ask it anything: it is no resolver for a network.
+  return parsed.ok
+    ? parsed
+    : { ok: false, expected: 'auto, off or a loopback address and port, such as 127.0.0.1:15053' }
+}
+
+function parseDnsUpstream(text: string): Parsed<Settings['dnsUpstream']> {
+  if (path.isAbsolute(text)) return { ok: true, value: text }
+  const addresses = text.split(',').map(each => parseResolverAddress(each.trim()))
+  const known = addresses.filter(each => each !== undefined)
+  return known.length < addresses.length
+    ? { ok: false, expected: 'an absolute path or IP addresses, such as 192.0.2.1,192.0.2.2:5353' }
+    : { ok: true, value: known }
+}
+
+/** `192.0.2.1`, `192.0.2.1:5353`, `[fd00::1]:53`; undefined for what is no address */
+function parseResolverAddress(text: string): SocketAddress | undefined {
+  if (isIP(text) !== 0) return { host: text, port: 53 }
+  const found = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text)
+  const host = found?.[1] ?? found?.[2] ?? ''
+  const port = Number(found?.[3])
+  return isIP(host) === 0 || !(port >= 1 && port <= 65_535) ? undefined : { host, port }
 }
 
 function parseLoopbackNetwork(text: string): Parsed<string> {

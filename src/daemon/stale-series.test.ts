@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { defaultBackendSettings, diffSnapshots, emptySnapshot } from '../model/index.ts'
-import type { Backend, HttpRoute, MeshSnapshot } from '../model/index.ts'
+import type { Backend, HttpRoute, MeshSnapshot, StreamRoute } from '../model/index.ts'
 import { keepSeriesAfter } from './stale-series.ts'
 
 const backend = (name: string, ports: readonly number[]): Backend => ({
@@ -65,4 +65,20 @@ test('keepSeriesAfter() drops the series of a route that went', () => {
   const requests = 'http_server_requests_total'
   assert.equal(keep(requests, ['Gateway shop/web/http', 'HTTPRoute shop/x', 'shop/c:80', '2xx']), false)
   assert.equal(keep(requests, ['Gateway shop/web/http', 'HTTPRoute shop/y', 'shop/c:80', '2xx']), true)
+})
+
+test('keepSeriesAfter() drops the series of a stream route that went', () => {
+  const gone: StreamRoute = {
+    key: 'TCPRoute shop/db',
+    kind: 'TCPRoute',
+    namespace: 'shop',
+    name: 'db',
+    createdMs: 0,
+    attachments: [],
+    ruleName: undefined,
+    backends: [],
+  }
+  const keep = keepAfter({ ...emptySnapshot, streamRoutes: new Map([[gone.key, gone]]) }, emptySnapshot)
+  assert.equal(keep?.('heddle_stream_sessions_total', ['Gateway shop/l4/db', 'TCPRoute shop/db', 'shop/db:1']), false)
+  assert.equal(keep?.('heddle_stream_sessions_total', ['Gateway shop/l4/db', 'TCPRoute shop/other', 'shop/db:1']), true)
 })

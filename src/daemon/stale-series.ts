@@ -15,7 +15,7 @@ export type KeepSeries = (name: string, labels: readonly string[]) => boolean
  */
 export function keepSeriesAfter(before: MeshSnapshot, delta: SnapshotDelta): KeepSeries | undefined {
   const gone = {
-    route: new Set(delta.routes.removed),
+    route: new Set([...delta.routes.removed, ...delta.streamRoutes.removed]),
     listener: new Set(delta.listeners.removed),
     endpoint: goneEndpoints(before, delta),
   }

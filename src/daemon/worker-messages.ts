@@ -1,14 +1,28 @@
 import type { LogFields, LogLevel } from '../core/index.ts'
-import type { MeshSnapshot, SnapshotDelta } from '../model/index.ts'
+import type { Caller, MeshSnapshot, SnapshotDelta } from '../model/index.ts'
+import type { ConnectionEnds } from '../proxy/index.ts'
+import type { SocketTable } from './handover/listener-sockets.ts'
 
 /** What a worker thread is started with. */
 export interface WorkerStart {
   readonly snapshot: MeshSnapshot
+  /** Memory of the snapshot's rate limits, shared by all workers, by `RateLimit.tableKey`. */
+  readonly rateLimits: ReadonlyMap<string, SharedArrayBuffer>
   /** Of TLS sessions, the same for all workers. */
   readonly ticketKeys: Uint8Array
   readonly options: WorkerOptions
   /** Where the thread notes the descriptors of its own sockets; undefined when it uses those of Node. */
   readonly descriptors: SharedArrayBuffer | undefined
+  /** Folder of the kernel tier's maps: NetworkPolicies are enforced on what is forwarded. Undefined in user space. */
+  readonly pins: string | undefined
+  /** Sockets that it listens with; undefined when it opens all by itself. */
+  readonly kept: SocketTable | undefined
+}
+
+/** What workers need for a change of routes, before they get it, and may forget. */
+export interface RateLimitChanges {
+  readonly added: ReadonlyMap<string, SharedArrayBuffer>
+  readonly removed: readonly string[]
 }
 
 export interface WorkerOptions {
@@ -22,13 +36,21 @@ export interface WorkerOptions {
 }
 
 export type ToWorker =
-  | { readonly kind: 'delta'; readonly delta: SnapshotDelta }
+  | {
+      readonly kind: 'delta'
+      readonly delta: SnapshotDelta
+      readonly rateLimits: RateLimitChanges
+      /** All sockets of the worker from now on, as at its start. */
+      readonly kept: SocketTable | undefined
+    }
   /** Every question is answered; endpoints are looked through only when wanted, since there may be 100,000. */
   | { readonly kind: 'collect'; readonly wantsEndpoints: boolean }
   | { readonly kind: 'tap'; readonly isOn: boolean }
   | { readonly kind: 'ticket-keys'; readonly keys: Uint8Array }
   | { readonly kind: 'reopen-logs' }
-  | { readonly kind: 'drain'; readonly deadlineMs: number }
+  | { readonly kind: 'callers-answered'; readonly answers: readonly CallerAnswer[] }
+  /** With `handsOver` connections that come from now on wait for another agent, in sockets that are kept. */
+  | { readonly kind: 'drain'; readonly deadlineMs: number; readonly handsOver: boolean }
 
 export type FromWorker =
   /** The snapshot of that version is in force; listeners that could not be opened, with the reason. */
@@ -42,7 +64,20 @@ export type FromWorker =
   | { readonly kind: 'log'; readonly level: LogLevel; readonly message: string; readonly fields: LogFields | undefined }
   /** Lines of the access log, while tapped. */
   | { readonly kind: 'lines'; readonly lines: readonly string[] }
+  /** Whose connections these are; every question is answered once. */
+  | { readonly kind: 'callers-asked'; readonly questions: readonly CallerQuestion[] }
   | { readonly kind: 'drained'; readonly finished: number; readonly cut: number }
+
+export interface CallerQuestion extends ConnectionEnds {
+  /** Of the worker. */
+  readonly id: number
+}
+
+export interface CallerAnswer {
+  readonly id: number
+  /** Undefined when the client is no workload of the mesh, or is gone. */
+  readonly caller: Caller | undefined
+}
 
 /** What one worker sees of one endpoint. */
 export interface EndpointActivity {

@@ -58,6 +58,16 @@ function open(t: TestContext, options: { count?: number; snapshot?: MeshSnapshot
   const clock = new ManualClock()
   const observer = new Observer()
   const pool = new WorkerPool(options.snapshot ?? snapshotOf(1, ['a']), {
+    callers: {
+      ask: (questions, reply) => {
+        reply(
+          questions.map(({ id }) => ({
+            id,
+            caller: { namespace: 'shop', service: `shop/of-${id}`, workload: 'shop/w' },
+          })),
+        )
+      },
+    },
     clock,
     logger: options.logger ?? silentLogger,
     script: new URL('./fake-worker.ts', import.meta.url),
@@ -82,6 +92,13 @@ test('WorkerPool hands every worker the whole snapshot and then deltas', async t
   await pool.collect({ wantsEndpoints: true })
   assert.deepEqual([...observer.metrics.values()], [{ listeners: ['b', 'c'] }, { listeners: ['b', 'c'] }])
   assert.equal(pool.endpoints().length, 2)
+})
+
+test('WorkerPool answers each worker who calls', async t => {
+  const { pool, observer } = open(t)
+  pool.apply(snapshotOf(2, ['asks']))
+  await observer.until(() => observer.tapped.length === 2)
+  assert.deepEqual(observer.tapped, ['caller 7 shop/of-7', 'caller 7 shop/of-7'])
 })
 
 test('WorkerPool reports listeners that cannot be opened, and that they can again', async t => {

@@ -2,9 +2,19 @@ import { Worker } from 'node:worker_threads'
 import { messageOf } from '../core/index.ts'
 import type { Clock, Logger, Timer } from '../core/index.ts'
 import { closeAbandoned, DescriptorLedger } from '../kernel/index.ts'
-import { diffSnapshots } from '../model/index.ts'
+import { diffSnapshots, emptySnapshot } from '../model/index.ts'
 import type { MeshSnapshot } from '../model/index.ts'
-import type { EndpointActivity, FromWorker, ToWorker, WorkerOptions, WorkerStart } from './worker-messages.ts'
+import type { SocketTable } from './handover/listener-sockets.ts'
+import { RateLimitMemories } from './rate-limit-memories.ts'
+import type {
+  CallerAnswer,
+  CallerQuestion,
+  EndpointActivity,
+  FromWorker,
+  ToWorker,
+  WorkerOptions,
+  WorkerStart,
+} from './worker-messages.ts'
 
 export interface WorkerPoolOptions {
   readonly clock: Clock
@@ -14,10 +24,21 @@ export interface WorkerPoolOptions {
   readonly count: number
   /** Sockets of plain connections. */
   readonly transport: 'native' | 'node'
+  /** Folder of the kernel tier's maps; undefined in user space. */
+  readonly pins?: string | undefined
   /** Of TLS sessions; `setTicketKeys` replaces them. */
   readonly ticketKeys: Uint8Array
   readonly worker: Omit<WorkerOptions, 'workers' | 'isTapped'>
   readonly observer: WorkerObserver
+  readonly callers: CallerLookup
+  /** Sockets that a worker, counted from 0, is to listen with. @default it opens them */
+  readonly kept?: ((worker: number) => SocketTable) | undefined
+}
+
+/** Knows whose processes connections come from. */
+export interface CallerLookup {
+  /** `reply` is called once, with an answer to each question. */
+  ask(questions: readonly CallerQuestion[], reply: (answers: readonly CallerAnswer[]) => void): void
 }
 
 /** What the pool tells its owner. Ids are unique for the life of the pool: a replacement has a new one. */
@@ -31,6 +52,12 @@ export interface WorkerObserver {
   lines(lines: readonly string[]): void
   /** Listeners that some worker could not open, by id, whenever that changes. */
   listenFailures(failures: ReadonlyMap<string, string>): void
+}
+
+/** Requests that ended by themselves while draining, and those that were cut off. */
+export interface DrainReport {
+  readonly finished: number
+  readonly cut: number
 }
 
 /** A worker that lived this long is not part of a crash loop. */
@@ -56,6 +83,7 @@ const drainGraceMs = 1_000
 export class WorkerPool {
   readonly #options: WorkerPoolOptions
   readonly #slots: Slot[] = []
+  readonly #rateLimits = new RateLimitMemories()
   #snapshot: MeshSnapshot
   #ticketKeys: Uint8Array
   #nextId = 1
@@ -68,9 +96,10 @@ export class WorkerPool {
   constructor(snapshot: MeshSnapshot, options: WorkerPoolOptions) {
     this.#options = options
     this.#snapshot = snapshot
+    this.#rateLimits.update(diffSnapshots(emptySnapshot, snapshot).routes)
     this.#ticketKeys = options.ticketKeys
     for (let index = 0; index < options.count; index++) {
-      const slot: Slot = { thread: undefined, crashes: 0, timer: undefined }
+      const slot: Slot = { index, thread: undefined, crashes: 0, timer: undefined }
       this.#slots.push(slot)
       this.#start(slot)
     }
@@ -80,7 +109,11 @@ export class WorkerPool {
   apply(snapshot: MeshSnapshot): void {
     const delta = diffSnapshots(this.#snapshot, snapshot)
     this.#snapshot = snapshot
-    this.#broadcast({ kind: 'delta', delta })
+    const rateLimits = this.#rateLimits.update(delta.routes)
+    for (const { index, thread } of this.#slots) {
+      const message: ToWorker = { kind: 'delta', delta, rateLimits, kept: this.#options.kept?.(index) }
+      thread?.worker.postMessage(message)
+    }
   }
 
   /** Resolves when every worker has the version, or a later one, in force. */
@@ -140,12 +173,15 @@ export class WorkerPool {
     this.#broadcast({ kind: 'reopen-logs' })
   }
 
-  /** Stops accepting, lets requests finish until the deadline, and ends the threads. */
-  async drain(deadlineMs: number): Promise<{ finished: number; cut: number }> {
+  /**
+   * Stops accepting, lets requests finish until the deadline, and ends the threads.
+   * @param options.handsOver  connections that come from now on wait in sockets that are kept. @default false
+   */
+  async drain(deadlineMs: number, options: { readonly handsOver?: boolean } = {}): Promise<DrainReport> {
     this.#isStopping = true
     for (const slot of this.#slots) slot.timer?.[Symbol.dispose]()
     const draining = this.#threads()
-    this.#broadcast({ kind: 'drain', deadlineMs })
+    this.#broadcast({ kind: 'drain', deadlineMs, handsOver: options.handsOver ?? false })
     let isLate = false
     const timer = this.#options.clock.after(deadlineMs + drainGraceMs, () => {
       isLate = true
@@ -175,7 +211,10 @@ export class WorkerPool {
     const ledger = this.#options.transport === 'native' ? new DescriptorLedger() : undefined
     const start: WorkerStart = {
       descriptors: ledger?.shared,
+      pins: this.#options.pins,
+      kept: this.#options.kept?.(slot.index),
       snapshot: this.#snapshot,
+      rateLimits: this.#rateLimits.all,
       ticketKeys: this.#ticketKeys,
       options: { ...options, workers: count, isTapped: this.#isTapped },
     }
@@ -208,7 +247,7 @@ export class WorkerPool {
   }
 
   #receive(thread: Thread, message: FromWorker): void {
-    const { observer, logger } = this.#options
+    const { observer, logger, callers } = this.#options
     switch (message.kind) {
       case 'applied':
         thread.version = message.version
@@ -225,6 +264,12 @@ export class WorkerPool {
         return
       case 'lines':
         observer.lines(message.lines)
+        return
+      case 'callers-asked':
+        callers.ask(message.questions, answers => {
+          const answered: ToWorker = { kind: 'callers-answered', answers }
+          thread.worker.postMessage(answered)
+        })
         return
       case 'drained':
         thread.drained = message
@@ -284,6 +329,7 @@ export function backoffMs(crashes: number): number {
 }
 
 interface Slot {
+  readonly index: number
   thread: Thread | undefined
   crashes: number
   timer: Timer | undefined
@@ -303,5 +349,5 @@ interface Thread {
   questions: number
   answers: number
   isGone: boolean
-  drained: { readonly finished: number; readonly cut: number } | undefined
+  drained: DrainReport | undefined
 }

@@ -9,11 +9,15 @@ import { applyDelta } from '../model/index.ts'
 import type { MeshSnapshot } from '../model/index.ts'
 import { MetricRegistry, openAccessLog } from '../observe/index.ts'
 import type { MetricsState } from '../observe/index.ts'
-import { Proxy } from '../proxy/index.ts'
+import { AccessGate, Proxy } from '../proxy/index.ts'
+import { CallerClient } from './callers/caller-client.ts'
+import { KernelCallers } from './callers/kernel-callers.ts'
+import type { SocketTable } from './handover/listener-sockets.ts'
+import { WorkerSockets } from './handover/worker-sockets.ts'
 import { isSameMetrics } from './same-metrics.ts'
 import { keepSeriesAfter } from './stale-series.ts'
 import { openTransport } from './transport.ts'
-import type { FromWorker, ToWorker, WorkerStart } from './worker-messages.ts'
+import type { FromWorker, RateLimitChanges, ToWorker, WorkerStart } from './worker-messages.ts'
 
 /** Lines for followers of the access log are sent together, at most this much later. */
 const lineBatchMs = 100
@@ -39,15 +43,32 @@ function runWorker(): void {
     logger,
   })
   const { zone, workers } = options
-  const transport = openTransport(start.descriptors)
+  const sockets = openTransport(start.descriptors)
+  const gate = start.pins === undefined ? undefined : new AccessGate()
+  const inKernel =
+    start.pins === undefined || gate === undefined
+      ? undefined
+      : new KernelCallers({ pins: start.pins, gate, meter, logger })
+  const kept = start.kept === undefined ? undefined : new WorkerSockets(start.kept)
+  const callers = new CallerClient({
+    clock: systemClock,
+    logger,
+    meter,
+    send: questions => send({ kind: 'callers-asked', questions }),
+  })
   const proxy = new Proxy({
+    callers: inKernel ?? callers,
+    ...(gate === undefined ? {} : { gate }),
+    sharedNowMs: machineNowMs,
     meter,
     accessLog,
     logger,
     clock: systemClock,
     zone,
     workers,
-    ...(transport === undefined ? {} : { transport }),
+    ...(sockets === undefined ? {} : { transport: sockets.transport }),
+    ...(sockets?.tls === undefined ? {} : { tls: sockets.tls }),
+    ...(kept === undefined ? {} : { kept }),
   })
 
   proxy.setTicketKeys(start.ticketKeys)
@@ -72,14 +93,21 @@ function runWorker(): void {
 
   /** Snapshots come in force one after the other, so that listeners open and close in order. */
   let applying = Promise.resolve()
-  const inForce = async (before: Promise<void>, next: MeshSnapshot): Promise<void> => {
+  const inForce = async (
+    before: Promise<void>,
+    next: MeshSnapshot,
+    limits: RateLimitChanges,
+    table: SocketTable | undefined,
+  ): Promise<void> => {
     await before
+    if (table !== undefined) kept?.update(table)
+    proxy.shareRateLimits(limits.added, limits.removed)
     const failures = await proxy.apply(next)
     send({ kind: 'applied', version: next.version, failures })
   }
-  const apply = (): void => {
+  const apply = (limits: RateLimitChanges, table: SocketTable | undefined): void => {
     const next = snapshot
-    applying = inForce(applying, next)
+    applying = inForce(applying, next, limits, table)
     // A proxy that can't apply a snapshot is broken: the thread ends and is replaced.
     applying.catch((error: unknown) => {
       logger.error('a configuration could not be applied', { version: next.version, error: messageOf(error) })
@@ -87,10 +115,13 @@ function runWorker(): void {
     })
   }
 
-  const drain = async (deadlineMs: number): Promise<void> => {
+  const drain = async (deadlineMs: number, handsOver: boolean): Promise<void> => {
     await applying
+    if (!handsOver) kept?.update(new Map())
     const { finished, cut } = await proxy.drain(deadlineMs)
-    transport?.[Symbol.dispose]()
+    sockets?.[Symbol.dispose]()
+    inKernel?.[Symbol.dispose]()
+    kept?.[Symbol.dispose]()
     await accessLog[Symbol.asyncDispose]()
     collect(false)
     send({ kind: 'drained', finished, cut })
@@ -113,7 +144,7 @@ function runWorker(): void {
       case 'delta': {
         const keep = keepSeriesAfter(snapshot, message.delta)
         snapshot = applyDelta(snapshot, message.delta)
-        apply()
+        apply(message.rateLimits, message.kept)
         if (keep !== undefined) void applying.then(() => meter.retain(keep))
         break
       }
@@ -126,16 +157,25 @@ function runWorker(): void {
       case 'ticket-keys':
         proxy.setTicketKeys(message.keys)
         break
+      case 'callers-answered':
+        callers.answered(message.answers)
+        break
       case 'reopen-logs':
         accessLog.reopen()
         break
       case 'drain':
-        void drain(message.deadlineMs)
+        void drain(message.deadlineMs, message.handsOver)
         break
     }
   })
   tap(options.isTapped)
-  apply()
+  apply({ added: start.rateLimits, removed: [] }, start.kept)
+}
+
+/** The machine's monotonic clock, the same on every thread; `performance.now` counts from the start of its own. */
+function machineNowMs(): number {
+  const [seconds, nanoseconds] = process.hrtime()
+  return seconds * 1000 + nanoseconds / 1e6
 }
 
 function forwardingLogger(least: LogLevel, send: (message: FromWorker) => void): Logger {

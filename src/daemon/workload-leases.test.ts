@@ -20,12 +20,14 @@ const request: RunRequest = {
   port: 9080,
   labels: { version: 'v2' },
   healthPath: '/healthz',
+  pid: 4711,
 }
 
 test('WorkloadLeases puts a Workload into the mesh for as long as the lease lasts', () => {
   const sink = openSink()
   const leases = new WorkloadLeases(sink)
   const lease = leases.grant(request)
+  assert.deepEqual([leases.pidOf('shop/reviews-1'), leases.pidOf('shop/other')], [4711, undefined])
   assert.deepEqual(sink.documents.get('heddle run shop/reviews-1'), {
     apiVersion: 'heddle.dev/v1alpha1',
     kind: 'Workload',
@@ -33,7 +35,7 @@ test('WorkloadLeases puts a Workload into the mesh for as long as the lease last
     spec: { service: 'reviews', address: '127.0.0.1', port: 9080, healthCheck: { http: { path: '/healthz' } } },
   })
   lease[Symbol.dispose]()
-  assert.deepEqual([sink.documents.size, leases.size], [0, 0])
+  assert.deepEqual([sink.documents.size, leases.size, leases.pidOf('shop/reviews-1')], [0, 0, undefined])
 })
 
 test('WorkloadLeases keeps a second lease of the same name when the first one ends late', () => {
@@ -59,6 +61,7 @@ test('parseRunRequest() fills in the namespace and the address', () => {
       port: 80,
       labels: {},
       healthPath: undefined,
+      pid: undefined,
     },
   })
 })
@@ -74,6 +77,7 @@ const invalid: readonly (readonly [unknown, RegExp])[] = [
   [{ name: 'a', port: 80, service: 7 }, /^service/],
   [{ name: 'a', port: 80, labels: { a: 1 } }, /^labels/],
   [{ name: 'a', port: 80, healthPath: 'x' }, /^healthPath/],
+  [{ name: 'a', port: 80, pid: 1 }, /^pid/],
 ]
 for (const [body, message] of invalid) {
   test(`parseRunRequest() refuses ${JSON.stringify(body)}`, () => {

@@ -11,6 +11,8 @@ export interface RunRequest {
   readonly labels: Readonly<Record<string, string>>
   /** An HTTP path to check; undefined for no check. */
   readonly healthPath: string | undefined
+  /** Process whose descendants the workload consists of; undefined when it is not told, as a caller it is then unknown. */
+  readonly pid: number | undefined
 }
 
 /** Where leased Workloads go: the file source takes documents that are no files. */
@@ -31,7 +33,7 @@ export type RunRequestResult =
  */
 export class WorkloadLeases {
   readonly #sink: DocumentSink
-  readonly #holders = new Map<string, symbol>()
+  readonly #holders = new Map<string, Holder>()
 
   constructor(sink: DocumentSink) {
     this.#sink = sink
@@ -40,7 +42,7 @@ export class WorkloadLeases {
   /** The workload is in the mesh until the lease is disposed. */
   grant(request: RunRequest): Disposable {
     const name = documentName(request)
-    const holder = Symbol(name)
+    const holder = { workload: `${request.namespace}/${request.name}`, pid: request.pid }
     this.#holders.set(name, holder)
     this.#sink.put(name, JSON.stringify(resourceOf(request)))
     return {
@@ -52,9 +54,20 @@ export class WorkloadLeases {
     }
   }
 
+  /** Process of a workload that is registered now. */
+  pidOf(workload: string): number | undefined {
+    for (const holder of this.#holders.values()) if (holder.workload === workload) return holder.pid
+    return undefined
+  }
+
   get size(): number {
     return this.#holders.size
   }
+}
+
+interface Holder {
+  readonly workload: string
+  readonly pid: number | undefined
 }
 
 /** The name under which the workload's problems are reported. */
@@ -71,7 +84,7 @@ export function problemsOf(request: RunRequest, problems: readonly Problem[]): r
 export function parseRunRequest(body: unknown): RunRequestResult {
   if (typeof body !== 'object' || body === null) return { kind: 'invalid', message: 'the body must be a JSON object' }
   const fields = body as Readonly<Record<string, unknown>>
-  const { namespace = 'default', name, service, address = '127.0.0.1', port, labels = {}, healthPath } = fields
+  const { namespace = 'default', name, service, address = '127.0.0.1', port, labels = {}, healthPath, pid } = fields
   const wrong = (message: string): RunRequestResult => ({ kind: 'invalid', message })
   if (!isName(namespace)) return wrong('namespace must be a DNS label such as shop')
   if (!isName(name)) return wrong('name must be a DNS label such as reviews-1')
@@ -84,10 +97,14 @@ export function parseRunRequest(body: unknown): RunRequestResult {
   if (healthPath !== undefined && (typeof healthPath !== 'string' || !healthPath.startsWith('/'))) {
     return wrong('healthPath must start with a slash')
   }
-  return { kind: 'request', request: { namespace, name, service, address, port, labels, healthPath } }
+  if (pid !== undefined && !(typeof pid === 'number' && Number.isInteger(pid) && pid > 1)) {
+    return wrong('pid must be the number of a process')
+  }
+  return { kind: 'request', request: { namespace, name, service, address, port, labels, healthPath, pid } }
 }
 
-function resourceOf(request: RunRequest): unknown {
+/** The Workload that a request stands for. */
+export function resourceOf(request: RunRequest): unknown {
   const { namespace, name, labels, service, address, port, healthPath } = request
   return {
     apiVersion: 'heddle.dev/v1alpha1',

@@ -1,4 +1,4 @@
-import type { ServiceAddress } from '../model/index.ts'
+import type { ServiceAddress } from '../../model/index.ts'
 
 /**
  * The variables by which a program finds the Services of its namespace, as

@@ -5,11 +5,12 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
-import { ManualClock, silentLogger } from '../core/index.ts'
-import type { ServiceAddress, Workload } from '../model/index.ts'
+import { ManualClock, silentLogger } from '../../core/index.ts'
+import type { ServiceAddress, Workload } from '../../model/index.ts'
 import { LineSplitter } from './line-splitter.ts'
 import { serviceEnvironment } from './service-environment.ts'
 import { Supervisor } from './supervisor.ts'
+import type { WantedPrograms } from './supervisor.ts'
 
 function workloadOf(script: string, options: { env?: Record<string, string>; key?: string } = {}): Workload {
   return {
@@ -36,21 +37,28 @@ const addresses: readonly ServiceAddress[] = [
   { namespace: 'other', service: 'db', address: '127.77.0.2', port: 5432, portName: '' },
 ]
 
+function wanted(workloads: readonly Workload[], serviceAddresses: readonly ServiceAddress[] = []): WantedPrograms {
+  return { workloads, serviceAddresses, problems: [] }
+}
+
 function open(t: TestContext, options: { released?: () => Promise<void> } = {}) {
   const clock = new ManualClock()
   const lines: string[] = []
   const restarts: string[] = []
-  const ends: string[] = []
+  const changes: string[] = []
   let wake: (() => void) | undefined
   const supervisor = new Supervisor({
     clock,
     logger: { ...silentLogger, warn: () => wake?.() },
-    env: { PATH: process.env['PATH'], HEDDLE_WORKERS: '9' },
+    env: { PATH: process.env['PATH'], HEDDLE_WORKERS: '9', NODE_COMPILE_CACHE: '/root/.cache/heddle/compiled' },
     onOutput: (workload, stream, line) => {
       lines.push(`${workload} ${stream} ${line}`)
       wake?.()
     },
-    onEnd: workload => ends.push(workload),
+    onChange: () => {
+      changes.push(supervisor.stateOf('shop/a'))
+      wake?.()
+    },
     onRestart: workload => restarts.push(workload),
     ...options,
   })
@@ -65,7 +73,7 @@ function open(t: TestContext, options: { released?: () => Promise<void> } = {}) 
       })
     }
   }
-  return { clock, supervisor, lines, restarts, ends, until }
+  return { clock, supervisor, lines, restarts, changes, until }
 }
 
 function isAlive(pid: number): boolean {
@@ -85,17 +93,17 @@ async function untilDead(t: TestContext, pid: number): Promise<void> {
 test('Supervisor gives a program its port, the Services of its namespace and its own variables, and reads its output', async t => {
   const { supervisor, lines, until } = open(t)
   const script =
-    'echo $PORT $PRODUCT_PAGE_SERVICE_HOST:$PRODUCT_PAGE_SERVICE_PORT [$DB_SERVICE_HOST] [$HEDDLE_WORKERS] $COLOUR; echo oops >&2; exec sleep 100'
-  supervisor.update([workloadOf(script, { env: { COLOUR: 'red' } })], addresses)
+    'echo $PORT $PRODUCT_PAGE_SERVICE_HOST:$PRODUCT_PAGE_SERVICE_PORT [$DB_SERVICE_HOST] [$HEDDLE_WORKERS$NODE_COMPILE_CACHE] $COLOUR; echo oops >&2; exec sleep 100'
+  supervisor.update(wanted([workloadOf(script, { env: { COLOUR: 'red' } })], addresses))
   await until(() => lines.length === 2)
   assert.deepEqual(lines.toSorted(), ['shop/a stderr oops', 'shop/a stdout 9001 127.77.0.1:80 [] [] red'])
   assert.equal(supervisor.states().get('shop/a')?.kind, 'running')
 })
 
 test('Supervisor starts a program again after a pause that doubles, and as at first after a minute', async t => {
-  const { supervisor, lines, clock, restarts, ends, until } = open(t)
+  const { supervisor, lines, clock, restarts, changes, until } = open(t)
   const waiting = () => supervisor.states().get('shop/a')?.kind === 'waiting' && clock.pending === 1
-  supervisor.update([workloadOf('echo started; exit 3')], [])
+  supervisor.update(wanted([workloadOf('echo started; exit 3')]))
   for (const [round, pauseMs] of [100, 200, 400].entries()) {
     await until(() => waiting() && restarts.length === round)
     clock.advance(pauseMs - 1)
@@ -106,14 +114,14 @@ test('Supervisor starts a program again after a pause that doubles, and as at fi
   await until(() => lines.length === 4 && waiting())
   const state = supervisor.states().get('shop/a')
   assert.deepEqual(state, { kind: 'waiting', lastExit: 'exit code 3', restarts: 3 })
-  assert.equal(ends.length, 4)
+  assert.deepEqual(changes, ['not started', ...Array.from({ length: 4 }, () => ['running', 'ended']).flat()])
 })
 
 test('Supervisor says so when there is no such program', async t => {
   const { supervisor, until } = open(t)
   const workload = workloadOf('')
   const process = workload.process ?? assert.fail()
-  supervisor.update([{ ...workload, process: { ...process, command: ['/no/such/program'] } }], [])
+  supervisor.update(wanted([{ ...workload, process: { ...process, command: ['/no/such/program'] } }]))
   await until(() => JSON.stringify(supervisor.states().get('shop/a')).includes('no program'))
   const state = supervisor.states().get('shop/a')
   assert.deepEqual(state, {
@@ -126,10 +134,10 @@ test('Supervisor says so when there is no such program', async t => {
 test('Supervisor restarts a changed program after its predecessor is gone and leaves an unchanged one alone', async t => {
   const { supervisor, lines, until } = open(t)
   const first = workloadOf('trap "echo bye; exit" TERM; echo up $$; exec 2>/dev/null; while :; do sleep 0.02; done')
-  supervisor.update([first], addresses)
+  supervisor.update(wanted([first], addresses))
   await until(() => lines.length === 1)
-  supervisor.update([{ ...first, labels: { version: 'v2' } }], addresses)
-  supervisor.update([workloadOf('echo changed; exec sleep 100')], addresses)
+  supervisor.update(wanted([{ ...first, labels: { version: 'v2' } }], addresses))
+  supervisor.update(wanted([workloadOf('echo changed; exec sleep 100')], addresses))
   await until(() => lines.some(line => line.endsWith('changed')))
   assert.deepEqual(
     lines.map(line => line.replace(/\d+$/, 'PID')),
@@ -139,18 +147,18 @@ test('Supervisor restarts a changed program after its predecessor is gone and le
 
 test('Supervisor stops a removed program with its whole process group', async t => {
   const { supervisor, lines, until } = open(t)
-  supervisor.update([workloadOf('sleep 100 & echo $!; wait')], [])
+  supervisor.update(wanted([workloadOf('sleep 100 & echo $!; wait')]))
   await until(() => lines.length === 1)
   const grandchild = Number(lines[0]?.split(' ')[2])
   assert.equal(isAlive(grandchild), true)
-  supervisor.update([], [])
+  supervisor.update(wanted([]))
   await untilDead(t, grandchild)
   assert.equal(supervisor.states().size, 0)
 })
 
 test('Supervisor.stop() kills a program that ignores SIGTERM', async t => {
   const { supervisor, lines, clock, until } = open(t)
-  supervisor.update([workloadOf('trap "" TERM; echo $$; exec 2>/dev/null; while :; do sleep 0.02; done')], [])
+  supervisor.update(wanted([workloadOf('trap "" TERM; echo $$; exec 2>/dev/null; while :; do sleep 0.02; done')]))
   await until(() => lines.length === 1)
   const pid = Number(lines[0]?.split(' ')[2])
   const stopped = supervisor.stop()
@@ -163,7 +171,7 @@ test('Supervisor.stop() kills a program that ignores SIGTERM', async t => {
 
 test('Supervisor.kill() kills at once what stop() would wait for', async t => {
   const { supervisor, lines, until } = open(t)
-  supervisor.update([workloadOf('exec 2>/dev/null; trap "" TERM; echo $$; while :; do sleep 0.02; done')], [])
+  supervisor.update(wanted([workloadOf('exec 2>/dev/null; trap "" TERM; echo $$; while :; do sleep 0.02; done')]))
   await until(() => lines.length === 1)
   const stopped = supervisor.stop()
   supervisor.kill()
@@ -242,10 +250,10 @@ test('LineSplitter holds at most one bounded line and joins split letters', () =
 test('Supervisor ends a program that was removed only when no request goes there any more', async t => {
   const moved = Promise.withResolvers<void>()
   const { supervisor, lines, until } = open(t, { released: () => moved.promise })
-  supervisor.update([workloadOf('echo $$; exec sleep 100')], [])
+  supervisor.update(wanted([workloadOf('echo $$; exec sleep 100')]))
   await until(() => lines.length === 1)
   const pid = Number(lines[0]?.split(' ')[2])
-  supervisor.update([], [])
+  supervisor.update(wanted([]))
   await new Promise(resolve => setImmediate(resolve))
   assert.equal(isAlive(pid), true)
   moved.resolve()
@@ -254,9 +262,48 @@ test('Supervisor ends a program that was removed only when no request goes there
 
 test('Supervisor does not wait for traffic when everything stops', async t => {
   const { supervisor, lines, until } = open(t, { released: () => new Promise(() => {}) })
-  supervisor.update([workloadOf('echo $$; exec sleep 100')], [])
+  supervisor.update(wanted([workloadOf('echo $$; exec sleep 100')]))
   await until(() => lines.length === 1)
-  supervisor.update([], [])
+  supervisor.update(wanted([]))
   await supervisor.stop()
   assert.equal(isAlive(Number(lines[0]?.split(' ')[2])), false)
+})
+
+test('Supervisor keeps a program whose Workload comes back while it may still get requests', async t => {
+  const releases: PromiseWithResolvers<void>[] = []
+  const released = () => {
+    const release = Promise.withResolvers<void>()
+    releases.push(release)
+    return release.promise
+  }
+  const { supervisor, lines, changes, until } = open(t, { released })
+  const workload = workloadOf('echo $$; exec sleep 100')
+  supervisor.update(wanted([workload]))
+  await until(() => lines.length === 1)
+  const pid = Number(lines[0]?.split(' ')[2])
+  supervisor.update(wanted([]))
+  supervisor.update(wanted([workload]))
+  assert.deepEqual(changes.slice(-2), ['not started', 'running'])
+  // It leaves again: the end of the first wait is not the end of the second.
+  supervisor.update(wanted([]))
+  releases[0]?.resolve()
+  await new Promise(resolve => setImmediate(resolve))
+  supervisor.update(wanted([workload]))
+  releases[1]?.resolve()
+  await new Promise(resolve => setImmediate(resolve))
+  assert.deepEqual([isAlive(pid), supervisor.states().get('shop/a')?.kind, lines.length], [true, 'running', 1])
+})
+
+test('Supervisor tells that a changed program does not run before it ends its predecessor', async t => {
+  const moved = Promise.withResolvers<void>()
+  const { supervisor, lines, changes, until } = open(t, { released: () => moved.promise })
+  supervisor.update(wanted([workloadOf('echo first $$; exec sleep 100')]))
+  await until(() => lines.length === 1)
+  const pid = Number(lines[0]?.split(' ').at(-1))
+  supervisor.update(wanted([workloadOf('echo second; exec sleep 100')]))
+  await new Promise(resolve => setImmediate(resolve))
+  assert.deepEqual([isAlive(pid), changes.at(-1), lines.length], [true, 'not started', 1])
+  moved.resolve()
+  await until(() => lines.length === 2)
+  assert.equal(isAlive(pid), false)
 })

@@ -4,7 +4,7 @@
  * Arguments: a directory in which the program leaves a file when it gets
  * SIGTERM, and `kill-guard` to end the first guard before printing.
  */
-import { silentLogger, systemClock } from '../core/index.ts'
+import { silentLogger, systemClock } from '../../core/index.ts'
 import { Supervisor } from './supervisor.ts'
 
 const [directory = '', mode] = process.argv.slice(2)
@@ -13,7 +13,7 @@ const supervisor = new Supervisor({
   clock: systemClock,
   logger: silentLogger,
   env: process.env,
-  onEnd: () => {},
+  onChange: () => {},
   onRestart: () => {},
   onOutput: (_workload, _stream, line) => {
     const state = supervisor.states().get('shop/a')
@@ -30,8 +30,8 @@ const supervisor = new Supervisor({
     }
   },
 })
-supervisor.update(
-  [
+supervisor.update({
+  workloads: [
     {
       key: 'shop/a',
       namespace: 'shop',
@@ -44,5 +44,6 @@ supervisor.update(
       healthCheck: undefined,
     },
   ],
-  [],
-)
+  serviceAddresses: [],
+  problems: [],
+})

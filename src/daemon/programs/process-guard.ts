@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { statSync } from 'node:fs'
-import type { Logger } from '../core/index.ts'
+import type { Logger } from '../../core/index.ts'
 
 /**
  * Reads `add GROUP`, `drop GROUP` and `file IDENTITY PATH`; when its input ends,

@@ -1,0 +1,96 @@
+import { assertNever } from '../core/index.ts'
+import type { HeaderMap, OfflineMessage, OfflineOutcome, OfflineRun, OfflineStep } from '../wasm/index.ts'
+import { withoutControls } from './paint.ts'
+import type { Paint, Painter } from './paint.ts'
+
+/** A plugin's run for people: callbacks, what they called, and how it ended. */
+export function renderRun(run: OfflineRun, paint: Paint): string {
+  const lines = run.steps.flatMap(step => renderStep(step, paint))
+  if (run.failure !== undefined) lines.push(line(`failed: ${run.failure}`, paint.bad))
+  lines.push('', ...renderOutcome(run.outcome, paint))
+  const metrics = Object.entries(run.metrics)
+  if (metrics.length > 0) lines.push('metrics:', ...metrics.map(([name, value]) => line(`  ${name} ${value}`)))
+  return lines.join('\n')
+}
+
+function renderStep({ callback, parameters, calls, result }: OfflineStep, paint: Paint): readonly string[] {
+  const returned = result === undefined ? '' : ` = ${words(result)}`
+  const lines = [line(`${callback}(${parameters.join(', ')})${returned}`, paint.bold)]
+  for (const call of calls) {
+    if ('log' in call) lines.push(line(`  ${call.log}: ${call.message}`))
+    else {
+      const results = call.results.map(value => ` ${JSON.stringify(value)}`).join('')
+      lines.push(
+        line(
+          `  ${call.name}(${call.parameters.map(words).join(', ')}) = ${typeof call.status === 'string' ? call.status : words(call.status)}${results}`,
+        ),
+      )
+    }
+  }
+  return lines
+}
+
+/** What comes from plugins and messages is printed without what moves the cursor. */
+function line(text: string, painter: Painter = same => same): string {
+  return painter(withoutControls(text))
+}
+
+function words(value: unknown): string {
+  return typeof value === 'number' ? String(value) : JSON.stringify(value)
+}
+
+function renderOutcome(outcome: OfflineOutcome, paint: Paint): readonly string[] {
+  switch (outcome.kind) {
+    case 'not-started':
+      return [line(outcome.detail, paint.bad)]
+    case 'passed':
+      return [
+        'request to the upstream:',
+        ...renderMessage(outcome.request),
+        'response to the client:',
+        ...renderMessage(outcome.response),
+      ]
+    case 'answered': {
+      const { status, details, headers, body } = outcome.response
+      return [line(`answered ${status}${details === '' ? '' : ` (${details})`}:`), ...renderMessage({ headers, body })]
+    }
+    case 'reset':
+      return ['the stream was reset']
+    case 'held':
+      return [`the ${outcome.message} is held by the plugin, and nothing came that would let it go`]
+    default:
+      return assertNever(outcome)
+  }
+}
+
+function renderMessage({ headers, body, trailers }: OfflineMessage): readonly string[] {
+  const fields = (map: HeaderMap): string[] => [...map].map(([name, value]) => line(`  ${name}: ${value}`))
+  const text =
+    body.length === 0
+      ? []
+      : [
+          '',
+          ...Buffer.from(body)
+            .toString('utf8')
+            .split('\n')
+            .map(text => line(`  ${text}`)),
+        ]
+  return [...fields(headers), ...text, ...(trailers === undefined ? [] : ['', ...fields(trailers)])]
+}
+
+/** The same for programs: maps as lists of pairs, bodies as text. */
+export function runAsJson(run: OfflineRun): unknown {
+  return JSON.parse(
+    JSON.stringify(run, (_key, value: unknown) => {
+      if (isBuffer(value)) return Buffer.from(value.data).toString('utf8')
+      if (value instanceof Uint8Array) return Buffer.from(value).toString('utf8')
+      if (typeof value === 'object' && value !== null && 'pairsBytes' in value) return [...(value as HeaderMap)]
+      return value
+    }),
+  )
+}
+
+/** What JSON.stringify makes of a Buffer before it asks. */
+function isBuffer(value: unknown): value is { readonly data: readonly number[] } {
+  return typeof value === 'object' && value !== null && 'type' in value && value.type === 'Buffer' && 'data' in value
+}

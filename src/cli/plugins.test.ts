@@ -1,0 +1,122 @@
+import assert from 'node:assert/strict'
+import { fileURLToPath } from 'node:url'
+import { test } from 'node:test'
+import { main } from './main.ts'
+
+const guests = fileURLToPath(new URL('../../test/guests/', import.meta.url))
+
+async function heddle(...words: readonly string[]): Promise<{ code: number; out: string; err: string }> {
+  let out = ''
+  let err = ''
+  const io = { env: {}, isTerminal: false, columns: undefined }
+  const code = await main(words, { ...io, out: text => void (out += text), err: text => void (err += text) })
+  return { code, out, err }
+}
+
+const gate = ['plugins', 'test', `${guests}assembly-gate.wasm`, '--root-id', 'gate']
+
+// The SDK of this plugin aborts when its root context ends.
+test('heddle plugins test prints each callback, host call and the answer', async () => {
+  const { code, out } = await heddle(
+    ...gate,
+    '--config',
+    'a gate',
+    '--request',
+    'GET /admin',
+    '--upstream',
+    'gate=401 no',
+  )
+  assert.equal(code, 0)
+  assert.equal(
+    out,
+    `proxy_on_context_create(1, 0)
+proxy_on_vm_start(1, 0) = 1
+proxy_on_configure(1, 6) = 1
+  proxy_get_buffer_bytes("plugin-configuration", 0, 6) = ok "a gate"
+  info: [INFO]: configured as a gate
+proxy_on_context_create(2, 1)
+proxy_on_request_headers(2, 4, 1) = 1
+  proxy_get_header_map_value("http-request-headers", ":path") = ok "/admin"
+  proxy_http_call("gate", [":method: GET",":path: /admin",":authority: gate"], "", [], 1000) = ok 4
+proxy_on_http_call_response(1, 4, 1, 2, 0)
+  proxy_set_effective_context(2) = ok
+  proxy_get_header_map_value("http-call-response-headers", ":status") = ok "401"
+  proxy_get_buffer_bytes("http-call-response-body", 0, 2) = ok "no"
+  proxy_set_effective_context(2) = ok
+  proxy_send_local_response(403, "gate_said_no", "the gate says no", ["x-gate: 401"], -1) = ok
+proxy_on_response_headers(2, 2, 0) = 0
+proxy_on_response_body(2, 16, 1) = 0
+proxy_on_done(2) = 1
+proxy_on_log(2)
+  info: [INFO]: over
+proxy_on_delete(2)
+proxy_on_done(1)
+  error: abort: Key does not exist in ~lib/map.ts(105:17)
+  warn: an instance did not end well: it called proc_exit(255)
+
+answered 403 (gate_said_no):
+  x-gate: 401
+
+  the gate says no
+`,
+  )
+})
+
+test('heddle plugins test tells programs the same', async () => {
+  const { code, out } = await heddle(
+    ...gate,
+    '--upstream',
+    'gate=200 welcome',
+    '--body',
+    'text',
+    '-H',
+    'x-a: 1',
+    '-o',
+    'json',
+  )
+  assert.equal(code, 0)
+  const run = JSON.parse(out) as {
+    steps: { callback: string }[]
+    outcome: { kind: string; request: { headers: unknown; body: string } }
+  }
+  assert.equal(run.outcome.kind, 'passed')
+  assert.equal(run.outcome.request.body, 'text')
+  assert.deepEqual(run.outcome.request.headers, [
+    [':method', 'GET'],
+    [':path', '/'],
+    [':scheme', 'http'],
+    [':authority', 'example.com'],
+    ['x-a', '1'],
+    ['x-gate', 'welcome'],
+  ])
+  assert.ok(run.steps.some(({ callback }) => callback === 'proxy_on_http_call_response'))
+})
+
+test('heddle plugins test ends with 1 when the plugin fails or does not start', async () => {
+  const failing = await heddle('plugins', 'test', `${guests}hostile.wasm`, '-H', 'x-do: request_headers:trap')
+  assert.equal(failing.code, 1)
+  assert.match(failing.out, /failed: unreachable\n {2}at .*\n[^]*answered 503 \(wasm_fail_stream\)/)
+  const refusing = await heddle(...gate, '--config', 'refuse')
+  assert.equal(refusing.code, 1)
+  assert.match(refusing.out, /plugin test does not start: proxy_on_configure returned false/)
+  const held = await heddle('plugins', 'test', `${guests}hostile.wasm`, '-H', 'x-do: request_headers:pause')
+  assert.match(held.out, /the request is held by the plugin/)
+})
+
+for (const [words, message] of [
+  [[], /plugins takes test/],
+  [['test'], /needs the file of a plugin/],
+  [['test', `${guests}none.wasm`], /none\.wasm can't be read: ENOENT/],
+  [['test', `${guests}noop.cc`], /not a module that can run/],
+  [['test', `${guests}noop.wasm`, '--request', 'GET'], /--request is METHOD TARGET/],
+  [['test', `${guests}noop.wasm`, '--response', '99'], /--response is a status/],
+  [['test', `${guests}noop.wasm`, '-H', 'none'], /--header is 'name: value'/],
+  [['test', `${guests}noop.wasm`, '--upstream', 'a=b'], /--upstream is NAME=STATUS BODY/],
+  [['test', `${guests}noop.wasm`, '--env', 'a'], /--env is NAME=VALUE/],
+] as const) {
+  test(`heddle plugins ${words.slice(0, 1).join('')} ${words.slice(2).join(' ')} says what is wrong: ${message.source}`, async () => {
+    const { code, err } = await heddle('plugins', ...words)
+    assert.notEqual(code, 0)
+    assert.match(err, message)
+  })
+}

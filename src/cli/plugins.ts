@@ -1,0 +1,137 @@
+import { readFile } from 'node:fs/promises'
+import { MeshError, messageOf } from '../core/index.ts'
+import { compilePlugin, HeaderMap, pluginConfig, runOffline } from '../wasm/index.ts'
+import type { HeaderField, HttpCallResult, OfflineMessage, OfflineRun } from '../wasm/index.ts'
+import { usage } from './call.ts'
+import { paintOf, printJson, wantsJson } from './context.ts'
+import { renderRun, runAsJson } from './plugin-run.ts'
+import { colorFlag, flagValue, outputFlag } from './verb.ts'
+import type { Call, CliIo, Verb } from './verb.ts'
+
+export const plugins: Verb = {
+  name: 'plugins',
+  summary: 'run one request through a WebAssembly plugin, offline, and show all that happens (test)',
+  usage: 'test PLUGIN.wasm',
+  flags: [
+    { name: 'config', value: 'TEXT', about: 'Configuration of the plugin; @FILE reads it from a file.' },
+    { name: 'vm-config', value: 'TEXT', about: 'Configuration of the virtual machine, as --config.' },
+    { name: 'root-id', value: 'NAME', about: "Which of the module's root contexts." },
+    { name: 'name', value: 'NAME', about: 'Name of the plugin.' },
+    { name: 'env', value: 'NAME=VALUE', isRepeated: true, about: 'A variable that the plugin sees.' },
+    { name: 'fail', value: 'HOW', choices: ['open', 'closed'], about: 'What a failure means: closed unless told.' },
+    { name: 'request', value: 'LINE', about: "Method and target, 'POST /items?id=7'; GET / unless told." },
+    { name: 'header', short: 'H', value: 'FIELD', isRepeated: true, about: "Of the request, 'name: value'." },
+    { name: 'body', value: 'TEXT', about: 'Of the request; @FILE reads it from a file.' },
+    { name: 'response', value: 'STATUS', about: 'What the upstream answers; 200 unless told.' },
+    { name: 'response-header', value: 'FIELD', isRepeated: true, about: "Of the response, 'name: value'." },
+    { name: 'response-body', value: 'TEXT', about: 'Of the response, as --body.' },
+    { name: 'property', value: 'NAME=VALUE', isRepeated: true, about: 'A property, source.address=10.0.0.1:4567.' },
+    {
+      name: 'upstream',
+      value: 'NAME=ANSWER',
+      isRepeated: true,
+      about: "What a service answers that the plugin calls: 'auth=200 welcome', or 'auth=failed'.",
+    },
+    outputFlag,
+    colorFlag,
+  ],
+  examples: [
+    'heddle plugins test stamp.wasm --config \'{"header": "x-stamped"}\'',
+    "heddle plugins test gate.wasm --root-id gate --request 'GET /admin' --upstream 'gate=401 no' -o json",
+  ],
+  exits: ['1 also when the plugin does not start or fails'],
+  async run(call, io) {
+    const [what, path, extra] = call.positionals
+    if (what !== 'test') throw usage(plugins, 'plugins takes test')
+    if (path === undefined) throw usage(plugins, 'test needs the file of a plugin')
+    if (extra !== undefined) throw usage(plugins, `what is ${JSON.stringify(extra)}?`)
+    const run = await runPlugin(path, call)
+    show(run, call, io)
+    return run.outcome.kind === 'not-started' || run.failure !== undefined ? 1 : 0
+  },
+}
+
+async function runPlugin(path: string, call: Call): Promise<OfflineRun> {
+  const module = await compilePlugin(await contentOf(path))
+  const config = pluginConfig({
+    name: flagValue(call, 'name') ?? 'test',
+    rootId: flagValue(call, 'root-id') ?? '',
+    configuration: await textOf(call, 'config'),
+    vmConfiguration: await textOf(call, 'vm-config'),
+    environment: Object.fromEntries(assignments(call, 'env')),
+    failurePolicy: flagValue(call, 'fail') === 'open' ? 'open' : 'closed',
+  })
+  return runOffline(module, {
+    config,
+    request: await requestOf(call),
+    response: await responseOf(call),
+    upstreams: new Map(assignments(call, 'upstream').map(([name, answer]) => [name, answerOf(answer)])),
+    properties: new Map(assignments(call, 'property')),
+  })
+}
+
+async function requestOf(call: Call): Promise<OfflineMessage> {
+  const line = flagValue(call, 'request') ?? 'GET /'
+  const match = /^([!#$%&'*+.^_`|~\w-]+) (\S+)$/.exec(line)
+  if (match === null) throw usage(plugins, `--request is METHOD TARGET, not ${JSON.stringify(line)}`)
+  const fields = fieldsOf(call, 'header')
+  const host = fields.find(([name]) => name.toLowerCase() === 'host')?.[1] ?? 'example.com'
+  const pseudo: readonly HeaderField[] = [
+    [':method', match[1] ?? ''],
+    [':path', match[2] ?? ''],
+    [':scheme', 'http'],
+    [':authority', host],
+  ]
+  const others = fields.filter(([name]) => name.toLowerCase() !== 'host')
+  return { headers: HeaderMap.of([...pseudo, ...others]), body: await textOf(call, 'body') }
+}
+
+async function responseOf(call: Call): Promise<OfflineMessage> {
+  const status = flagValue(call, 'response') ?? '200'
+  if (!/^[2-5]\d\d$/.test(status)) throw usage(plugins, `--response is a status, not ${JSON.stringify(status)}`)
+  const headers = HeaderMap.of([[':status', status], ...fieldsOf(call, 'response-header')])
+  return { headers, body: await textOf(call, 'response-body') }
+}
+
+function answerOf(answer: string): HttpCallResult {
+  if (answer === 'failed') return { kind: 'failed', detail: 'as --upstream says' }
+  const match = /^([1-5]\d\d)(?: (.*))?$/s.exec(answer)
+  if (match === null)
+    throw usage(plugins, `--upstream is NAME=STATUS BODY or NAME=failed, not ${JSON.stringify(answer)}`)
+  const headers = HeaderMap.of([[':status', match[1] ?? '']])
+  return { kind: 'response', headers, body: Buffer.from(match[2] ?? ''), trailers: new HeaderMap() }
+}
+
+function fieldsOf(call: Call, flag: string): readonly HeaderField[] {
+  return (call.flags.get(flag) ?? []).map(text => {
+    const match = /^([!#$%&'*+.^_`|~\w-]+):[ \t]*([^\r\n\0]*)$/.exec(text)
+    if (match === null) throw usage(plugins, `--${flag} is 'name: value', not ${JSON.stringify(text)}`)
+    return [match[1] ?? '', match[2] ?? '']
+  })
+}
+
+function assignments(call: Call, flag: string): readonly (readonly [string, string])[] {
+  return (call.flags.get(flag) ?? []).map(text => {
+    const equals = text.indexOf('=')
+    if (equals < 1) throw usage(plugins, `--${flag} is NAME=VALUE, not ${JSON.stringify(text)}`)
+    return [text.slice(0, equals), text.slice(equals + 1)]
+  })
+}
+
+async function textOf(call: Call, flag: string): Promise<Uint8Array> {
+  const text = flagValue(call, flag) ?? ''
+  return text.startsWith('@') ? contentOf(text.slice(1)) : Buffer.from(text, 'utf8')
+}
+
+async function contentOf(path: string): Promise<Uint8Array> {
+  try {
+    return await readFile(path)
+  } catch (error) {
+    throw new MeshError('MESH_USAGE', `${path} can't be read: ${messageOf(error)}`, { source: 'config', cause: error })
+  }
+}
+
+function show(run: OfflineRun, call: Call, io: CliIo): void {
+  if (wantsJson(call)) printJson(io, runAsJson(run))
+  else io.out(`${renderRun(run, paintOf(call, io))}\n`)
+}
