@@ -12,7 +12,7 @@ import {
   wellParent,
 } from '../support/gateway.ts'
 import type { Ask, Expected } from '../support/gateway.ts'
-import { freePort } from '../support/proxy.ts'
+import { freePort } from '../support/ports.ts'
 
 // Tests of the Gateway API's conformance suite, v1.6, by their names there: backends, their references and failures.
 

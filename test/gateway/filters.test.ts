@@ -4,7 +4,6 @@ import { describe, it } from 'node:test'
 import { shopPair } from '../../src/sources/reconcile/test-pairs.ts'
 import { gateway, GatewayBed, route, tlsSecret, wellParent } from '../support/gateway.ts'
 import type { Ask, Expected, ExpectedParts } from '../support/gateway.ts'
-import { freePort } from '../support/proxy.ts'
 import {
   filters,
   headerEdits,
@@ -16,6 +15,7 @@ import {
   to,
   under,
 } from './cases.ts'
+import { freePort } from '../support/ports.ts'
 
 // Tests of the Gateway API's conformance suite, v1.6, by their names there: filters.
 

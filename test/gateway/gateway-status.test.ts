@@ -12,7 +12,7 @@ import {
   wellListener,
   wellParent,
 } from '../support/gateway.ts'
-import { freePort } from '../support/proxy.ts'
+import { freePort } from '../support/ports.ts'
 
 // Tests of the Gateway API's conformance suite, v1.6, by their names there: Gateways and their statuses.
 

@@ -4,8 +4,8 @@ import tls from 'node:tls'
 import { describe, it } from 'node:test'
 import { otherPair, shopPair } from '../../src/sources/reconcile/test-pairs.ts'
 import { gateway, GatewayBed, route, tlsSecret, wellGateway, wellListener, wellParent } from '../support/gateway.ts'
-import { freePort } from '../support/proxy.ts'
 import { prefix } from './cases.ts'
+import { freePort } from '../support/ports.ts'
 
 // Tests of the Gateway API's conformance suite, v1.6, by their names there: HTTPS listeners.
 
@@ -201,7 +201,7 @@ describe('HTTPRouteHTTPSListener: certificates', () => {
 })
 
 describe('HTTPRouteHTTPSListener: protocol', () => {
-  it('HTTP/1.1 is the only protocol that is agreed upon', async () => {
+  it('HTTP/2 is agreed upon with clients that offer it, HTTP/1.1 with all others', async () => {
     const { bed, port } = await openSecrets()
     await using _ = bed
     await bed.put('gateway', gateway('infra/web', [httpsListener('https', port, '{name: shop}')]))
@@ -213,9 +213,10 @@ describe('HTTPRouteHTTPSListener: protocol', () => {
         })
         socket.on('error', reject)
       })
-    assert.equal(await agreed(['h2', 'http/1.1']), 'http/1.1')
+    assert.equal(await agreed(['http/1.1', 'h2']), 'h2')
     assert.equal(await agreed(['http/1.1']), 'http/1.1')
-    await assert.rejects(agreed(['h2']))
+    assert.equal(await agreed(['h2']), 'h2')
+    await assert.rejects(agreed(['spdy/3']))
     // A client without ALPN speaks HTTP/1.1.
     assert.equal(await shownNames(bed, port, { servername: 'shop.example' }), 'DNS:shop.example, DNS:*.shop.example')
   })

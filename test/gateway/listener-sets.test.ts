@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { gateway, GatewayBed, namespace, route, wellListener } from '../support/gateway.ts'
-import { freePort } from '../support/proxy.ts'
 import { prefix, to } from './cases.ts'
+import { freePort } from '../support/ports.ts'
 
 // Tests of the Gateway API's conformance suite, v1.6, by their names there: traffic
 // through listeners that ListenerSets add. Their conditions are tested where they are decided.

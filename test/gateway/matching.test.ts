@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { gateway, GatewayBed, namespace, route, wellGateway, wellListener, wellParent } from '../support/gateway.ts'
 import type { Ask, Expected } from '../support/gateway.ts'
-import { freePort } from '../support/proxy.ts'
 import { matchingCases, prefix, to } from './cases.ts'
+import { freePort } from '../support/ports.ts'
 
 // Tests of the Gateway API's conformance suite, v1.6, by their names there: what a request matches.
 

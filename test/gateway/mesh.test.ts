@@ -3,8 +3,8 @@ import { describe, it } from 'node:test'
 import { explainRoute, RouteTable } from '../../src/proxy/index.ts'
 import { gateway, GatewayBed, route, service, serviceParent, slice, wellParent } from '../support/gateway.ts'
 import type { Ask, Expected, Request } from '../support/gateway.ts'
-import { freePort } from '../support/proxy.ts'
 import { location, matchingCases, modifications, redirects, responseHeaders, to, under } from './cases.ts'
+import { freePort } from '../support/ports.ts'
 
 // Tests of the Gateway API's conformance suite, v1.6, by their names there: routes of the mesh (GAMMA).
 // Clients call a Service at its virtual address.

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { gateway, GatewayBed, route, wellGateway, wellListener, wellParent } from '../support/gateway.ts'
-import { freePort } from '../support/proxy.ts'
 import { location, redirect, replacePath, replacePrefix, rewrite, to, under } from './cases.ts'
+import { freePort } from '../support/ports.ts'
 
 // Tests that the Gateway API's conformance suite got after v1.6.1, and one that counts in no profile, by their names there.
 

@@ -12,8 +12,8 @@ import {
   wellListener,
   wellParent,
 } from '../support/gateway.ts'
-import { freePort } from '../support/proxy.ts'
 import { to } from './cases.ts'
+import { freePort } from '../support/ports.ts'
 
 // What the conformance suite leaves to implementations, or can't set up: sockets that are taken or shared, older versions.
 

@@ -4,11 +4,12 @@ import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { request as httpRequest } from 'node:http'
 import type { Agent as HttpAgent } from 'node:http'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import type { TestContext } from 'node:test'
 import type { StatusDocument } from '../../src/daemon/index.ts'
+import { until } from '../support/until.ts'
+import { freePort } from '../support/ports.ts'
 
 const main = new URL('../../src/cli/main.ts', import.meta.url).pathname
 
@@ -98,13 +99,8 @@ export class TestMesh {
   }
 
   /** Waits for something that the mesh comes to by itself. */
-  async until(condition: () => Promise<boolean>): Promise<void> {
-    await this.#t.waitFor(
-      async () => {
-        if (!(await condition())) throw new Error(`not yet; the output so far:\n${this.#output}`)
-      },
-      { interval: 20, timeout: 20_000 },
-    )
+  until(condition: () => Promise<boolean>): Promise<void> {
+    return until(condition, { intervalMs: 20, explain: () => `the output so far:\n${this.#output}` })
   }
 
   async isReady(): Promise<boolean> {
@@ -161,15 +157,6 @@ export function fetchText(options: {
   request.on('error', reject)
   request.end(options.body)
   return promise
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer()
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  return typeof address === 'object' && address !== null ? address.port : 0
 }
 
 function killGroup(group: number): void {

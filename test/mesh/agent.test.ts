@@ -4,8 +4,9 @@ import { existsSync, writeFileSync } from 'node:fs'
 import { Agent as HttpAgent } from 'node:http'
 import path from 'node:path'
 import { test } from 'node:test'
-import { fetchText, freePort, isAlive, TestMesh } from './agent-process.ts'
+import { fetchText, isAlive, TestMesh } from './agent-process.ts'
 import { answering, gateway, program, route, service, workload } from './resources.ts'
+import { freePort } from '../support/ports.ts'
 
 test('an agent starts workloads, serves them at the Gateway and at their virtual address, and stops all of it', async t => {
   const mesh = await TestMesh.create(t)
@@ -15,7 +16,7 @@ test('an agent starts workloads, serves them at the Gateway and at their virtual
   )
   const agent = await mesh.up({ flags: ['--drain-seconds', '5'] })
   await answering(mesh, '/x', /^a-1 \d+/)
-  assert.match(mesh.output, /tier: user space \(kernel tier is not built in this version\)/)
+  assert.match(mesh.output, /tier: user space \(the kernel tier is new, and taken with --tier kernel or auto\)/)
 
   const [host = '', port] = (await mesh.status()).services[0]?.address?.split(':') ?? []
   const direct = await fetchText({ host, port: Number(port), path: '/', agent: false })

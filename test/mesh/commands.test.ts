@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { freePort, TestMesh } from './agent-process.ts'
+import { TestMesh } from './agent-process.ts'
 import { answering, gateway, route, service, workload } from './resources.ts'
+import { freePort } from '../support/ports.ts'
 
 const consumer = `
 ---

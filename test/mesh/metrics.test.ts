@@ -1,10 +1,15 @@
 import assert from 'node:assert/strict'
-import { writeFileSync } from 'node:fs'
+import { createSocket } from 'node:dgram'
+import { once } from 'node:events'
+import { readFileSync, writeFileSync } from 'node:fs'
+import http2 from 'node:http2'
+import { connect } from 'node:net'
 import path from 'node:path'
 import { test } from 'node:test'
 import { metrics } from '../../src/model/index.ts'
-import { fetchText, freePort, TestMesh } from './agent-process.ts'
+import { fetchText, TestMesh } from './agent-process.ts'
 import { answering, gateway, route, service, workload } from './resources.ts'
+import { freePort } from '../support/ports.ts'
 
 /** Answers as its path says. */
 const program = `
@@ -54,17 +59,66 @@ spec:
     filters: [{type: RequestMirror, requestMirror: {backendRef: {name: a, port: 9080}}}]
 `
 
+/** A route of the mesh that asks who calls, a port for any TCP, and one for UDP that has no route. */
+const more = (tcpPort: number, udpPort: number) => `
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: ours, namespace: guest}
+spec:
+  parentRefs: [{group: '', kind: Service, namespace: shop, name: a}]
+  rules: [{filters: [{type: RequestRedirect, requestRedirect: {hostname: elsewhere.example}}]}]
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: streams, namespace: shop}
+spec:
+  gatewayClassName: heddle
+  listeners: [{name: tcp, port: ${tcpPort}, protocol: TCP}, {name: udp, port: ${udpPort}, protocol: UDP}]
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: TCPRoute
+metadata: {name: any, namespace: shop}
+spec: {parentRefs: [{name: streams, sectionName: tcp}], rules: [{backendRefs: [{name: a, port: 9080}]}]}
+`
+
 /** What this mesh does not come to, with the test that has it. */
-const elsewhere: readonly string[] = [
-  // A listener with certificates: tls-agent.test.ts.
-  'heddle_tls_handshakes_total',
-  'heddle_certificate_not_after_seconds',
-  // 50,000 series of one metric: metric-registry.test.ts.
-  'heddle_metrics_overflow_total',
-]
+const elsewhere: Readonly<Record<string, string>> = {
+  // A listener with certificates.
+  heddle_tls_handshakes_total: '../real/tls-agent.test.ts',
+  heddle_certificate_not_after_seconds: '../real/tls-agent.test.ts',
+  // 50,000 series of one metric.
+  heddle_metrics_overflow_total: '../../src/observe/metrics/metric-registry.test.ts',
+  // A filter that compresses.
+  heddle_compressed_answers_total: '../real/browser.test.ts',
+  // A name that is asked for.
+  heddle_dns_queries_total: '../names/agent.test.ts',
+  // Programs of a mesh in the kernel tier.
+  heddle_flows_total: '../datapath/flows.test.ts',
+  heddle_flow_bytes_total: '../datapath/flows.test.ts',
+  heddle_flow_events_lost_total: '../datapath/flows.test.ts',
+  // An endpoint that speaks gRPC.
+  rpc_server_requests_total: '../proxy/grpc.test.ts',
+  heddle_upstream_grpc_requests_total: '../proxy/grpc.test.ts',
+}
+
+/** Asks once as a client of HTTP/2 that was told so, then breaks the protocol on the same connection. */
+async function breakHttp2(port: number): Promise<void> {
+  const socket = connect(port, '127.0.0.1')
+  const session = http2.connect('http://a', { createConnection: () => socket })
+  const failed = new Promise(resolve => session.once('error', resolve))
+  const stream = session.request({ ':path': '/' })
+  stream.resume()
+  await once(stream, 'end')
+  // RFC 9113 section 6.7: a PING has eight bytes.
+  socket.write(Buffer.from([0, 0, 1, 6, 0, 0, 0, 0, 0, 0]))
+  assert.match(String(await failed), /error code 6/)
+}
 
 test('every metric of the table is measured by some path of an agent', async t => {
   const mesh = await TestMesh.create(t)
+  const tcpPort = await freePort()
+  const udpPort = await freePort()
   mesh.write(
     'mesh.yaml',
     gateway(mesh.gatewayPort) +
@@ -72,6 +126,7 @@ test('every metric of the table is measured by some path of an agent', async t =
       service('flaky') +
       workload('a-1', 'a', await freePort()) +
       flaky(await freePort(), await freePort()) +
+      more(tcpPort, udpPort) +
       route([['a', 1]]),
   )
   const trap = path.join(mesh.directory, 'trap.mjs')
@@ -128,7 +183,22 @@ test('every metric of the table is measured by some path of an agent', async t =
     await mesh.until(async () => (await value(/^heddle_config_apply_seconds_count/)) === applied + round)
   }
 
+  await breakHttp2(mesh.gatewayPort)
+  const address = (await mesh.status()).services.find(({ key }) => key === 'shop/a:9080')?.address ?? ''
+  assert.equal((await fetch(`http://${address}/`, { redirect: 'manual' })).status, 200)
+  assert.equal((await fetchText({ host: '127.0.0.1', port: tcpPort, path: '/', agent: false })).status, 200)
+  const datagrams = createSocket('udp4')
+  t.after(() => datagrams.close())
+  await mesh.until(async () => {
+    datagrams.send('nobody takes it', udpPort, '127.0.0.1')
+    return (await value(/^heddle_udp_dropped_total.*refused/)) > 0
+  })
+  await mesh.until(async () => (await value(/^heddle_stream_session_duration_seconds_count/)) > 0)
+
   const { body } = await mesh.ask('/metrics')
   const missing = Object.keys(metrics).filter(name => !new RegExp(`^${name}(_count)?[ {]`, 'm').test(body))
-  assert.deepEqual(missing, elsewhere)
+  assert.deepEqual(missing.toSorted(), Object.keys(elsewhere).toSorted())
+  for (const [name, file] of Object.entries(elsewhere)) {
+    assert.ok(readFileSync(new URL(file, import.meta.url), 'utf8').includes(name), `${file} has ${name}`)
+  }
 })

@@ -2,8 +2,9 @@ import assert from 'node:assert/strict'
 import { mkdirSync, renameSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
-import { freePort, TestMesh } from './agent-process.ts'
+import { TestMesh } from './agent-process.ts'
 import { answering, gateway, route, service, workload } from './resources.ts'
+import { freePort } from '../support/ports.ts'
 
 test('up and check end with a message for a path that is not there or holds no resource', async t => {
   const mesh = await TestMesh.create(t)

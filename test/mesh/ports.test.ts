@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { test } from 'node:test'
-import { freePort, TestMesh } from './agent-process.ts'
+import { TestMesh } from './agent-process.ts'
 import { answering, gateway, route, service, workload } from './resources.ts'
+import { freePort } from '../support/ports.ts'
 
 async function meshOf(mesh: TestMesh, name: string): Promise<void> {
   const port = await freePort()

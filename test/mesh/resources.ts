@@ -23,12 +23,13 @@ spec:
   listeners: [{name: http, port: ${port}, protocol: HTTP}]
 `
 
-export const service = (name: string): string => `
+/** @param appProtocol  what its endpoints speak. @default HTTP/1.1 */
+export const service = (name: string, appProtocol?: string): string => `
 ---
 apiVersion: v1
 kind: Service
 metadata: {name: ${name}, namespace: shop}
-spec: {ports: [{port: 9080}]}
+spec: {ports: [{port: 9080${appProtocol === undefined ? '' : `, appProtocol: ${appProtocol}`}}]}
 `
 
 export const workload = (name: string, serviceName: string, port: number): string => `

@@ -4,8 +4,9 @@ import { once } from 'node:events'
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
-import { freePort, isAlive, TestMesh } from './agent-process.ts'
+import { isAlive, TestMesh } from './agent-process.ts'
 import { answering, gateway, program, route, service, workload } from './resources.ts'
+import { freePort } from '../support/ports.ts'
 
 async function meshOf(mesh: TestMesh, script: string = program): Promise<void> {
   const own = workload('a-1', 'a', await freePort()).replace(JSON.stringify(program), JSON.stringify(script))

@@ -193,3 +193,33 @@ test('the configuration page masks every key', async t => {
   assert.match(body, /\(masked\)/)
   assert.doesNotMatch(body, /PRIVATE KEY/)
 })
+
+for (const [kind, reason] of [
+  ['missing', /TLS on those of node:tls: .*undefined symbol: SSL_get1_peer_certificate/],
+  ['version', /TLS on those of node:tls: this process has OpenSSL 4\.0\.1, and Node OpenSSL 3\.\d/],
+] as const) {
+  test(`an OpenSSL that can't be called (${kind}): Node's TLS serves, and start line and status say so`, async t => {
+    using authority = new TestAuthority()
+    const mesh = await openMesh(t, await openEndpoint(t))
+    secret(mesh, authority.issue({ names: ['shop.example'] }))
+    const preload = new URL('../support/other-openssl.ts', import.meta.url).pathname
+    await mesh.up({ env: { NODE_OPTIONS: `--import=${preload}`, HEDDLE_TEST_OPENSSL: kind } })
+    assert.match(mesh.output, new RegExp(`sockets by system calls, ${reason.source}`))
+    const { transport } = (await mesh.status()).agent
+    assert.equal(transport.active, 'native')
+    assert.match(transport.reason, reason)
+    assert.match((await mesh.run('status')).stdout, new RegExp(`transport: native \\(.*${reason.source}`))
+    for (const version of ['--tlsv1.3', '--tls-max=1.2']) {
+      const where = ['--connect-to', `::127.0.0.1:${mesh.gatewayPort}`, '--cacert', authority.certificateFile]
+      const { out, errors } = await run('curl', [
+        '-sS',
+        '--max-time',
+        '20',
+        ...version.split('='),
+        ...where,
+        'https://shop.example/',
+      ])
+      assert.equal(out, 'fine', errors)
+    }
+  })
+}

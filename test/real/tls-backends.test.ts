@@ -4,7 +4,7 @@ import { TestAuthority } from '../support/certificates.ts'
 import type { PemPair } from '../support/certificates.ts'
 import { gateway, GatewayBed, route, service, slice, tlsSecret } from '../support/gateway.ts'
 import { TestNginx } from '../support/nginx.ts'
-import { freePort } from '../support/proxy.ts'
+import { freePort } from '../support/ports.ts'
 
 // BackendTLSPolicy against an nginx that serves TLS.
 
@@ -81,6 +81,10 @@ describe('BackendTLSPolicy and nginx', () => {
     assert.match(again.body, /^TLSv1\.3 \S+ back\.example r NONE/)
     await back.bed.put('policy', policy(`hostname: back.example, ${ca}`, 'options: {heddle.dev/max-version: TLSv1.2}'))
     assert.match((await back.ask()).body, /^TLSv1\.2 /)
+    assert.deepEqual(
+      back.bed.log.map(({ upstreamTls, tls }) => [upstreamTls, tls]),
+      ['', 'TLSv1.3', 'TLSv1.3', 'TLSv1.2'].map(version => [version, undefined]),
+    )
     await back.bed.put(
       'policy',
       policy(`hostname: back.example, ${ca}`, 'options: {heddle.dev/ciphers: TLS_CHACHA20_POLY1305_SHA256}'),

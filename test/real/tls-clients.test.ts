@@ -4,16 +4,20 @@ import { readFileSync } from 'node:fs'
 import net from 'node:net'
 import path from 'node:path'
 import { describe, it } from 'node:test'
-import { silentLogger, silentMeter } from '../../src/core/index.ts'
+import { silentLogger, silentMeter, systemClock } from '../../src/core/index.ts'
 import type { Meter } from '../../src/core/index.ts'
 import type { Listener } from '../../src/model/index.ts'
 import { defaultLimits } from '../../src/proxy/limits.ts'
 import { TicketKeys } from '../../src/proxy/listeners/ticket-keys.ts'
 import { TlsServer } from '../../src/proxy/listeners/tls-server.ts'
+import { TimerWheel } from '../../src/proxy/resilience/timer-wheel.ts'
+import type { Connection } from '../../src/proxy/transport/connection.ts'
+import { NodeTls } from '../../src/proxy/transport/node-tls.ts'
 import { TestAuthority } from '../support/certificates.ts'
 import { gateway, GatewayBed, route, tlsSecret } from '../support/gateway.ts'
 import { run } from '../support/programs.ts'
-import { freePort } from '../support/proxy.ts'
+import { freePort } from '../support/ports.ts'
+import { until } from '../support/until.ts'
 
 // Listeners that terminate TLS, asked by openssl and curl.
 
@@ -159,6 +163,27 @@ describe('TLS listeners and openssl s_client', () => {
     assert.match((await shake(bed, port, '-servername', 'a.example', ...weak)).failed ?? '', /handshake failure/)
   })
 
+  it('h2 before http/1.1, unless the listener names what is agreed upon; nothing in common is refused', async () => {
+    using authority = new TestAuthority()
+    await using bed = await GatewayBed.open(v1)
+    const port = await freePort()
+    await bed.put('secrets', tlsSecret('infra/all', authority.issue({ names: ['a.example'] })))
+    const put = (options: string) =>
+      bed.put('gateway', gateway('infra/web', [https({ name: 'https', port, secrets: ['all'], options })]))
+    const offer = async (protocols: string) => {
+      const { alpn, failed } = await shake(bed, port, '-servername', 'a.example', '-alpn', protocols)
+      return failed === '' ? alpn : /no application protocol/.test(failed ?? '') ? 'refused' : failed
+    }
+    await put('{}')
+    assert.equal(await offer('http/1.1,h2'), 'h2')
+    assert.equal(await offer('http/1.1,imap'), 'http/1.1')
+    assert.equal(await offer('imap'), 'refused')
+    await put('{heddle.dev/alpn: http/1.1}')
+    assert.equal(await offer('h2,http/1.1'), 'http/1.1')
+    assert.equal(await offer('h2'), 'refused')
+    assert.equal((await shake(bed, port, '-servername', 'a.example')).failed, '', 'who offers nothing is served')
+  })
+
   it('sessions are resumed, also across a change of the certificate, and not on another listener', async () => {
     using authority = new TestAuthority()
     await using bed = await GatewayBed.open(v1)
@@ -248,6 +273,55 @@ describe('client certificates and curl', () => {
     await bed.put('ca', configMap('infra/ca', stranger.certificate))
     assert.notEqual((await ask(anna)).code, 0)
     assert.equal((await ask(stranger.issueFiles({ subject: '/CN=eve' }))).status, '200')
+  })
+
+  it('the access log tells of the handshake and of who was verified, for either version of HTTP', async () => {
+    using authority = new TestAuthority()
+    await using bed = await GatewayBed.open(v1)
+    const port = await freePort()
+    await bed.put('secrets', tlsSecret('infra/a', authority.issue({ names: ['a.example'] })))
+    await bed.put('ca', configMap('infra/ca', authority.certificate))
+    const put = (more: string) =>
+      bed.put('gateway', gateway('infra/web', [https({ name: 'https', port, secrets: ['a'] })], more))
+    await put(clientValidation('AllowInsecureFallback'))
+    await bed.put('route', route('infra/r', { parents: 'web', rules: [toV1] }))
+    const anna = authority.issueFiles({ subject: '/O=Shop/CN=anna', uris: ['spiffe://mesh/anna'] })
+    const lastRecord = async (count: number) => {
+      await until(() => bed.log.length >= count)
+      return bed.log[count - 1]
+    }
+    await curl(bed, port, authority, '--http2', '--cert', anna.chain, '--key', anna.key, 'https://A.example/')
+    const known = await lastRecord(1)
+    assert.equal(known?.version, 20)
+    assert.match(known?.tls?.peerHash ?? '', /^[0-9a-f]{64}$/)
+    assert.deepEqual(known?.tls, {
+      version: 'TLSv1.3',
+      cipher: 'TLS_AES_256_GCM_SHA384',
+      serverName: 'a.example',
+      protocol: 'h2',
+      isResumed: false,
+      peerSubject: 'CN=anna,O=Shop',
+      peerUris: 'spiffe://mesh/anna',
+      peerHash: known?.tls?.peerHash,
+    })
+    assert.equal(known?.upstreamTls, '')
+    await curl(bed, port, authority, '--tls-max', '1.2', 'https://a.example/')
+    const nobody = await lastRecord(2)
+    assert.deepEqual(
+      [nobody?.version, nobody?.tls?.version, nobody?.tls?.protocol, nobody?.tls?.peerSubject],
+      [11, 'TLSv1.2', 'http/1.1', ''],
+    )
+    await put('')
+    const file = path.join(authority.directory, 'session')
+    await saveSession(bed, port, file, '-servername', 'a.example')
+    const again = ['s_client', '-connect', `${bed.address}:${port}`, '-servername', 'a.example', '-ign_eof']
+    await run('openssl', [...again, '-sess_in', file], request)
+    const resumed = await lastRecord(4)
+    assert.deepEqual([bed.log[2]?.tls?.isResumed, resumed?.tls?.isResumed], [false, true])
+    // Of a head that can't be read, too.
+    await run('openssl', again, 'GET / HTTP/1.1\r\nHost: a b\r\n\r\n')
+    const unreadable = await lastRecord(5)
+    assert.deepEqual([unreadable?.status, unreadable?.tls?.version], [400, 'TLSv1.3'])
   })
 
   it('sessions of clients that are no longer admitted are not resumed', async () => {
@@ -349,11 +423,15 @@ describe('HTTPRouteHTTPSListenerDetectMisdirectedRequests', () => {
       ['unknown.org', 'first.org', '200'],
       ['unknown.org', 'unknown.org', '404'],
     ] as const) {
-      const answer = await curl(bed, port, authority, '-H', `Host: ${host}`, `https://${serverName}/`)
-      assert.equal(answer.status, status, `${serverName} ${host} ${answer.errors}`)
-      if (status === '421') assert.match(answer.body, /^misdirected-request/)
+      for (const version of ['--http1.1', '--http2']) {
+        const answer = await curl(bed, port, authority, version, '-H', `Host: ${host}`, `https://${serverName}/`)
+        assert.equal(answer.status, status, `${serverName} ${host} ${version} ${answer.errors}`)
+        if (status === '421') assert.match(answer.body, /^misdirected-request/)
+      }
     }
-    assert.ok(bed.log.some(({ reason }) => reason === 'misdirected-request'))
+    for (const version of [11, 20]) {
+      assert.ok(bed.log.some(record => record.reason === 'misdirected-request' && record.version === version))
+    }
   })
 })
 
@@ -371,7 +449,7 @@ describe('handshakes', () => {
         return counter
       },
     }
-    const sockets: net.Socket[] = []
+    const secured: Connection[] = []
     const limits = { ...defaultLimits, handshakeTimeoutMs: 200, maxHandshakes: 2 }
     const host = { id: 'h', hostname: 'a.example', tls: undefined, clientCertificate: undefined }
     const listener: Listener = {
@@ -382,21 +460,24 @@ describe('handshakes', () => {
       protocol: 'HTTPS',
       virtualHosts: [{ ...host, certificates: [{ name: 'a', ...pair }] }],
     }
-    const server = new TlsServer(listener, {
-      limits,
-      meter,
-      logger: silentLogger,
-      ticketKeys: new TicketKeys(),
-      onSocket: socket => sockets.push(socket),
+    const tls = new NodeTls(16_384)
+    const timers = new TimerWheel(systemClock)
+    const options = { tls, limits, meter, logger: silentLogger, ticketKeys: new TicketKeys(), timers }
+    using server = new TlsServer(listener, options)
+    const owner = { secured: (connection: Connection) => secured.push(connection), notSecured: () => {} }
+    const listening = await tls.transport.listen({
+      address: '127.0.0.1',
+      port: 0,
+      onConnection: connection => server.accept(connection, owner),
+      onError: error => assert.fail(error),
     })
-    await once(server.server.listen(0, '127.0.0.1'), 'listening')
-    await using _ = {
-      [Symbol.asyncDispose]: async () => {
-        for (const socket of sockets) socket.destroy()
-        server.server.close()
+    using _ = {
+      [Symbol.dispose]: () => {
+        for (const connection of secured) connection.destroy()
+        listening.close()
       },
     }
-    const { port } = server.server.address() as net.AddressInfo
+    const { port } = listening
     const connect = (bytes?: string): net.Socket => {
       const socket = net.connect(port, '127.0.0.1', () => bytes !== undefined && socket.write(bytes))
       return socket.on('error', () => {}).resume()

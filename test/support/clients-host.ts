@@ -3,10 +3,11 @@
  * descriptors are the proxy's own. Driven by messages of `clients-process.ts`.
  */
 import { silentLogger, systemClock } from '../../src/core/index.ts'
-import { Proxy } from '../../src/proxy/index.ts'
+import type { Proxy } from '../../src/proxy/index.ts'
 import { BookMeter } from './clients-meter.ts'
 import type { HostAnswer, HostRequest } from './clients-process.ts'
-import { buildSnapshot, freePort } from './proxy.ts'
+import { buildSnapshot, ProxyUnderTest } from './proxy.ts'
+import { freePort } from './ports.ts'
 
 const meter = new BookMeter()
 const port = await freePort()
@@ -15,7 +16,7 @@ let proxy: Proxy | undefined
 async function answer(request: HostRequest): Promise<HostAnswer> {
   switch (request.kind) {
     case 'start': {
-      proxy = new Proxy({
+      proxy = new ProxyUnderTest({
         meter,
         accessLog: { write() {} },
         logger: silentLogger,
@@ -41,10 +42,16 @@ async function answer(request: HostRequest): Promise<HostAnswer> {
         peakRssBytes: process.resourceUsage().maxRSS * 1024,
         cpuMicros: process.resourceUsage().userCPUTime + process.resourceUsage().systemCPUTime,
         gauges: Object.fromEntries(meter.gauges()),
-        activeRequests: (proxy?.endpointStates() ?? []).reduce((sum, state) => sum + state.activeRequests, 0),
+        activeRequests: activeRequests(),
       }
     }
+    case 'gauges':
+      return { kind: 'gauges', gauges: Object.fromEntries(meter.gauges()), activeRequests: activeRequests() }
   }
+}
+
+function activeRequests(): number {
+  return (proxy?.endpointStates() ?? []).reduce((sum, state) => sum + state.activeRequests, 0)
 }
 
 process.on('message', (message: { id: number; request: HostRequest }) => {

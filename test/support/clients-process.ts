@@ -10,6 +10,14 @@ export type HostRequest =
   | { readonly kind: 'start'; readonly sketch: MeshSketch; readonly limits: Partial<ProxyLimits> }
   | { readonly kind: 'ping' }
   | { readonly kind: 'figures' }
+  | { readonly kind: 'gauges' }
+
+/** What costs nothing to tell. */
+export interface HostGauges {
+  readonly kind: 'gauges'
+  readonly gauges: Readonly<Record<string, number>>
+  readonly activeRequests: number
+}
 
 export interface HostFigures {
   readonly kind: 'figures'
@@ -24,7 +32,11 @@ export interface HostFigures {
   readonly activeRequests: number
 }
 
-export type HostAnswer = { readonly kind: 'started'; readonly port: number } | { readonly kind: 'pong' } | HostFigures
+export type HostAnswer =
+  | { readonly kind: 'started'; readonly port: number }
+  | { readonly kind: 'pong' }
+  | HostFigures
+  | HostGauges
 
 const stillTurns = 200
 
@@ -92,6 +104,13 @@ export class ProxyProcess implements AsyncDisposable {
     const request: HostRequest = { kind: 'figures' }
     const answer = (await this.#helper.ask(request)) as HostAnswer
     if (answer.kind !== 'figures') throw new Error('no figures')
+    return answer
+  }
+
+  async gauges(): Promise<HostGauges> {
+    const request: HostRequest = { kind: 'gauges' }
+    const answer = (await this.#helper.ask(request)) as HostAnswer
+    if (answer.kind !== 'gauges') throw new Error('no gauges')
     return answer
   }
 

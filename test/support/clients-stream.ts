@@ -1,4 +1,5 @@
 import net from 'node:net'
+import type { Writable } from 'node:stream'
 import { crc32 } from 'node:zlib'
 
 const blockBytes = 64 * 1024
@@ -38,8 +39,8 @@ export class Noise {
   }
 }
 
-/** Writes a whole stream to a socket, as fast as the socket takes it. */
-export async function pour(socket: net.Socket, noise: Noise, framing: 'plain' | 'chunked'): Promise<void> {
+/** Writes a whole stream to a socket or to what stands for one, as fast as it is taken. */
+export async function pour(socket: Writable, noise: Noise, framing: 'plain' | 'chunked'): Promise<void> {
   while (!noise.isDone) {
     const block = noise.next()
     let goesOn: boolean

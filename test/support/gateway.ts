@@ -4,11 +4,13 @@ import https from 'node:https'
 import { silentLogger, silentMeter, systemClock } from '../../src/core/index.ts'
 import type { AccessRecord, Condition, ResourceStatus } from '../../src/model/index.ts'
 import { controllerName } from '../../src/model/index.ts'
-import { Proxy } from '../../src/proxy/index.ts'
+import type { Proxy } from '../../src/proxy/index.ts'
 import { FileSource } from '../../src/sources/index.ts'
 import { openEcho } from './gateway-echo.ts'
 import type { Echo, Seen } from './gateway-echo.ts'
-import { freePort } from './proxy.ts'
+import { ProxyUnderTest } from './proxy.ts'
+import { keepRecords } from './kept-records.ts'
+import { freePort } from './ports.ts'
 
 /** Conditions of what is wholly well, in the order in which they stand. */
 export const wellGateway = 'Accepted=True/Accepted Programmed=True/Programmed ResolvedRefs=True/ResolvedRefs'
@@ -45,9 +47,9 @@ export class GatewayBed implements AsyncDisposable {
     this.network = network
     this.address = `${network}1`
     this.servicePort = servicePort
-    this.proxy = new Proxy({
+    this.proxy = new ProxyUnderTest({
       meter: silentMeter,
-      accessLog: { write: record => this.log.push({ ...record }) },
+      accessLog: keepRecords(this.log),
       logger: silentLogger,
       clock: systemClock,
       zone: '',

@@ -1,6 +1,5 @@
-import net from 'node:net'
 import { silentLogger, silentMeter, systemClock } from '../../src/core/index.ts'
-import type { Meter } from '../../src/core/index.ts'
+import type { Clock, Meter } from '../../src/core/index.ts'
 import { defaultBackendSettings } from '../../src/model/index.ts'
 import type {
   AccessRecord,
@@ -13,12 +12,15 @@ import type {
   MeshSnapshot,
   RouteRule,
 } from '../../src/model/index.ts'
-import { DescriptorLedger, SocketTransport } from '../../src/kernel/index.ts'
+import { DescriptorLedger, OpenSsl, SocketTransport } from '../../src/kernel/index.ts'
 import { Proxy } from '../../src/proxy/index.ts'
-import type { ProxyLimits } from '../../src/proxy/index.ts'
+import type { ProxyLimits, ProxyOptions } from '../../src/proxy/index.ts'
+import type { PemPair } from './certificates.ts'
+import { keepRecords } from './kept-records.ts'
+import { freePort } from './ports.ts'
 
 /** A route rule in few words; the rest is the model's default. */
-export interface RuleSketch extends Partial<Omit<RouteRule, 'backends' | 'matches'>> {
+export interface RuleSketch extends Partial<Omit<RouteRule, 'backends'>> {
   readonly prefix?: string
   readonly exact?: string
   readonly backends?: readonly (
@@ -29,6 +31,9 @@ export interface RuleSketch extends Partial<Omit<RouteRule, 'backends' | 'matche
 
 export interface BackendSketch {
   readonly ports: readonly number[]
+  /** @default http1 */
+  readonly protocol?: Backend['protocol']
+  readonly tls?: Backend['tls']
   readonly settings?: Partial<BackendSettings>
 }
 
@@ -36,6 +41,10 @@ export interface MeshSketch {
   readonly rules: readonly RuleSketch[]
   readonly backends: Readonly<Record<string, BackendSketch>>
   readonly kind?: Listener['kind']
+  /** @default HTTPRoute */
+  readonly routeKind?: HttpRoute['kind']
+  /** Of the listener, which is HTTPS then. */
+  readonly certificate?: PemPair
   readonly version?: number
 }
 
@@ -48,32 +57,59 @@ export interface TestProxy extends AsyncDisposable {
 
 export const testVirtualHost = 'Gateway test/web/http'
 
-/** Which sockets the proxies of this test process use; `nodeTransport.ts` suites switch to those of Node. */
-export const testTransport: { kind: 'native' | 'node' } = { kind: 'native' }
+/** Sockets of plain connections in the proxies under test; `npm test` runs their suites with both. */
+const transportKind = process.env['HEDDLE_TEST_TRANSPORT'] ?? 'native'
 
-/** Sockets for one proxy, to be disposed of after it; undefined for those of Node. */
-export function openTestTransport(): SocketTransport | undefined {
-  if (testTransport.kind === 'node') return undefined
-  return new SocketTransport({ clock: systemClock, ledger: new DescriptorLedger(), readBufferBytes: 64 * 1024 })
+/** A proxy on the sockets that this run of the tests is about; they go with it. */
+export class ProxyUnderTest extends Proxy {
+  readonly #sockets: Sockets | undefined
+
+  constructor(options: Omit<ProxyOptions, 'transport' | 'tls'>) {
+    const sockets = openSockets()
+    super(sockets === undefined ? options : { ...options, ...sockets })
+    this.#sockets = sockets
+  }
+
+  override async [Symbol.asyncDispose](): Promise<void> {
+    await super[Symbol.asyncDispose]()
+    this.#sockets?.transport[Symbol.dispose]()
+    this.#sockets?.tls[Symbol.dispose]()
+  }
+}
+
+interface Sockets {
+  readonly transport: SocketTransport
+  readonly tls: OpenSsl
+}
+
+/** Sockets of our own with TLS on them; the transport is disposed of first. */
+export function openNative(): Sockets {
+  const ledger = new DescriptorLedger()
+  const transport = new SocketTransport({ clock: systemClock, ledger, readBufferBytes: 64 * 1024 })
+  return { transport, tls: new OpenSsl(transport) }
+}
+
+function openSockets(): Sockets | undefined {
+  if (transportKind === 'node') return undefined
+  if (transportKind !== 'native') throw new Error(`HEDDLE_TEST_TRANSPORT is ${transportKind}, not native or node`)
+  return openNative()
 }
 
 /** A proxy in this process with one listener on a free port. */
 export async function startProxy(
   sketch: MeshSketch,
-  options: { limits?: Partial<ProxyLimits>; meter?: Meter } = {},
+  options: { limits?: Partial<ProxyLimits>; meter?: Meter; clock?: Clock } = {},
 ): Promise<TestProxy> {
   const port = await freePort()
   const log: AccessRecord[] = []
-  const transport = openTestTransport()
-  const proxy = new Proxy({
+  const proxy = new ProxyUnderTest({
     meter: options.meter ?? silentMeter,
-    accessLog: { write: record => log.push({ ...record }) },
+    accessLog: keepRecords(log),
     logger: silentLogger,
-    clock: systemClock,
+    clock: options.clock ?? systemClock,
     zone: '',
     workers: 1,
     limits: options.limits ?? {},
-    ...(transport === undefined ? {} : { transport }),
   })
   let version = 0
   const apply = async (next: MeshSketch): Promise<void> => {
@@ -86,10 +122,7 @@ export async function startProxy(
     proxy,
     log,
     apply,
-    [Symbol.asyncDispose]: async () => {
-      await proxy[Symbol.asyncDispose]()
-      transport?.[Symbol.dispose]()
-    },
+    [Symbol.asyncDispose]: () => proxy[Symbol.asyncDispose](),
   }
 }
 
@@ -100,14 +133,20 @@ export function buildSnapshot(sketch: MeshSketch, port: number, version: number)
     address: '127.0.0.1',
     port,
     kind: sketch.kind ?? 'gateway',
-    protocol: 'HTTP',
+    protocol: sketch.certificate === undefined ? 'HTTP' : 'HTTPS',
     virtualHosts: [
-      { id: testVirtualHost, hostname: undefined, certificates: [], tls: undefined, clientCertificate: undefined },
+      {
+        id: testVirtualHost,
+        hostname: undefined,
+        certificates: sketch.certificate === undefined ? [] : [{ name: 'test/pair', ...sketch.certificate }],
+        tls: undefined,
+        clientCertificate: undefined,
+      },
     ],
   }
   const route: HttpRoute = {
-    key: 'HTTPRoute test/route',
-    kind: 'HTTPRoute',
+    key: `${sketch.routeKind ?? 'HTTPRoute'} test/route`,
+    kind: sketch.routeKind ?? 'HTTPRoute',
     namespace: 'test',
     name: 'route',
     createdMs: 0,
@@ -138,7 +177,7 @@ function buildRule(sketch: RuleSketch, index: number): RouteRule {
       },
     ],
     filters: [],
-    requestTimeoutMs: 0,
+    requestTimeoutMs: undefined,
     backendRequestTimeoutMs: 0,
     retry: undefined,
     session: undefined,
@@ -160,8 +199,8 @@ function buildBackend(key: string, sketch: BackendSketch): Backend {
     service,
     port: Number(port),
     portName: 'http',
-    protocol: 'http1',
-    tls: undefined,
+    protocol: sketch.protocol ?? 'http1',
+    tls: sketch.tls,
     endpoints: sketch.ports.map(buildEndpoint),
     settings: { ...defaultBackendSettings, ...sketch.settings },
   }
@@ -178,13 +217,4 @@ export function buildEndpoint(port: number): Endpoint {
     healthy: true,
     draining: false,
   }
-}
-
-export async function freePort(): Promise<number> {
-  const server = net.createServer()
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
-  const address = server.address()
-  await new Promise<void>(resolve => server.close(() => resolve()))
-  if (address === null || typeof address === 'string') throw new Error('no port')
-  return address.port
 }
