@@ -1,7 +1,7 @@
 /**
- * `npm run bench -- [SUITE …] [--seconds N] [--rounds N] [--case TEXT] [--rate N] [--json FILE]`
+ * `npm run bench -- --help`
  *
- * Heddle against nginx, haproxy and a direct connection (routing: against itself
+ * Heddle against nginx, haproxy and a direct connection (http2: and nghttpx; routing: against itself
  * with fewer routes): same backend, same machine, same minute. Figures of one round belong together; the ratios are
  * taken within rounds, and their median is told with the smallest and largest.
  */
@@ -13,21 +13,23 @@ import { output } from './processes.ts'
 import { formatTable, summarise } from './result.ts'
 import type { Result } from './result.ts'
 import { http1 } from './suites/http1.ts'
+import { http2 } from './suites/http2.ts'
+import { l4 } from './suites/l4.ts'
+import { plugins } from './suites/plugins.ts'
 import { routing } from './suites/routing.ts'
+import { tls } from './suites/tls.ts'
 import type { Suite } from './suites/suite.ts'
 
-const suites: readonly Suite[] = [http1, routing]
+const suites: readonly Suite[] = [http1, http2, tls, routing, l4, plugins]
 
-const { values, positionals } = parseArgs({
-  options: {
-    seconds: { type: 'string', default: '5' },
-    rounds: { type: 'string', default: '5' },
-    case: { type: 'string', default: '' },
-    rate: { type: 'string', default: '3000' },
-    json: { type: 'string' },
-  },
-  allowPositionals: true,
-})
+const usage = `npm run bench -- [SUITE …] [--seconds N] [--rounds N] [--case TEXT] [--rate N] [--json FILE]
+suites: ${suites.map(suite => suite.name).join(', ')}`
+
+const { values, positionals } = readArguments()
+if (values.help) {
+  console.log(usage)
+  process.exit(0)
+}
 
 const wanted = positionals.length === 0 ? suites : suites.filter(suite => positionals.includes(suite.name))
 const unknown = positionals.filter(name => !suites.some(suite => suite.name === name))
@@ -62,12 +64,15 @@ try {
   await rm(folder, { recursive: true, force: true })
 }
 
+if (results.length === 0 && failures.length === 0)
+  fail(`no case of ${wanted.map(suite => suite.name).join(', ')} has ${values.case} in its name`)
+
 console.log(`\n${formatTable(results)}\n`)
 console.log(
   `${cpus().length} × ${cpus()[0]?.model ?? 'CPU'}, Linux ${release()}, load average ${loadavg()[0]?.toFixed(2)}, ${versions}.`,
 )
 console.log(
-  'Ratios: median of the rounds (smallest–largest). cpu, p50, p99, memory, lookup: below 1 is better; throughput: above 1.',
+  'Ratios: median of the rounds (smallest–largest). cpu, p50, p99, memory, lookup, connect: below 1 is better; throughput, stream: above 1.',
 )
 console.log(`Latencies at ${rate} requests/s. Not shown:`)
 for (const limit of new Set(wanted.flatMap(suite => suite.limits))) console.log(`  - ${limit}`)
@@ -81,6 +86,24 @@ if (values.json !== undefined) {
     resolve(process.env['INIT_CWD'] ?? '.', values.json),
     `${JSON.stringify(results.map(withoutSpread), undefined, 2)}\n`,
   )
+}
+
+function readArguments() {
+  try {
+    return parseArgs({
+      options: {
+        seconds: { type: 'string', default: '5' },
+        rounds: { type: 'string', default: '5' },
+        case: { type: 'string', default: '' },
+        rate: { type: 'string', default: '3000' },
+        json: { type: 'string' },
+        help: { type: 'boolean', short: 'h', default: false },
+      },
+      allowPositionals: true,
+    })
+  } catch (error) {
+    return fail(`${error instanceof Error ? error.message : String(error)}\n${usage}`)
+  }
 }
 
 function withoutSpread({ suite, case: name, metric, unit, heddle, peers, ratio }: Result): object {

@@ -2,6 +2,8 @@
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { openSync, closeSync, readFileSync, readdirSync } from 'node:fs'
+import { get as getPlain } from 'node:http'
+import { get as getByTls } from 'node:https'
 import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { availableParallelism } from 'node:os'
@@ -15,6 +17,11 @@ export function pinned(place: Place, command: readonly string[]): readonly strin
   if (cores === 1) return command
   return ['taskset', '-c', place === 'proxy' ? '0' : `1-${cores - 1}`, ...command]
 }
+
+/** The status that a URL answers with; undefined without an answer. */
+export type Probe = (url: string) => Promise<number | undefined>
+
+const startMs = 120_000
 
 export class Program implements AsyncDisposable {
   readonly name: string
@@ -35,21 +42,19 @@ export class Program implements AsyncDisposable {
   /** @param logPath  where both its outputs go */
   static start(name: string, command: readonly string[], options: { place: Place; logPath: string }): Program {
     const [file = '', ...args] = pinned(options.place, command)
-    const log = openSync(options.logPath, 'w')
+    const log = openSync(options.logPath, 'a')
     const child = spawn(file, args, { stdio: ['ignore', log, log], detached: true })
     closeSync(log)
     return new Program(name, child, options.logPath)
   }
 
-  /** Resolves when `url` answers 200. */
-  async answers(url: string, timeoutMs = 120_000): Promise<this> {
-    const endMs = performance.now() + timeoutMs
+  /** Resolves when `url` answers 200, whatever certificate it shows. @param options.probe  asks it. @default by HTTP/1.1 */
+  async answers(url: string, { probe = statusOf }: { readonly probe?: Probe } = {}): Promise<this> {
+    const endMs = performance.now() + startMs
     while (performance.now() < endMs) {
       const failure = await Promise.race([this.#ended, sleep(50)])
       if (failure !== undefined) throw new Error(`${this.name}: ${failure}\n${this.#lastWords()}`)
-      const answer = await fetch(url, { headers: { connection: 'close' } }).catch(() => undefined)
-      await answer?.arrayBuffer()
-      if (answer?.status === 200) return this
+      if ((await probe(url)) === 200) return this
     }
     throw new Error(`${this.name} does not answer ${url}\n${this.#lastWords()}`)
   }
@@ -136,4 +141,15 @@ export async function output(command: readonly string[]): Promise<string> {
   const code = await new Promise<number | null>((resolve, reject) => child.once('error', reject).once('close', resolve))
   if (code !== 0) throw new Error(`${command.join(' ')}: exit code ${code}\n${text}${errors}`)
   return text
+}
+
+/** Undefined without an answer. */
+function statusOf(url: string): Promise<number | undefined> {
+  const { promise, resolve } = Promise.withResolvers<number | undefined>()
+  const get = url.startsWith('https:') ? getByTls : getPlain
+  const request = get(url, { agent: false, rejectUnauthorized: false }, response => {
+    response.resume().once('close', () => resolve(response.statusCode))
+  })
+  request.once('error', () => resolve(undefined))
+  return promise
 }

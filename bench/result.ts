@@ -1,6 +1,16 @@
 /** What a benchmark measures and how it is told; every suite uses these forms. */
 
-export type Metric = 'cpu' | 'throughput' | 'p50' | 'p99' | 'memory' | 'lookup'
+export type Metric =
+  | 'cpu'
+  | 'throughput'
+  | 'p50'
+  | 'p99'
+  | 'memory'
+  | 'lookup'
+  | 'connect'
+  | 'stream'
+  | 'entries'
+  | 'change'
 
 export const units: Readonly<Record<Metric, string>> = {
   cpu: 'µs/request',
@@ -9,6 +19,10 @@ export const units: Readonly<Record<Metric, string>> = {
   p99: 'µs',
   memory: 'MB',
   lookup: 'ns',
+  connect: 'µs of CPU',
+  stream: 'MB/s',
+  entries: 'in a second',
+  change: 'ms',
 }
 
 /** One figure of one contestant in one round. */

@@ -2,10 +2,16 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Program } from '../processes.ts'
+import type { SceneMutual } from './contestant.ts'
 
 export const bodies = { small: 100, '10 KB': 10_240, '1 MB': 1_048_576 } as const
 
-export async function startBackend(folder: string, ports: readonly number[]): Promise<Program> {
+/** @param mutual  other ports, on which clients must show a certificate */
+export async function startBackend(
+  folder: string,
+  ports: readonly number[],
+  mutual?: SceneMutual & { readonly ports: readonly number[] },
+): Promise<Program> {
   const home = join(folder, 'backend')
   await mkdir(join(home, 'files'), { recursive: true })
   for (const [name, bytes] of Object.entries(bodies)) {
@@ -23,6 +29,8 @@ http {
   uwsgi_temp_path ${home}/uwsgi; scgi_temp_path ${home}/scgi;
   server {
     ${ports.map(port => `listen 127.0.0.1:${port} backlog=4096;`).join(' ')}
+    ${(mutual?.ports ?? []).map(port => `listen 127.0.0.1:${port} ssl backlog=4096;`).join(' ')}
+    ${mutual === undefined ? '' : sslOf(mutual)}
     root ${home}/files;
     location / { rewrite ^/service-[0-9]+/(.*)$ /$1 break; }
     location ~ ^/service-[0-9]+/small$ { return 200 "${'x'.repeat(bodies.small)}"; }
@@ -35,6 +43,11 @@ http {
     logPath: join(home, 'output'),
   })
   return program.answers(`http://127.0.0.1:${ports[0]}/service-1/small`)
+}
+
+function sslOf({ authority, endpoint }: SceneMutual): string {
+  const own = `ssl_certificate ${endpoint.chain}; ssl_certificate_key ${endpoint.key}; ssl_protocols TLSv1.3;`
+  return `${own} ssl_client_certificate ${authority}; ssl_verify_client on;`
 }
 
 /** Started by root, nginx would become another user, who can't read a folder that only its owner can enter. */

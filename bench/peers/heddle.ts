@@ -1,42 +1,52 @@
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { freePorts, Program } from '../processes.ts'
-import type { Contestant, Scene } from './contestant.ts'
+import { contestant } from './contestant.ts'
+import type { Contestant, Scene, SceneMutual, SceneTls } from './contestant.ts'
 
-const heddle = fileURLToPath(new URL('../../bin/heddle', import.meta.url))
+/** Of this tree. */
+export const heddleCommand: string = fileURLToPath(new URL('../../bin/heddle', import.meta.url))
 
-/** The agent as a user runs it: one HTTPRoute per route, two Workloads, metrics, access log to a file; one worker. */
+/** The agent as a user runs it: one HTTPRoute (GRPCRoute) per route, two Workloads, metrics, access log to a file; one worker. */
 export async function startHeddle(scene: Scene): Promise<Contestant> {
   const home = join(scene.folder, 'heddle')
-  await mkdir(join(home, 'mesh'), { recursive: true })
+  // Not beside the access log: the folder of what is configured is watched, and each write there would wake the agent.
+  const files = join(home, 'configuration', 'mesh')
+  await mkdir(files, { recursive: true })
   const [port = 0, adminPort = 0] = await freePorts(2)
-  await writeFile(join(home, 'mesh', 'mesh.yaml'), mesh(port, scene.endpointPorts))
-  await writeFile(join(home, 'mesh', 'routes.yaml'), scene.routes.map(route).join('---\n'))
+  await writeFile(join(files, 'mesh.yaml'), await mesh(port, scene))
+  await writeFile(
+    join(files, 'routes.yaml'),
+    scene.routes.map(scene.endpoints === 'grpc' ? grpcRoute : route).join('---\n'),
+  )
   const options = ['--workers', '1', '--admin-address', `127.0.0.1:${adminPort}`]
   const paths = ['--socket-path', join(home, 'agent.sock'), '--access-log', join(home, 'access.log')]
-  const program = Program.start('heddle', [heddle, 'up', '-f', join(home, 'mesh'), ...options, ...paths], {
+  const program = Program.start('heddle', [heddleCommand, 'up', '-f', files, ...options, ...paths], {
     place: 'proxy',
     logPath: join(home, 'output'),
   })
-  await program.answers(`http://127.0.0.1:${port}${scene.routes[0]}/small`)
-  return { name: 'heddle', host: '127.0.0.1', port, program }
+  return contestant('heddle', scene, port, program)
 }
 
-function mesh(port: number, endpointPorts: readonly number[]): string {
+async function mesh(port: number, { endpointPorts, tls, mutual, endpoints = 'http1' }: Scene): Promise<string> {
+  const protocol = tls === undefined ? 'protocol: HTTP' : 'protocol: HTTPS, tls: { certificateRefs: [{ name: front }] }'
   return [
     `apiVersion: gateway.networking.k8s.io/v1
 kind: Gateway
 metadata: { name: front }
 spec:
   gatewayClassName: heddle
-  listeners: [{ name: http, port: ${port}, protocol: HTTP }]
+  listeners: [{ name: front, port: ${port}, ${protocol} }]
+${mutual === undefined ? '' : '  tls: { backend: { clientCertificateRef: { name: client } } }'}
 `,
     `apiVersion: v1
 kind: Service
 metadata: { name: backend }
-spec: { ports: [{ port: 9000 }] }
+spec: { ports: [{ port: 9000${endpoints === 'http1' ? '' : ', appProtocol: kubernetes.io/h2c'} }] }
 `,
+    ...(tls === undefined ? [] : [await secret('front', tls)]),
+    ...(mutual === undefined ? [] : await policy(mutual)),
     ...endpointPorts.map(
       (endpoint, index) => `apiVersion: heddle.dev/v1alpha1
 kind: Workload
@@ -47,6 +57,33 @@ spec: { service: backend, port: ${endpoint} }
   ].join('---\n')
 }
 
+async function secret(name: string, { chain, key }: SceneTls): Promise<string> {
+  return `apiVersion: v1
+kind: Secret
+metadata: { name: ${name} }
+type: kubernetes.io/tls
+data: { tls.crt: ${await readFile(chain, 'base64')}, tls.key: ${await readFile(key, 'base64')} }
+`
+}
+
+async function policy({ authority, name, client }: SceneMutual): Promise<readonly string[]> {
+  return [
+    await secret('client', client),
+    `apiVersion: v1
+kind: ConfigMap
+metadata: { name: authority }
+data: { ca.crt: ${JSON.stringify(await readFile(authority, 'utf8'))} }
+`,
+    `apiVersion: gateway.networking.k8s.io/v1
+kind: BackendTLSPolicy
+metadata: { name: backend }
+spec:
+  targetRefs: [{ group: '', kind: Service, name: backend }]
+  validation: { hostname: ${name}, caCertificateRefs: [{ group: '', kind: ConfigMap, name: authority }] }
+`,
+  ]
+}
+
 function route(path: string): string {
   return `apiVersion: gateway.networking.k8s.io/v1
 kind: HTTPRoute
@@ -55,6 +92,18 @@ spec:
   parentRefs: [{ name: front }]
   rules:
     - matches: [{ path: { type: PathPrefix, value: ${path} } }]
+      backendRefs: [{ name: backend, port: 9000 }]
+`
+}
+
+function grpcRoute(path: string): string {
+  return `apiVersion: gateway.networking.k8s.io/v1
+kind: GRPCRoute
+metadata: { name: ${path.slice(1).toLowerCase()} }
+spec:
+  parentRefs: [{ name: front }]
+  rules:
+    - matches: [{ method: { service: ${path.slice(1)} } }]
       backendRefs: [{ name: backend, port: 9000 }]
 `
 }

@@ -2,13 +2,21 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { freePorts, Program } from '../processes.ts'
 import { runAs } from './backend.ts'
-import type { Contestant, Scene } from './contestant.ts'
+import { contestant } from './contestant.ts'
+import type { Contestant, Scene, SceneMutual } from './contestant.ts'
 
+/** It speaks HTTP/2 to endpoints of gRPC only; to others it speaks HTTP/1.1, whatever the scene wants. */
 export async function startNginx(scene: Scene): Promise<Contestant> {
   const home = join(scene.folder, 'nginx')
   await mkdir(home, { recursive: true })
   const [port = 0] = await freePorts(1)
   const configuration = join(home, 'nginx.conf')
+  const { tls } = scene
+  const protocol = `${tls === undefined ? '' : ' ssl'}${scene.clients === 'http2' ? ' http2' : ''}`
+  const pass =
+    scene.endpoints === 'grpc'
+      ? 'grpc_pass grpc://endpoints'
+      : `proxy_pass ${scene.mutual === undefined ? 'http' : 'https'}://endpoints`
   await writeFile(
     configuration,
     `daemon off; ${runAs()}worker_processes 1; worker_rlimit_nofile 16384; pid ${home}/pid; error_log ${home}/error.log;
@@ -22,7 +30,9 @@ http {
   uwsgi_temp_path ${home}/uwsgi; scgi_temp_path ${home}/scgi;
   upstream endpoints {
     random two least_conn;
-    ${scene.endpointPorts.map(endpoint => `server 127.0.0.1:${endpoint};`).join(' ')}
+    ${portsFor(scene)
+      .map(endpoint => `server 127.0.0.1:${endpoint};`)
+      .join(' ')}
     keepalive 256; keepalive_requests 1000000000; keepalive_timeout 600s;
   }
   proxy_http_version 1.1;
@@ -32,9 +42,15 @@ http {
   proxy_set_header X-Forwarded-Proto $scheme;
   proxy_set_header X-Request-Id $request_id;
   proxy_max_temp_file_size 0;
+  grpc_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+  grpc_set_header X-Forwarded-Proto $scheme;
+  grpc_set_header X-Request-Id $request_id;
+  ${scene.mutual === undefined ? '' : sslOf(scene.mutual)}
+  ssl_protocols TLSv1.2 TLSv1.3; ssl_session_cache shared:tls:10m; ssl_session_tickets on;
   server {
-    listen 127.0.0.1:${port} backlog=4096;
-    ${scene.routes.map(path => `location ${path}/ { proxy_pass http://endpoints; }`).join('\n    ')}
+    listen 127.0.0.1:${port}${protocol} backlog=4096;
+    ${tls === undefined ? '' : `ssl_certificate ${tls.chain}; ssl_certificate_key ${tls.key};`}
+    ${scene.routes.map(path => `location ${path}/ { ${pass}; }`).join('\n    ')}
     location = /stub { stub_status; }
   }
 }
@@ -44,6 +60,15 @@ http {
     place: 'proxy',
     logPath: join(home, 'output'),
   })
-  await program.answers(`http://127.0.0.1:${port}${scene.routes[0]}/small`)
-  return { name: 'nginx', host: '127.0.0.1', port, program }
+  return contestant('nginx', scene, port, program)
+}
+
+function sslOf({ authority, name, client }: SceneMutual): string {
+  const own = `proxy_ssl_certificate ${client.chain}; proxy_ssl_certificate_key ${client.key}; proxy_ssl_protocols TLSv1.3;`
+  const verify = `proxy_ssl_trusted_certificate ${authority}; proxy_ssl_verify on;`
+  return `${own} ${verify} proxy_ssl_name ${name}; proxy_ssl_server_name on; proxy_ssl_session_reuse on;`
+}
+
+function portsFor({ endpoints, endpointPorts, http1Ports = endpointPorts }: Scene): readonly number[] {
+  return endpoints === 'h2c' ? http1Ports : endpointPorts
 }

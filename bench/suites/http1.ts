@@ -4,35 +4,23 @@ import { once } from 'node:events'
 import { mkdir, mkdtemp } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { loadWithWrk } from '../load/wrk.ts'
-import { fileOf, startBackend } from '../peers/backend.ts'
+import { startBackend } from '../peers/backend.ts'
 import type { Contestant } from '../peers/contestant.ts'
 import { startHaproxy } from '../peers/haproxy.ts'
 import { startHeddle } from '../peers/heddle.ts'
 import { startNginx } from '../peers/nginx.ts'
 import { freePorts, output, pinned } from '../processes.ts'
-import type { Metric, Sample } from '../result.ts'
-import { rotated } from './suite.ts'
+import type { Sample } from '../result.ts'
+import { measureLoad, race, spreadOut } from './race.ts'
+import type { Case, Context, Figures } from './race.ts'
 import type { Suite, SuiteOptions } from './suite.ts'
 
-interface Case {
-  readonly name: string
+interface Http1Case extends Case {
   readonly routes: number
-  readonly measure: (contestant: Contestant, context: Context) => Promise<Figures>
 }
 
-interface Context {
-  /** Of the case. */
-  readonly name: string
-  readonly options: SuiteOptions
-  /** Routes that get requests. */
-  readonly paths: readonly string[]
-}
-
-type Figures = Partial<Record<Metric, number>>
-
-const cases: readonly Case[] = [
-  { name: 'small', routes: 1_000, measure: measureSmall },
+const cases: readonly Http1Case[] = [
+  { name: 'small', routes: 1_000, measure: measureSmall, hasAllRounds: true },
   { name: '10 KB', routes: 1_000, measure: (...args) => measureLoad(...args, { body: '10 KB', connections: 32 }) },
   { name: '1 MB', routes: 1_000, measure: (...args) => measureLoad(...args, { body: '1 MB', connections: 8 }) },
   {
@@ -73,13 +61,16 @@ export const http1: Suite = {
 }
 
 /** All contestants run side by side, one of them under load at a time. */
-async function runGroup(routeCount: number, group: readonly Case[], options: SuiteOptions): Promise<readonly Sample[]> {
+async function runGroup(
+  routeCount: number,
+  group: readonly Http1Case[],
+  options: SuiteOptions,
+): Promise<readonly Sample[]> {
   const folder = await mkdtemp(join(options.folder, `${routeCount}-routes-`))
   await mkdir(folder, { recursive: true })
   const routes = Array.from({ length: routeCount }, (_, index) => `/service-${String(index + 1).padStart(5, '0')}`)
   const endpointPorts = await freePorts(2)
   const scene = { folder, routes, endpointPorts }
-  const samples: Sample[] = []
   await using programs = new AsyncDisposableStack()
   programs.use(await startBackend(folder, endpointPorts))
   const contestants: Contestant[] = []
@@ -88,66 +79,14 @@ async function runGroup(routeCount: number, group: readonly Case[], options: Sui
     if (contestant.program !== undefined) programs.use(contestant.program)
     contestants.push(contestant)
   }
-  contestants.push({ name: 'direct', host: '127.0.0.1', port: endpointPorts[0] ?? 0, program: undefined })
-  const paths = spreadOut(routes)
-  // A compiler that learns while it runs shall have learnt before the first round.
-  const warmUp = {
-    name: 'warm-up',
-    options: { ...options, seconds: Math.min(3, options.seconds), note: () => {} },
-    paths,
-  }
-  for (const contestant of contestants) await measureLoad(contestant, warmUp, { body: 'small', connections: 32 })
-  for (const { name, measure } of group) {
-    const rounds = name === 'small' ? options.rounds : Math.ceil(options.rounds / 2)
-    for (let round = 0; round < rounds; round += 1) {
-      for (const contestant of rotated(contestants, round)) {
-        options.progress(`http1, ${name}: round ${round + 1} of ${rounds}, ${contestant.name}`)
-        const figures = await measure(contestant, { name, options, paths })
-        for (const [metric, value] of Object.entries(figures) as [Metric, number][]) {
-          samples.push({ case: name, metric, contestant: contestant.name, round, value })
-        }
-      }
-    }
-  }
-  return samples
-}
-
-/** At most a hundred of the routes, evenly spread, in an order without a pattern that a cache could like. */
-function spreadOut(routes: readonly string[]): readonly string[] {
-  const count = Math.min(100, routes.length)
-  return Array.from({ length: count }, (_, index) => {
-    const position = (index * 37) % count
-    return routes[Math.floor((position * routes.length) / count)] ?? ''
+  contestants.push({
+    name: 'direct',
+    scheme: 'http',
+    host: '127.0.0.1',
+    port: endpointPorts[0] ?? 0,
+    program: undefined,
   })
-}
-
-interface LoadShape {
-  readonly body: string
-  readonly connections: number
-  readonly closes?: boolean
-}
-
-async function measureLoad(contestant: Contestant, context: Context, shape: LoadShape): Promise<Figures> {
-  const { name, options, paths } = context
-  const load = {
-    origin: `http://${contestant.host}:${contestant.port}`,
-    paths: paths.map(path => `${path}/${fileOf(shape.body)}`),
-    connections: shape.connections,
-    closes: shape.closes ?? false,
-  }
-  await loadWithWrk(options.folder, { ...load, seconds: 1 })
-  const beforeUs = contestant.program?.cpuUs() ?? 0
-  const startMs = performance.now()
-  const result = await loadWithWrk(options.folder, { ...load, seconds: options.seconds })
-  const cpuUs = (contestant.program?.cpuUs() ?? 0) - beforeUs
-  if (result.errors > 0) {
-    options.failure(`${contestant.name}, ${name}: ${result.errors} of ${result.requests} requests failed`)
-  }
-  if (contestant.program === undefined) return { throughput: result.perSecond }
-  if (cpuUs / 1000 / (performance.now() - startMs) < 0.85) {
-    options.note(`${contestant.name}, ${name}: the load or the backend limited its throughput, not its core`)
-  }
-  return { cpu: cpuUs / result.requests, throughput: result.perSecond }
+  return await race('http1', contestants, group, { paths: spreadOut(routes), options })
 }
 
 async function measureSmall(contestant: Contestant, context: Context): Promise<Figures> {

@@ -14,9 +14,13 @@ const few = 10
 const requestCount = 16_384
 const measureMs = 25
 
-/** Which of the routes get requests: the hundred that are busy, spread over all, or each as likely as the next. */
+/**
+ * Which of the routes get requests: as many as there are among ten, so that only the number of routes differs; a
+ * hundred that are busy, spread over all; or each as likely as the next.
+ */
 const mixes = [
-  { name: 'working set', routes: 100 },
+  { name: 'ten busy', routes: few },
+  { name: 'hundred busy', routes: 100 },
   { name: 'any route', routes: many },
 ] as const
 
