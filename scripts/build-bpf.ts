@@ -1,5 +1,5 @@
 /**
- * `node scripts/build-bpf.ts [--check] [PART-OF-A-PATH …]`: compiles bpf/**\/*.bpf.c to objects beside them.
+ * `node scripts/build-bpf.ts [--check] [PART-OF-A-PATH …]`: compiles bpf/**\/*.bpf.c and those of examples/ to objects beside them.
  *
  * The objects are committed, so that neither users nor tests need a compiler.
  * `--check` compiles to a scratch folder and compares: byte for byte, and
@@ -89,7 +89,7 @@ async function compare(source: string, committed: string, folder: string): Promi
   return undefined
 }
 
-const sources = (await filesBelow('bpf', '.bpf.c')).filter(
+const sources = [...(await filesBelow('bpf', '.bpf.c')), ...(await filesBelow('examples', '.bpf.c'))].filter(
   path => positionals.length === 0 || positionals.some(part => path.includes(part)),
 )
 if (values.check) {

@@ -6,8 +6,10 @@ import { run } from './run.ts'
 
 const dist = join(root, 'dist')
 await rm(dist, { recursive: true, force: true })
-const { code, output } = await run([process.execPath, 'node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json'])
-if (code !== 0) {
+// The second writes the types of what other packages may import.
+for (const project of ['tsconfig.build.json', 'tsconfig.libraries.json']) {
+  const { code, output } = await run([process.execPath, 'node_modules/typescript/bin/tsc', '-p', project])
+  if (code === 0) continue
   console.error(output)
   process.exit(1)
 }

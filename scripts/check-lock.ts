@@ -10,7 +10,7 @@ interface LockFile {
   readonly packages: Readonly<Record<string, { readonly resolved?: string; readonly integrity?: string }>>
 }
 
-for (const path of ['package-lock.json', 'bench/package-lock.json']) {
+for (const path of ['package-lock.json', 'bench/package-lock.json', 'test/guests/package-lock.json']) {
   const text = await readFile(join(root, path), 'utf8').catch(() => undefined)
   if (text === undefined) continue
   for (const [name, { resolved, integrity }] of Object.entries((JSON.parse(text) as LockFile).packages)) {

@@ -1,6 +1,6 @@
 /**
  * `node scripts/generate.ts [--check]`: writes the documents that repeat a
- * table of the sources. With `--check` it writes nothing and fails when a file
+ * table of the sources, and the types of kernel programs. With `--check` it writes nothing and fails when a file
  * is not what it would write.
  */
 import { readFile, writeFile } from 'node:fs/promises'
@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { root } from './files.ts'
 import { errorsPage } from './pages/errors.ts'
 import { limitsPage } from './pages/limits.ts'
+import { datapathTypes, kernelHttpTypes } from './pages/datapath-types.ts'
 import { accessLogPage, commandsPage, metricsPage, responsesPage, settingsPage } from './pages/tables.ts'
 
 const notice = '<!-- Written by scripts/generate.ts; change the sources instead. -->\n\n'
@@ -22,9 +23,13 @@ const pages: Readonly<Record<string, string>> = {
   settings: settingsPage(),
 }
 
-for (const [name, body] of Object.entries(pages)) {
-  const path = join('docs/reference', `${name}.md`)
-  const text = notice + body
+const files: readonly (readonly [path: string, text: string])[] = [
+  ...Object.entries(pages).map(([name, body]) => [join('docs/reference', `${name}.md`), notice + body] as const),
+  ['src/datapath/generated/sockets.ts', await datapathTypes()],
+  ['src/kernel-http/generated/http.ts', await kernelHttpTypes()],
+]
+
+for (const [path, text] of files) {
   if ((await readFile(join(root, path), 'utf8').catch(() => '')) === text) continue
   if (process.argv.includes('--check')) {
     console.error(`${path} is stale`)

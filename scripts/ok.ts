@@ -3,6 +3,7 @@
  * at a time; each reports in one line, and a failing one with all it printed.
  */
 import { availableParallelism } from 'node:os'
+import { keepCompiledCode } from './compile-cache.ts'
 import { run } from './run.ts'
 import type { RunResult } from './run.ts'
 
@@ -33,6 +34,7 @@ function report(name: string, remedy: string, result: RunResult): void {
   console.log(result.output.trimEnd().replace(/^/gm, '        '))
 }
 
+keepCompiledCode()
 const startMs = performance.now()
 const waiting = [...checks]
 const failed: string[] = []

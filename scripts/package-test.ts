@@ -19,6 +19,7 @@ try {
   assert.match(await succeed([heddle, '--help']), /heddle up/)
   await cp(join(root, 'examples/hello'), join(folder, 'hello'), { recursive: true })
   await succeed([heddle, 'check', '-f', join(folder, 'hello')])
+  await importLibraries()
   await serveHello(heddle)
   console.log(`${archive} installs and serves`)
 } finally {
@@ -29,6 +30,22 @@ async function succeed(command: readonly string[]): Promise<string> {
   const { code, output } = await run(command)
   assert.equal(code, 0, `${command.join(' ')}\n${output}`)
   return output
+}
+
+/** The libraries for programs of others: they run, and have types. */
+async function importLibraries(): Promise<void> {
+  const script = join(folder, 'probe.mts')
+  const text = `import { Bpf, findType } from 'heddle/ebpf'
+import { HeaderMap } from 'heddle/proxy-wasm'
+const value: string | undefined = HeaderMap.of([['a', 'b']]).get('a')
+const none: number = findType({ types: [], offsets: [], text: () => '' }, 'struct', 'x')
+console.log(typeof Bpf, none, value)
+`
+  await writeFile(script, text)
+  assert.match(await succeed([process.execPath, script]), /^function 0 b$/m)
+  const tsc = join(root, 'node_modules/typescript/bin/tsc')
+  const options = ['--ignoreConfig', '--noEmit', '--strict', '--module', 'nodenext', '--types', 'node']
+  await succeed([process.execPath, tsc, ...options, '--typeRoots', join(root, 'node_modules/@types'), script])
 }
 
 async function serveHello(heddle: string): Promise<void> {

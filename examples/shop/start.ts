@@ -3,7 +3,7 @@
  * terminal, the live view. The shop itself is only YAML and the programs in
  * services/; `npx heddle up -f examples/shop` starts it all the same.
  */
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { dirname } from 'node:path'
@@ -14,9 +14,13 @@ import { whatToTry } from './try.ts'
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const adminAddress = process.env['HEDDLE_ADMIN_ADDRESS'] ?? '127.0.0.1:15000'
 // The programs of the shop run as `node`: the one that came with npm, which reads TypeScript.
-const env = { ...process.env, PATH: `${dirname(process.execPath)}:${process.env['PATH']}` }
+const path = `${dirname(process.execPath)}:${process.env['PATH']}`
+// As root, where the kernel has what it takes, its services call each other by their plain names.
+const hasKernelTier = spawnSync('bin/heddle', ['doctor'], { cwd: root, stdio: 'ignore' }).status === 0
+const tier = hasKernelTier ? 'kernel' : 'user'
+const env = { ...process.env, PATH: path, SHOP_CALLS_BY: hasKernelTier ? 'name' : 'address' }
 
-const agent = spawn('bin/heddle', ['up', '-f', 'examples/shop', '--drain-seconds', '3'], {
+const agent = spawn('bin/heddle', ['up', '-f', 'examples/shop', '--drain-seconds', '3', '--tier', tier], {
   cwd: root,
   env,
   // A group of its own: Ctrl-C reaches this script alone, which stops things in order.
@@ -40,10 +44,12 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 
 const isReady = await Promise.race([waitUntilReady(), ended.then(() => false)])
 if (isReady && !isStopping) {
-  console.log(whatToTry(`http://${adminAddress}/`))
+  console.log(whatToTry(`http://${adminAddress}/`, tier))
   if (process.stdout.isTTY && process.stdin.isTTY) useTerminal()
 }
 const { code } = await ended
+// It would go on without an agent, which a demo should not.
+if (hasKernelTier) spawnSync('bin/heddle', ['cleanup'], { cwd: root, env, stdio: 'ignore' })
 if (!isStopping) {
   console.error(told)
   console.error('The agent ended by itself.')

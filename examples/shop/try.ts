@@ -29,10 +29,12 @@ export const thingsToTry: readonly (readonly [about: string, command: string])[]
   ['Which route takes a request, and why', `npx heddle explain GET ${shop}/api/catalog/products`],
 ]
 
-export function whatToTry(statusPage: string): string {
+/** @param tier  what leads calls between the shop's services */
+export function whatToTry(statusPage: string, tier: 'kernel' | 'user'): string {
   const lines = thingsToTry.map(([about, command]) => `  ${about}:\n    ${command}\n`)
   return `
 The shop is open: ${shop} in a browser, its mesh at ${statusPage}
+Its services call each other ${tier === 'kernel' ? 'by plain names such as http://ratings:9000/: the kernel leads them' : 'at addresses that the agent gives them; as root, by plain names'}.
 Try, in another terminal in this folder:
 
 ${lines.join('\n')}

@@ -1,8 +1,15 @@
 /** The page of limits: constants with the reasons that stand beside them in the sources. */
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { defaultChunkLimits, defaultHeadLimits } from '../../src/codec/index.ts'
+import {
+  defaultChunkLimits,
+  defaultHeadLimits,
+  defaultHttp2Limits,
+  defaultHttp2Settings,
+} from '../../src/codec/index.ts'
+import { defaultNamesLimits } from '../../src/names/index.ts'
 import { defaultLimits } from '../../src/proxy/index.ts'
+import { defaultPluginLimits } from '../../src/wasm/index.ts'
 import { root } from '../files.ts'
 import { table } from './tables.ts'
 
@@ -59,6 +66,13 @@ function formatValue(name: string, value: number): string {
 export async function limitsPage(): Promise<string> {
   const proxySource = await readFile(join(root, 'src/proxy/limits.ts'), 'utf8')
   const codecSource = await readFile(join(root, 'src/codec/http1/limits.ts'), 'utf8')
+  const http2Source = await readFile(join(root, 'src/codec/http2/limits.ts'), 'utf8')
+  const http2Reasons = listedComments(http2Source)
+  const { headerTableBytes, maxConcurrentStreams, streamWindowBytes, connectionWindowBytes, frameBytes } =
+    defaultHttp2Settings
+  const announced = { headerTableBytes, maxConcurrentStreams, streamWindowBytes, connectionWindowBytes, frameBytes }
+  const namesSource = await readFile(join(root, 'src/names/limits.ts'), 'utf8')
+  const pluginSource = await readFile(join(root, 'src/wasm/plugins/limits.ts'), 'utf8')
   const codecReasons = listedComments(codecSource)
   const head = ['Limit', 'Value', 'Why']
   return `# Limits
@@ -79,5 +93,26 @@ ${table(head, rowsOf(defaultHeadLimits, codecReasons))}
 ## Chunked bodies
 
 ${table(head, rowsOf(defaultChunkLimits, codecReasons))}
+
+## HTTP/2
+
+What a client announces by SETTINGS is taken; what we announce to it:
+
+${table(head, rowsOf(announced, http2Reasons))}
+
+A peer that exceeds one of these gets GOAWAY with ENHANCE_YOUR_CALM, or 431 for \`fieldSectionBytes\` and
+\`fieldCount\`:
+
+${table(head, rowsOf(defaultHttp2Limits, http2Reasons))}
+
+## Names
+
+${table(head, rowsOf(defaultNamesLimits, memberComments(namesSource)))}
+
+## Plugins
+
+Memory ends at 64 MiB; these are besides:
+
+${table(head, rowsOf(defaultPluginLimits, memberComments(pluginSource)))}
 `
 }

@@ -30,6 +30,10 @@ Every answer that does not come from an endpoint carries its reason in the respo
 access log and in the metric \`heddle_local_replies_total\`. The flag is Envoy's response flag of the same meaning; the
 access log shows it too. The table is \`src/model/local-reply.ts\`.
 
+A connection of TCP or TLS that is forwarded as bytes, and a session of UDP, has the same reasons in the access log and in
+\`heddle_stream_refused_total\`: it is reset, or its datagrams dropped, where a request would have been answered.
+\`bad-request\` is then a broken ClientHello or PROXY header, and \`request-timeout\` one that did not come in time.
+
 ${table(['Reason', 'Status', 'Flag', 'When'], rows)}
 `
 }
@@ -110,7 +114,7 @@ export function accessLogPage(): string {
 
 One line per finished request, as text or JSON (\`accessLog\`, \`accessLogFormat\` in [settings](settings.md)). A log that
 cannot keep up drops lines and counts them in \`heddle_access_log_dropped_total\`; it never holds up traffic. Every JSON
-line has every key; null stands for what there is not. The table is \`src/observe/access-log/json-line.ts\`.
+line has every key, but for those about TLS where there is none; null stands for what there is not. The table is \`src/observe/access-log/json-line.ts\`.
 
 ${table(['Key', 'Meaning'], rows)}
 `

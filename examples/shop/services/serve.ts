@@ -34,12 +34,14 @@ export function serve(answer: (request: IncomingMessage, path: string) => Answer
 const passedOn = ['traceparent', 'tracestate', 'x-request-id', 'x-tester']
 
 /**
- * GET on another service. The agent gives each program the addresses of its
- * namespace's Services in variables, as Kubernetes does; the mesh listens there.
+ * GET on another service: by its name where the kernel leads programs of the
+ * mesh. Elsewhere the agent gives each program the addresses of its namespace's
+ * Services in variables, as Kubernetes does; the mesh listens there.
  */
 export function ask(service: string, path: string, of: IncomingHttpHeaders): Promise<unknown> {
   const name = service.toUpperCase().replaceAll('-', '_')
-  const [host, port] = [process.env[`${name}_SERVICE_HOST`], process.env[`${name}_SERVICE_PORT`]]
+  const host = process.env['SHOP_CALLS_BY'] === 'name' ? service : process.env[`${name}_SERVICE_HOST`]
+  const port = process.env[`${name}_SERVICE_PORT`]
   const headers: IncomingHttpHeaders = { host: service }
   for (const header of passedOn) if (of[header] !== undefined) headers[header] = of[header]
   return new Promise((resolve, reject) => {

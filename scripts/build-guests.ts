@@ -1,0 +1,104 @@
+/**
+ * `node scripts/build-guests.ts [--check] [PART-OF-A-PATH …]`: compiles test/guests/*.cc and test/guests/assembly/*.ts to the modules beside them.
+ *
+ * The modules are committed, so that tests need no compiler. `--check` compiles
+ * to a scratch folder and compares byte for byte.
+ */
+import { spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { basename, join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { filesBelow, root } from './files.ts'
+
+/** Other majors write other code; scripts/install-test-packages.sh installs this one, with its linker. */
+const clangMajor = 14
+
+const { values, positionals } = parseArgs({
+  options: { check: { type: 'boolean', default: false } },
+  allowPositionals: true,
+})
+
+interface Build {
+  readonly source: string
+  /** Relative to the root. */
+  readonly target: string
+  readonly command: (target: string) => readonly string[]
+}
+
+function run([program = '', ...args]: readonly string[], cwd: string): void {
+  const { status, stdout, stderr, error } = spawnSync(program, args, { cwd, encoding: 'utf8' })
+  if (error === undefined && status === 0) return
+  console.error(
+    error === undefined ? `${program} ${args.join(' ')}\n${stdout}${stderr}` : `${program}: ${error.message}`,
+  )
+  process.exit(1)
+}
+
+function cpp(source: string, target: string, flags: readonly string[] = []): Build {
+  const language = [
+    '--target=wasm32',
+    '-std=c++20',
+    '-O2',
+    '-Wall',
+    '-Wextra',
+    '-Werror',
+    '-Wno-deprecated-volatile',
+    '-mbulk-memory',
+  ]
+  const freestanding = ['-nostdlib', '-ffreestanding', '-fno-exceptions', '-fno-rtti', '-fno-builtin']
+  const linker = ['-Wl,--no-entry', '-Wl,--strip-debug', '-Wl,-z,stack-size=65536']
+  return {
+    source,
+    target,
+    command: path => [`clang++-${clangMajor}`, ...language, ...freestanding, ...linker, ...flags, source, '-o', path],
+  }
+}
+
+/** The probe speaks all three versions of the ABI. */
+function cppBuilds(source: string): readonly Build[] {
+  const target = source.replace(/\.cc$/, '.wasm')
+  if (!source.endsWith('/probe.cc')) return [cpp(source, target)]
+  return ['100', '200', '210'].map(abi => cpp(source, target.replace('probe', `probe-${abi}`), [`-DABI=${abi}`]))
+}
+
+/** The compiler and the SDK are packages of test/guests, which only this script needs: `npm ci --prefix test/guests`. */
+function assemblyBuild(source: string): Build {
+  const name = basename(source, '.ts')
+  const target = `test/guests/assembly-${name}.wasm`
+  const options = ['--target', 'release', '--config', 'asconfig.json']
+  return {
+    source,
+    target,
+    command: path => ['node', 'node_modules/assemblyscript/bin/asc.js', `assembly/${name}.ts`, ...options, '-o', path],
+  }
+}
+
+const all = [
+  ...(await filesBelow('test/guests', '.cc')).flatMap(cppBuilds),
+  ...(await filesBelow('test/guests/assembly', '.ts').catch(() => [])).map(assemblyBuild),
+].filter(({ source }) => positionals.length === 0 || positionals.some(part => source.includes(part)))
+
+const folder = values.check ? await mkdtemp(join(tmpdir(), 'heddle-guests-')) : undefined
+try {
+  for (const { source, target, command } of all) {
+    const isAssembly = source.endsWith('.ts')
+    const cwd = isAssembly ? join(root, 'test/guests') : root
+    if (isAssembly && !existsSync(join(cwd, 'node_modules'))) {
+      console.error('npm ci --prefix test/guests installs the compiler of AssemblyScript')
+      process.exit(1)
+    }
+    const path = folder === undefined ? join(root, target) : join(folder, basename(target))
+    run(command(path), cwd)
+    if (folder === undefined) continue
+    const [built, kept] = await Promise.all([readFile(path), readFile(join(root, target)).catch(() => undefined)])
+    if (kept !== undefined && built.equals(kept)) continue
+    console.error(`${target} is not what ${source} compiles to: run node scripts/build-guests.ts`)
+    process.exitCode = 1
+  }
+} finally {
+  if (folder !== undefined) await rm(folder, { recursive: true, force: true })
+}
+if (process.exitCode === undefined)
+  console.log(`${all.length} guests are ${values.check ? 'as their sources' : 'built'}`)
