@@ -48,7 +48,7 @@ static __always_inline void kh_end(struct sk_msg_md *msg, struct kh_socket *sock
 	void *pool;
 
 	kh_count(backend);
-	if (kh_unread(msg->sk))
+	if (backend->promised != backend->read || kh_unread(msg->sk))
 		is_clean = 0;
 	backend->state = is_clean ? KH_ANSWERED : KH_DEAD;
 	if (!(__sync_fetch_and_or((__u32 *)&backend->parts, KH_RESPONSE_ENDED) & KH_REQUEST_ENDED))
@@ -79,6 +79,7 @@ static __always_inline int kh_answer(struct sk_msg_md *msg, struct kh_socket *so
 		return kh_die(backend, socket->cookie);
 	if (!is_clean)
 		kh_divide(msg, socket, take);
+	__sync_fetch_and_add(&client->promised, take);
 	backend->sent += take;
 	backend->left = left - take;
 	if (!is_final)

@@ -68,6 +68,7 @@ static __always_inline int kh_go_on(struct sk_msg_md *msg, struct kh_socket *soc
 		goto broken;
 	if (take < msg->size)
 		kh_divide(msg, socket, take);
+	__sync_fetch_and_add(&backend->promised, take);
 	socket->body_left -= take;
 	if (socket->body_left == 0 &&
 	    (__sync_fetch_and_or((__u32 *)&backend->parts, KH_REQUEST_ENDED) & KH_RESPONSE_ENDED))
@@ -109,6 +110,7 @@ static __always_inline __u32 kh_hand_over(struct sk_msg_md *msg, struct kh_socke
 		backend->is_to_head = request->method == KH_HEAD;
 		client->backend = cookie;
 		if (bpf_msg_redirect_hash(msg, &kh_sockets, &cookie, BPF_F_INGRESS) == SK_PASS) {
+			__sync_fetch_and_add(&backend->promised, first);
 			socket->partner = cookie;
 			socket->body_left = total - first;
 			socket->pieces = 1;
@@ -175,6 +177,8 @@ static __always_inline __u32 kh_try_request(struct sk_msg_md *msg, struct kh_soc
 	// Two requests at once, or somebody who does not read. All others that leave have nothing unread.
 	if (client->backend)
 		return KH_PIPELINED;
+	if (client->promised != client->read)
+		return KH_UNREAD;
 	if (kh_unread(msg->sk))
 		return KH_UNREAD;
 	if (!is_on || !found)

@@ -1,6 +1,7 @@
 // Small HTTP messages between programs of a node (docs/decisions/0012): which connections are of the path, and what becomes
 // of what is sent by them.
 #include "backend.h"
+#include "queue.h"
 #include <bpf/bpf_endian.h>
 
 char _license[] SEC("license") = "Dual MIT/GPL";

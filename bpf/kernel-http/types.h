@@ -193,7 +193,13 @@ struct kh_client {
 	// enum kh_reason; not 0: it is in user space for life.
 	enum kh_reason reason;
 	__u32 service;
+	// Bytes of responses, modulo 2^32: redirected by programs, of these in the queue, and of these read.
+	__u32 promised;
+	__u32 arrived;
+	__u32 read;
+	__u32 zero;
 };
+_Static_assert(sizeof(struct kh_client) == 32, "kh_client");
 
 enum kh_backend_state {
 	KH_IDLE = 0,
@@ -227,11 +233,14 @@ struct kh_backend {
 	__u32 left;
 	// Redirected of this response.
 	__u32 sent;
+	// Bytes of requests, modulo 2^32: redirected by programs, and read.
+	__u32 promised;
+	__u32 read;
 	__u16 status;
 	__u8 is_to_head;
 	__u8 zero[5];
 };
-_Static_assert(sizeof(struct kh_backend) == 48, "kh_backend");
+_Static_assert(sizeof(struct kh_backend) == 56, "kh_backend");
 
 #define KH_BUCKETS 32
 

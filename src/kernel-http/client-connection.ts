@@ -2,6 +2,7 @@ import type { Socket } from 'node:net'
 import { systemClock } from '../core/index.ts'
 import type { Timer } from '../core/index.ts'
 import { khReason } from './generated/http.ts'
+import type { KhClient } from './generated/http.ts'
 import type { KernelHttp } from './kernel-http.ts'
 
 export interface ClientEvents {
@@ -15,8 +16,8 @@ export const badGateway = 'HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConn
 
 /** How often it is asked whether a response on the path is over, while a client that pipelines waits. */
 const lookMs = 2
-/** After that: what a program has counted is in the client's queue a moment later. */
-const graceMs = 3
+/** A program that counts may have been left out, then the queue is never known to hold all: nothing is guessed. */
+const mostLooks = 15_000 / lookMs
 
 /**
  * A: the agent's end of a client's connection. While the client is on the path nothing comes here. The first byte that does
@@ -30,7 +31,8 @@ export class ClientConnection {
   readonly #held: Buffer[] = []
   #hasEnded = false
   #isOver = false
-  #hasWaited = false
+  /** While no response is owed. */
+  #looks = 0
   /** A response comes by `write`. */
   #isRelayed = false
   #timer: Timer | undefined
@@ -115,8 +117,9 @@ export class ClientConnection {
       this.reset()
       return
     }
-    if (entry !== undefined && entry.backend !== 0n) {
-      this.#later(lookMs)
+    if (entry !== undefined && (entry.backend !== 0n || !hasArrived(entry))) {
+      if (entry.backend === 0n && ++this.#looks > mostLooks) this.reset()
+      else this.#later(lookMs)
       return
     }
     if (this.#hasEnded) {
@@ -125,13 +128,8 @@ export class ClientConnection {
       this.socket.on('error', ignore).end()
       return
     }
-    const mayHaveUnread = entry?.reason === khReason.KH_PIPELINED || entry?.reason === khReason.KH_UNREAD
-    if (mayHaveUnread && !this.#hasWaited) {
-      this.#hasWaited = true
-      this.#later(graceMs)
-      return
-    }
     // One that may not have read all stays in the map: it reads that first.
+    const mayHaveUnread = entry?.reason === khReason.KH_PIPELINED || entry?.reason === khReason.KH_UNREAD
     this.#demote({ staysInMap: mayHaveUnread })
     this.#release()
     this.#events.onFallback(this.socket, Buffer.concat(this.#held))
@@ -148,6 +146,11 @@ export class ClientConnection {
     this.socket.off('data', this.#onData).off('end', this.#onEnd).off('error', ignore).off('close', this.#onClose)
     this.#events.onGone()
   }
+}
+
+/** Whether all of the responses that programs have counted is in the client's queue; they count a moment before. */
+function hasArrived({ promised, arrived, read }: KhClient): boolean {
+  return promised === arrived || promised === read
 }
 
 function ignore(): void {}

@@ -1,4 +1,11 @@
-import { attachToCgroup, attachToSockets, loadObject, netnsCookie, RingBuffer } from '../kernel/index.ts'
+import {
+  attachToCgroup,
+  attachToKernelFunction,
+  attachToSockets,
+  loadObject,
+  netnsCookie,
+  RingBuffer,
+} from '../kernel/index.ts'
 import type { Bpf, GlobalValue, LoadedObject, TypedMap } from '../kernel/index.ts'
 import { khReason } from './generated/http.ts'
 import type { KhCounts, KhEvent, Maps } from './generated/http.ts'
@@ -58,6 +65,9 @@ export class KernelHttp implements Disposable {
    */
   attach(cgroup: string): void {
     this.#stack.use(attachToSockets(this.#bpf, this.#object.program('kh_message'), this.map('kh_sockets').raw))
+    for (const name of ['kh_reads', 'kh_arrives']) {
+      this.#stack.use(attachToKernelFunction(this.#bpf, this.#object.program(name)))
+    }
     for (const name of ['kh_sockops', 'kh_connect4', 'kh_connect6']) {
       this.#stack.use(attachToCgroup(this.#bpf, this.#object.program(name), cgroup))
     }

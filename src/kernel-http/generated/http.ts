@@ -31,11 +31,15 @@ export type KhFieldKey = {
   readonly value: Uint8Array
 }
 
-/** struct kh_client, 16 bytes. */
+/** struct kh_client, 32 bytes. */
 export type KhClient = {
   readonly backend: bigint
   readonly reason: number
   readonly service: number
+  readonly promised: number
+  readonly arrived: number
+  readonly read: number
+  readonly zero: number
 }
 
 /** enum kh_reason. */
@@ -70,7 +74,7 @@ export const khReason = {
   KH_REASONS: 32,
 } as const
 
-/** struct kh_backend, 48 bytes. */
+/** struct kh_backend, 56 bytes. */
 export type KhBackend = {
   readonly owner: bigint
   readonly startedNs: bigint
@@ -80,6 +84,8 @@ export type KhBackend = {
   readonly number: number
   readonly left: number
   readonly sent: number
+  readonly promised: number
+  readonly read: number
   readonly status: number
   readonly isToHead: number
   readonly zero: Uint8Array

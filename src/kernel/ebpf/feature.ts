@@ -7,7 +7,7 @@ import type { Bpf } from './bpf.ts'
 import type { Capability } from './capabilities.ts'
 import { mapKinds, noPrealloc } from './map-kind.ts'
 import type { MapKind } from './map-kind.ts'
-import { kernelFunctionOf, programKind, programKinds } from './program-kind.ts'
+import { programKind, programKinds, tracedBy } from './program-kind.ts'
 import { kernelTypesPath } from './type-index.ts'
 import type { PlainSection, ProgramSection } from './program-kind.ts'
 
@@ -116,15 +116,15 @@ function loadAllow(bpf: Bpf, section: ProgramSection): number {
   const allow = assemble([{ op: 'set', register: 0, value: 1 }, { op: 'exit' }])
   const attr = bpf.attr(command.progLoad).u32(0, type).u32(4, 2).memory(8, allow).memory(16, Buffer.from('GPL\0'))
   if (section === 'syscall') attr.u32(44, sleepable)
-  const traced = kernelFunctionOf(section)
-  if (traced !== undefined) attr.u32(108, bpf.kernelTypes().functionId(traced) ?? 0)
+  const traced = tracedBy(section)
+  if (traced !== undefined) attr.u32(108, bpf.kernelTypes().tracedId(traced) ?? 0)
   return bpf.try(command.progLoad, attr.u32(68, attach))
 }
 
 /** Programs that see packets or change connections want CAP_NET_ADMIN, those that read the kernel CAP_PERFMON. */
 function neededBy(section: ProgramSection): readonly Capability[] {
   if (section === 'socket' || section === 'syscall') return ['CAP_BPF']
-  return kernelFunctionOf(section) === undefined ? ['CAP_BPF', 'CAP_NET_ADMIN'] : ['CAP_BPF', 'CAP_PERFMON']
+  return tracedBy(section) === undefined ? ['CAP_BPF', 'CAP_NET_ADMIN'] : ['CAP_BPF', 'CAP_PERFMON']
 }
 
 export function programFeature(section: ProgramSection): Feature {

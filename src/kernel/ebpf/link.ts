@@ -9,7 +9,7 @@ import type { BpfMap } from './map.ts'
 import { openPin, pin } from './pin.ts'
 import type { PinOptions } from './pin.ts'
 import type { Program } from './program.ts'
-import { kernelFunctionOf, programKind } from './program-kind.ts'
+import { programKind, tracedBy } from './program-kind.ts'
 
 /** A program at its place, until the link is closed (or its pin removed). */
 export class Link implements Disposable {
@@ -71,13 +71,13 @@ export class Link implements Disposable {
 }
 
 /**
- * Attaches a program of `fentry/FUNCTION` or `fexit/FUNCTION` to that function of the kernel.
+ * Attaches a program of `fentry/FUNCTION`, `fexit/FUNCTION` or `tp_btf/TRACEPOINT` to that place in the kernel.
  * @throws MeshError MESH_KERNEL_SYSCALL
  */
 export function attachToKernelFunction(bpf: Bpf, program: Program): Link {
-  const what = `link of ${program.name} to ${kernelFunctionOf(program.section) ?? '?'}()`
+  const what = `link of ${program.name} to ${tracedBy(program.section)?.name ?? '?'}`
   if (programKind(program.section).target !== 'kernel-function') {
-    throw new TypeError(`${program.what} is of kind ${program.section}, which does not go to functions of the kernel`)
+    throw new TypeError(`${program.what} is of kind ${program.section}, which traces nothing`)
   }
   const answer = bpf.try(command.rawTracepointOpen, bpf.attr(command.rawTracepointOpen).u32(8, program.fd))
   if (answer >= 0) return new Link(bpf, bpf.own(answer, what), what)

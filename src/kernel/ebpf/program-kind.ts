@@ -3,7 +3,7 @@ export interface ProgramKind {
   readonly type: number
   /** expected_attach_type, and the attach type of its link. */
   readonly attach: number
-  /** How it gets to its place: a cgroup, a map of sockets, a function of the kernel, or not by this library. */
+  /** How it gets to its place: a cgroup, a map of sockets, a function or tracepoint of the kernel, or not by this library. */
   readonly target: 'cgroup' | 'sockets' | 'kernel-function' | 'none'
   /** First kernel that has it, `5.8`. */
   readonly firstKernel: string
@@ -31,8 +31,8 @@ const other = (type: number, attach: number, firstKernel: string): ProgramKind =
 /** Names of ELF sections that hold programs; those of libbpf. */
 export type ProgramSection = PlainSection | TracingSection
 
-/** At the start or the end of a function of the kernel, `fentry/tcp_connect`. */
-export type TracingSection = `fentry/${string}` | `fexit/${string}`
+/** At the start or the end of a function of the kernel, `fentry/tcp_connect`, or at a tracepoint, `tp_btf/sk_data_ready`. */
+export type TracingSection = `fentry/${string}` | `fexit/${string}` | `tp_btf/${string}`
 
 /** Sections whose name says all. */
 export type PlainSection =
@@ -99,15 +99,16 @@ export const programKinds: Readonly<Record<PlainSection, ProgramKind>> = {
   syscall: other(31, 0, '5.14'),
 }
 
-/** BPF_PROG_TYPE_TRACING with BPF_TRACE_FENTRY and BPF_TRACE_FEXIT. */
+/** BPF_PROG_TYPE_TRACING with BPF_TRACE_FENTRY, BPF_TRACE_FEXIT and BPF_TRACE_RAW_TP. */
 const tracingKinds: Readonly<Record<string, ProgramKind>> = {
   fentry: { type: 26, attach: 24, target: 'kernel-function', firstKernel: '5.5' },
   fexit: { type: 26, attach: 25, target: 'kernel-function', firstKernel: '5.5' },
+  tp_btf: { type: 26, attach: 23, target: 'kernel-function', firstKernel: '5.5' },
 }
 
 /** Whether an ELF section holds programs of a kind that this library knows. */
 export function isProgramSection(section: string): section is ProgramSection {
-  return Object.hasOwn(programKinds, section) || kernelFunctionOf(section) !== undefined
+  return Object.hasOwn(programKinds, section) || tracedBy(section) !== undefined
 }
 
 /** What the kernel has to be told of programs of a section. */
@@ -116,7 +117,15 @@ export function programKind(section: ProgramSection): ProgramKind {
   return tracing ?? programKinds[section as PlainSection]
 }
 
-/** `tcp_connect` of `fentry/tcp_connect`; undefined for what is attached elsewhere. */
-export function kernelFunctionOf(section: string): string | undefined {
-  return /^(?:fentry|fexit)\/(\w+)$/.exec(section)?.[1]
+/** What a program traces. */
+export interface Traced {
+  readonly kind: 'function' | 'tracepoint'
+  readonly name: string
+}
+
+/** Function `tcp_connect` of `fentry/tcp_connect`; undefined for what is attached elsewhere. */
+export function tracedBy(section: string): Traced | undefined {
+  const [, kind, name] = /^(fentry|fexit|tp_btf)\/(\w+)$/.exec(section) ?? []
+  if (kind === undefined || name === undefined) return undefined
+  return { kind: kind === 'tp_btf' ? 'tracepoint' : 'function', name }
 }

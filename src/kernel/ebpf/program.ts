@@ -12,8 +12,8 @@ import type { ProgramSpec } from './link-programs.ts'
 import type { BpfMap, LoadedTypes } from './map.ts'
 import { openPin, pin } from './pin.ts'
 import type { PinOptions } from './pin.ts'
-import { kernelFunctionOf, programKind } from './program-kind.ts'
-import type { ProgramSection } from './program-kind.ts'
+import { programKind, tracedBy } from './program-kind.ts'
+import type { ProgramSection, Traced } from './program-kind.ts'
 import { fitProgram } from './type-relocation.ts'
 import type { MissingType } from './type-relocation.ts'
 import { verifierError } from './verifier-error.ts'
@@ -64,7 +64,7 @@ export function loadProgram(bpf: Bpf, spec: ProgramSpec, options: LoadProgramOpt
     errno: -second,
     object: `program ${spec.name} of kind ${spec.section}`,
     needs,
-    ...(ready.functionId !== 0 && missingCapabilities(needs).length === 0
+    ...(ready.typeId !== 0 && missingCapabilities(needs).length === 0
       ? { hint: 'this kernel may be built without tracing of functions (CONFIG_DYNAMIC_FTRACE)' }
       : {}),
   })
@@ -74,28 +74,29 @@ export function loadProgram(bpf: Bpf, spec: ProgramSpec, options: LoadProgramOpt
 interface ReadyProgram {
   readonly instructions: Buffer
   readonly missing: readonly MissingType[]
-  /** BTF id of the kernel's function that a tracing program belongs to; 0 for others. */
-  readonly functionId: number
+  /** BTF id of the kernel's function or tracepoint that a tracing program belongs to; 0 for others. */
+  readonly typeId: number
   readonly log?: Buffer
 }
 
 function makeReady(bpf: Bpf, spec: ProgramSpec, options: LoadProgramOptions): ReadyProgram {
   const instructions = fillReferences(spec, options.maps)
   for (const { index, name } of spec.kernelCalls) {
-    instructions.writeInt32LE(kernelFunction(bpf, spec, name), index * instructionBytes + 4)
+    instructions.writeInt32LE(tracedId(bpf, spec, { kind: 'function', name }), index * instructionBytes + 4)
   }
-  const traced = kernelFunctionOf(spec.section)
-  const functionId = traced === undefined ? 0 : kernelFunction(bpf, spec, traced)
-  if (spec.typeRelocations.length === 0) return { instructions, missing: [], functionId }
+  const traced = tracedBy(spec.section)
+  const typeId = traced === undefined ? 0 : tracedId(bpf, spec, traced)
+  if (spec.typeRelocations.length === 0) return { instructions, missing: [], typeId }
   if (options.btf === undefined)
     throw new TypeError(`program ${spec.name}: its types are needed to fit it to the kernel`)
-  return { ...fitProgram(spec, instructions, { local: options.btf, kernel: bpf.kernelTypes() }), functionId }
+  return { ...fitProgram(spec, instructions, { local: options.btf, kernel: bpf.kernelTypes() }), typeId }
 }
 
-function kernelFunction(bpf: Bpf, spec: ProgramSpec, name: string): number {
-  const id = bpf.kernelTypes().functionId(name)
+function tracedId(bpf: Bpf, spec: ProgramSpec, traced: Traced): number {
+  const id = bpf.kernelTypes().tracedId(traced)
   if (id !== undefined) return id
-  throw new MeshError('MESH_KERNEL_UNSUPPORTED', `program ${spec.name}: this kernel has no function ${name}()`, {
+  const what = traced.kind === 'function' ? `function ${traced.name}()` : `tracepoint ${traced.name}`
+  throw new MeshError('MESH_KERNEL_UNSUPPORTED', `program ${spec.name}: this kernel has no ${what}`, {
     source: 'kernel',
     hint: 'it may be of another version, inlined, or in a module',
   })
@@ -103,7 +104,7 @@ function kernelFunction(bpf: Bpf, spec: ProgramSpec, name: string): number {
 
 function tryLoad(bpf: Bpf, spec: ProgramSpec, options: LoadProgramOptions, ready: ReadyProgram): number {
   const { type, attach } = programKind(spec.section)
-  const { instructions, log, functionId } = ready
+  const { instructions, log, typeId } = ready
   const attr = bpf
     .attr(command.progLoad)
     .u32(0, type)
@@ -113,7 +114,7 @@ function tryLoad(bpf: Bpf, spec: ProgramSpec, options: LoadProgramOptions, ready
     .u32(44, spec.section === 'syscall' ? sleepable : 0)
     .name(48, spec.name)
     .u32(68, attach)
-    .u32(108, functionId)
+    .u32(108, typeId)
   if (log !== undefined) attr.u32(24, 1).u32(28, log.length).memory(32, log)
   if (options.types !== undefined && spec.functionRecords.length > 0) {
     attr.u32(72, options.types.fd)

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { MeshError, messageOf } from '../../core/index.ts'
 import { readBtf } from './btf.ts'
 import type { Btf } from './btf.ts'
+import type { Traced } from './program-kind.ts'
 
 /** Where a kernel tells its own types (CONFIG_DEBUG_INFO_BTF). */
 export const kernelTypesPath = '/sys/kernel/btf/vmlinux'
@@ -29,6 +30,11 @@ export class TypeIndex {
   /** Id of a function of the kernel; undefined when there is none, or its types are in a module. */
   functionId(name: string): number | undefined {
     return this.named(name).find(id => this.btf.types[id]?.kind === 'function')
+  }
+
+  /** Id of the type that a tracing program names: of a function, or of the arguments of a tracepoint. */
+  tracedId({ kind, name }: Traced): number | undefined {
+    return kind === 'function' ? this.functionId(name) : this.named(`btf_trace_${name}`)[0]
   }
 }
 

@@ -1,0 +1,49 @@
+// What becomes of redirected bytes. They move after the program that redirected them has ended. So a socket's programs count
+// what they promise, and these what came and what was read: only that tells a queue that is empty again from one that is empty
+// still. The kernel leaves a run out that would preempt another of the same program; then a client goes to user space, or an
+// endpoint's connection is given up, without need.
+#pragma once
+#include "maps.h"
+#include <bpf/bpf_tracing.h>
+
+#define MSG_PEEK 2
+
+struct sock;
+
+// In the reader's own thread, before it has its bytes.
+SEC("tp_btf/sock_recv_length")
+int BPF_PROG(kh_reads, struct sock *sk, int bytes, int flags)
+{
+	struct kh_socket *socket = bpf_sk_storage_get(&kh_storage, sk, 0, 0);
+
+	if (!socket || bytes <= 0 || (flags & MSG_PEEK))
+		return 0;
+	if (socket->role == KH_CLIENT) {
+		struct kh_client *client = bpf_map_lookup_elem(&kh_clients, &socket->cookie);
+
+		if (client)
+			__sync_fetch_and_add(&client->read, bytes);
+	} else if (socket->role == KH_BACKEND) {
+		struct kh_backend *backend = bpf_map_lookup_elem(&kh_backends, &socket->cookie);
+
+		if (backend)
+			__sync_fetch_and_add(&backend->read, bytes);
+	}
+	return 0;
+}
+
+// In the thread that has just put bytes into the queue, before it wakes the reader. A client is promised one response at a
+// time, by one thread: all that was promised is there.
+SEC("tp_btf/sk_data_ready")
+int BPF_PROG(kh_arrives, const struct sock *sk)
+{
+	struct kh_socket *socket = bpf_sk_storage_get(&kh_storage, (struct sock *)sk, 0, 0);
+	struct kh_client *client;
+
+	if (!socket || socket->role != KH_CLIENT)
+		return 0;
+	client = bpf_map_lookup_elem(&kh_clients, &socket->cookie);
+	if (client)
+		client->arrived = client->promised;
+	return 0;
+}
