@@ -16,6 +16,7 @@ export type { DatapathOptions, DatapathState } from './datapath.ts'
 export type { Asker } from './askers.ts'
 export type { NamePlace, NamePlaces } from './name-servers.ts'
 export type { Flow, FlowEnd, FlowTransfer, FlowVerdict } from './flow.ts'
+export { readyEndpoints } from './services.ts'
 export { mostLevels } from './state-table.ts'
 export {
   commandInCgroup,

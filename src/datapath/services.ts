@@ -2,6 +2,7 @@ import { defaultBackendSettings, ipProtocols } from '../model/index.ts'
 import type {
   Backend,
   BackendSettings,
+  Endpoint as ModelEndpoint,
   Listener,
   MeshSnapshot,
   NamedService,
@@ -62,7 +63,7 @@ export function compileServices({ snapshot, namedServices }: ServiceInput): Read
       for (const text of service.addresses) {
         const address = addressBytes(text)
         if (address === undefined) continue
-        const endpoints = isBalanced ? reachable(readyEndpoints(backend), address) : proxySocket(listener)
+        const endpoints = isBalanced ? reachable(weightedEndpoints(backend), address) : proxySocket(listener)
         const affinitySeconds = isBalanced ? service.affinitySeconds : 0
         const kind = isBalanced ? 'balanced' : 'proxied'
         const desired = frontOf(port, address, { kind, endpoints, affinitySeconds })
@@ -121,11 +122,16 @@ function needsProxy(settings: BackendSettings): boolean {
   )
 }
 
-function readyEndpoints({ endpoints, settings }: Backend): readonly WeightedEndpoint[] {
+/** Those that get traffic: healthy ones, unless so few are that all do (panic). */
+export function readyEndpoints({ endpoints, settings }: Backend): readonly ModelEndpoint[] {
   const staying = endpoints.filter(({ draining }) => !draining)
   const healthy = staying.filter(each => each.healthy)
   const isPanic = healthy.length * 100 < settings.panicThresholdPercent * staying.length
-  return (isPanic ? staying : healthy).flatMap(({ address, port, weight }) => {
+  return isPanic ? staying : healthy
+}
+
+function weightedEndpoints(backend: Backend): readonly WeightedEndpoint[] {
+  return readyEndpoints(backend).flatMap(({ address, port, weight }) => {
     const bytes = addressBytes(address)
     return bytes === undefined ? [] : [{ address: bytes, port, weight }]
   })

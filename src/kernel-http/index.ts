@@ -5,6 +5,9 @@
  * Nobody calls it by default. On the main thread one opens a `KernelHttp`, an `HttpAgent` and its pools, and writes tables.
  * Read the decision first, then `kernel-http.ts`, `agent.ts` and `client-connection.ts`.
  */
+export { compileService } from './compile/compile-service.ts'
+export type { CompiledRule, CompiledService, CompileInput } from './compile/compile-service.ts'
+export type { EndpointTarget, Verdict } from './compile/verdict.ts'
 export { HttpAgent } from './agent.ts'
 export type { HttpAgentOptions } from './agent.ts'
 export { KernelHttp } from './kernel-http.ts'

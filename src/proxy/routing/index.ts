@@ -5,6 +5,7 @@
  * per request on each worker, and `heddle explain` asks it why.
  * Read `route-table.ts` first, then `candidate.ts` for the order of matches.
  */
+export { Candidate, compareCandidates } from './candidate.ts'
 export type { RouteRequest } from './request.ts'
 export { RouteTable } from './route-table.ts'
 export type { CompiledListener, CompiledVirtualHost, CompileRule, RouteDecision } from './route-table.ts'
