@@ -72,9 +72,17 @@ export class HttpAgent implements Disposable {
     const pool = new KernelPool(this.#kernel, options, {
       onData: (connection, bytes) => this.#onPooledData(connection, bytes),
       onEnd: connection => this.#fail(connection),
+      onClosed: closed => this.#forgetPool(closed),
     })
     this.#pools.set(options.number, [...(this.#pools.get(options.number) ?? []), pool])
     return pool
+  }
+
+  #forgetPool(pool: KernelPool): void {
+    const { number } = pool.options
+    const left = (this.#pools.get(number) ?? []).filter(each => each !== pool)
+    if (left.length > 0) this.#pools.set(number, left)
+    else this.#pools.delete(number)
   }
 
   /** Clients whose connections are held here, and pooled connections. */

@@ -36,6 +36,7 @@ export class KernelHttp implements Disposable {
   readonly #object: LoadedObject
   readonly #isOn: GlobalValue<number>
   readonly #stack = new DisposableStack()
+  readonly #pools = new Map<number, TypedMap<undefined, bigint>>()
   #listener: ((event: KhEvent) => void) | undefined
 
   private constructor(bpf: Bpf, object: LoadedObject) {
@@ -102,7 +103,15 @@ export class KernelHttp implements Disposable {
   createPool(number: number): TypedMap<undefined, bigint> {
     const queue = this.#object.createInner<undefined, bigint>('kh_pools')
     this.#object.map<number, number>('kh_pools').set(number, queue.fd)
+    this.#pools.set(number, queue)
     return queue
+  }
+
+  /** Rules that lead there find nobody any more. One that has taken its number is left alone. */
+  removePool(number: number, queue: TypedMap<undefined, bigint>): void {
+    if (this.#pools.get(number) !== queue) return
+    this.#pools.delete(number)
+    this.#object.map<number, number>('kh_pools').delete(number)
   }
 
   /** What a rule has answered so far, of all CPUs; undefined for a number that nobody counts. */

@@ -39,6 +39,8 @@ export interface PoolEvents {
   readonly onData: (connection: PooledConnection, bytes: Buffer) => void
   /** Its end came, or it failed. Told once. */
   readonly onEnd: (connection: PooledConnection) => void
+  /** It has no connections any more, and gets none. */
+  readonly onClosed: (pool: KernelPool) => void
 }
 
 /** Ports that clients get (ip_local_port_range); one that is taken is tried again with another. */
@@ -62,7 +64,7 @@ export class KernelPool implements Disposable {
   /** Connections on the way that will take the place of another. */
   #renewals = 0
   #wanted: number
-  #isClosed = false
+  #state: 'open' | 'retired' | 'closed' = 'open'
 
   constructor(kernel: KernelHttp, options: PoolOptions, events: PoolEvents) {
     this.#kernel = kernel
@@ -71,7 +73,7 @@ export class KernelPool implements Disposable {
     this.#queue = kernel.createPool(options.number)
     this.#wanted = options.size ?? 16
     this.#sweep = systemClock
-      .every(Math.max(shortestSweepMs, (options.idleMs ?? 4000) / 8), () => this.#renewIdle())
+      .every(Math.max(shortestSweepMs, (options.idleMs ?? 4000) / 8), () => this.#sweepIdle())
       .unref()
     this.#fill()
   }
@@ -114,15 +116,33 @@ export class KernelPool implements Disposable {
     this.#fill()
   }
 
+  /**
+   * From now on it takes no request. A connection that owes a response keeps until it has given it, or until `mostMs` are
+   * over; what goes on then is told with the end of its connection. The caller has written tables without it.
+   */
+  retire(options: { readonly mostMs?: number } = {}): void {
+    if (this.#state !== 'open') return
+    this.#state = 'retired'
+    this.#kernel.removePool(this.options.number, this.#queue)
+    this.#retry?.[Symbol.dispose]()
+    this.#retry = systemClock.after(options.mostMs ?? 30_000, () => this[Symbol.dispose]()).unref()
+    this.#dropIdle()
+  }
+
+  /** Whoever waits for one of its connections is told that it ended. */
   [Symbol.dispose](): void {
-    this.#isClosed = true
+    if (this.#state === 'closed') return
+    if (this.#state === 'open') this.#kernel.removePool(this.options.number, this.#queue)
+    this.#state = 'closed'
     this.#sweep[Symbol.dispose]()
     this.#retry?.[Symbol.dispose]()
-    for (const connection of [...this.#open.values(), ...this.#opening.values()]) {
+    for (const connection of this.#open.values()) this.#events.onEnd(connection)
+    for (const connection of this.#opening.values()) {
       this.#forget(connection)
       connection.socket.destroy()
     }
     this.#queue[Symbol.dispose]()
+    this.#events.onClosed(this)
   }
 
   #forget(connection: PooledConnection): void {
@@ -132,7 +152,7 @@ export class KernelPool implements Disposable {
   }
 
   #fill(): void {
-    if (this.#isClosed || this.#retry !== undefined) return
+    if (this.#state !== 'open' || this.#retry !== undefined) return
     while (this.#open.size + this.#opening.size - this.#renewals < this.#wanted) this.#connect()
   }
 
@@ -156,7 +176,7 @@ export class KernelPool implements Disposable {
     const end = (): void => {
       if (isOver) return
       isOver = true
-      if (!this.#isClosed) this.#ended(connection)
+      if (this.#state !== 'closed') this.#ended(connection)
     }
     socket.on('data', (bytes: Buffer) => this.#events.onData(connection, bytes))
     socket.on('end', end)
@@ -172,13 +192,26 @@ export class KernelPool implements Disposable {
     connection.socket.destroy()
     if (wasOpen) this.#fill()
     // Nobody listens there, or the port was taken.
-    if (wasOpening)
-      this.#retry ??= this.#isClosed ? undefined : systemClock.after(retryMs, () => this.#tryAgain()).unref()
+    if (wasOpening && this.#state === 'open') this.#retry ??= systemClock.after(retryMs, () => this.#tryAgain()).unref()
   }
 
   #tryAgain(): void {
     this.#retry = undefined
     this.#fill()
+  }
+
+  #sweepIdle(): void {
+    if (this.#state === 'retired') this.#dropIdle()
+    else this.#renewIdle()
+  }
+
+  /** Also those that a program has given back although the pool is retired: it had found it before. */
+  #dropIdle(): void {
+    for (let cookie = this.#queue.pop(); cookie !== undefined; cookie = this.#queue.pop()) {
+      const connection = this.#open.get(cookie)
+      if (connection !== undefined) this.drop(connection)
+    }
+    if (this.#open.size + this.#opening.size === 0) this[Symbol.dispose]()
   }
 
   /**

@@ -6,11 +6,11 @@ import type { Server, Socket } from 'node:net'
 import { join } from 'node:path'
 import { MeshCgroup, removeCgroups } from '../../src/datapath/index.ts'
 import { HttpAgent, KernelHttp, pipeTo, placeOf, TableWriter } from '../../src/kernel-http/index.ts'
-import type { KernelPath, KernelService } from '../../src/kernel-http/index.ts'
+import type { KernelPath, KernelPool, KernelService, PoolOptions } from '../../src/kernel-http/index.ts'
 import { Bpf } from '../../src/kernel/index.ts'
 import { freePort } from '../support/ports.ts'
 import { startProxy } from '../support/proxy.ts'
-import type { TestProxy } from '../support/proxy.ts'
+import type { MeshSketch, TestProxy } from '../support/proxy.ts'
 import { until } from '../support/until.ts'
 
 export interface WorldOptions {
@@ -19,6 +19,12 @@ export interface WorldOptions {
   /** Connections kept to it. @default 4 */
   readonly pooled?: number
   readonly idleMs?: number
+  /** More pools than number 1. */
+  readonly pools?: readonly PoolOptions[]
+  /** What the proxy knows. @default everything leads to `backendPort` */
+  readonly mesh?: MeshSketch
+  /** Where the Service is. @default a free port */
+  readonly port?: number
   /** @default everything leads to pool 1, and is rule 7 */
   readonly table?: (everything: KernelPath) => KernelService
 }
@@ -46,6 +52,8 @@ export class World implements AsyncDisposable {
   readonly agent: HttpAgent
   readonly writer: TableWriter
   readonly proxy: TestProxy
+  /** In the order of their options. */
+  readonly pools: KernelPool[] = []
   /** Connections that the agent handed over. */
   fallbacks = 0
   readonly #bpf: Bpf
@@ -65,10 +73,11 @@ export class World implements AsyncDisposable {
 
   static async open(cgroup: MeshCgroup, options: WorldOptions): Promise<World> {
     const { backendPort, pooled = 4, idleMs = 4000, table = everything => ({ paths: [everything] }) } = options
-    const proxy = await startProxy({ rules: [{ backends: ['b'] }], backends: { b: { ports: [backendPort] } } })
+    const mesh = options.mesh ?? { rules: [{ backends: ['b'] }], backends: { b: { ports: [backendPort] } } }
+    const proxy = await startProxy(mesh)
     const bpf = new Bpf({ traceOpens: true })
     const kernel = KernelHttp.open(bpf, { memberLevel: cgroup.memberLevel })
-    const port = await freePort()
+    const port = options.port ?? (await freePort())
     const sockets = new Set<Socket>()
     const toProxy = pipeTo('127.0.0.1', proxy.port)
     const agent = new HttpAgent({
@@ -97,8 +106,9 @@ export class World implements AsyncDisposable {
       }),
     )
     kernel.isOn = true
-    const pool = agent.openPool({ number: 1, address: '127.0.0.1', port: backendPort, size: pooled, idleMs })
-    await until(() => pool.size === pooled)
+    const first = { number: 1, address: '127.0.0.1', port: backendPort, size: pooled, idleMs }
+    for (const each of [first, ...(options.pools ?? [])]) world.pools.push(agent.openPool(each))
+    await until(() => world.pools.every(pool => pool.size >= (pool.options.size ?? 0)))
     return world
   }
 
