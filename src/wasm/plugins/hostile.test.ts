@@ -30,7 +30,7 @@ class World {
       clock: this.clock,
       log: (level, _plugin, message) => void this.logs.push(`${level}: ${message}`),
     })
-    const config = pluginConfig({ name: 'hostile', ...options, limits: { callMs: 30, ...options.limits } })
+    const config = pluginConfig({ name: 'hostile', ...options, limits: { callMs: 250, ...options.limits } })
     this.plugin = new Plugin(module, config, { engine: new Engine(new CpuBudget(threadCpuMs)), services })
   }
 
@@ -47,11 +47,11 @@ const failed = 'respond 503 wasm_fail_stream grpc 14'
 const harms: readonly (readonly [what: string, kind: string, log: RegExp])[] = [
   ['trap', 'trap', /the instance is discarded: unreachable\n  at .*\n  at proxy_on_request_headers/],
   ['exit', 'exit', /proc_exit\(3\)/],
-  ['loop', 'cpu', /more than 30 ms of processor time/],
-  ['recursion', 'cpu', /more than 30 ms of processor time/],
-  ['fill', 'cpu', /more than 30 ms of processor time/],
-  ['grow', 'cpu', /more than 30 ms of processor time/],
-  ['log', 'cpu', /more than 30 ms of processor time/],
+  ['loop', 'cpu', /more than 250 ms of processor time/],
+  ['recursion', 'cpu', /more than 250 ms of processor time/],
+  ['fill', 'cpu', /more than 250 ms of processor time/],
+  ['grow', 'cpu', /more than 250 ms of processor time/],
+  ['log', 'cpu', /more than 250 ms of processor time/],
   ['stack', 'trap', /call stack/],
   ['memory', 'trap', /unreachable/],
   ['trap-memory', 'trap', /unreachable/],
@@ -109,7 +109,8 @@ test('a plugin that fails while the response has begun ends the stream', () => {
 
 for (const what of ['headers', 'one-header', 'body']) {
   test(`what a plugin creates has a limit: ${what}`, () => {
-    const world = new World()
+    // It is this limit that is meant to be reached, and not that of time, however slow the machine.
+    const world = new World({ limits: { callMs: 10_000 } })
     const callback = what === 'body' ? 'request_body' : 'request_headers'
     const { stream, host } = world.open(`${callback}:${what}`)
     stream.request.body(bytes('a'), 'end')
