@@ -380,7 +380,7 @@ export class Agent {
     const overlaid = this.#health.apply(state.snapshot)
     const after = { ...overlaid, listeners: this.#gate.admit(overlaid.listeners), version: before.version + 1 }
     const delta = diffSnapshots(before, after)
-    const changes = [delta.listeners, delta.routes, delta.streamRoutes, delta.backends]
+    const changes = [delta.listeners, delta.routes, delta.streamRoutes, delta.backends, delta.plugins]
     const isSame = changes.every(({ set, removed }) => set.length === 0 && removed.length === 0)
     const parts = {
       compiled: this.#networkPolicies.compiled,

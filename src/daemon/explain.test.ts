@@ -76,6 +76,7 @@ const snapshot: MeshSnapshot = {
       route('Service shop/cart:80', 'Service shop/cart:80', ''),
     ].map(each => [each.key, each]),
   ),
+  plugins: new Map(),
   streamRoutes: new Map(),
   backends: new Map([[backend.key, backend]]),
 }

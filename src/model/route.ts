@@ -1,5 +1,6 @@
 import type { BackendTarget } from './backend.ts'
 import type { Filter } from './filter.ts'
+import type { PluginKey } from './plugin.ts'
 import type { RetryPolicy } from './retry-policy.ts'
 import type { ValueMatch } from './value-match.ts'
 
@@ -40,6 +41,8 @@ export interface Attachment {
    * (`VirtualHost.clientCertificate`); absent for none.
    */
   readonly clientCertificate?: string
+  /** Instead of the list of the virtual host: a policy is for the route itself. */
+  readonly plugins?: readonly PluginKey[]
 }
 
 export interface RouteRule {
@@ -61,6 +64,11 @@ export interface RouteRule {
    * rule answers this instead of forwarding, since a filter is never skipped.
    */
   readonly failure: RuleFailure | undefined
+  /**
+   * Those that the rule names itself. They come after those of the attachment or virtual host; one that is in both
+   * lists runs once, in its first place. @default none
+   */
+  readonly plugins?: readonly PluginKey[]
 }
 
 export interface RuleFailure {

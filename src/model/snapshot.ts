@@ -1,5 +1,6 @@
 import type { Backend, BackendKey } from './backend.ts'
 import type { NetworkAccess } from './network-access.ts'
+import type { Plugin, PluginKey } from './plugin.ts'
 import type { HttpRoute, RouteKey } from './route.ts'
 import type { StreamRoute } from './stream-route.ts'
 import type { Certificate, HostTls } from './tls.ts'
@@ -16,6 +17,7 @@ export interface MeshSnapshot {
   readonly routes: ReadonlyMap<RouteKey, HttpRoute>
   readonly streamRoutes: ReadonlyMap<RouteKey, StreamRoute>
   readonly backends: ReadonlyMap<BackendKey, Backend>
+  readonly plugins: ReadonlyMap<PluginKey, Plugin>
   /** Where the proxy enforces NetworkPolicies. @default it does not, or refuses everything, as it was started */
   readonly access?: NetworkAccess
 }
@@ -53,6 +55,8 @@ export interface VirtualHost {
   readonly tlsMode?: 'https' | 'terminate' | 'passthrough'
   /** What its Gateway shows to backends that are reached by TLS. */
   readonly clientCertificate: Certificate | undefined
+  /** What requests or connections pass, in this order, unless the attachment of their route has a list. @default none */
+  readonly plugins?: readonly PluginKey[]
 }
 
 export const emptySnapshot: MeshSnapshot = {
@@ -61,6 +65,7 @@ export const emptySnapshot: MeshSnapshot = {
   routes: new Map(),
   streamRoutes: new Map(),
   backends: new Map(),
+  plugins: new Map(),
 }
 
 /** What changed between two snapshots; what crosses from the daemon to a worker thread. */
@@ -70,6 +75,7 @@ export interface SnapshotDelta {
   readonly routes: Changes<HttpRoute>
   readonly streamRoutes: Changes<StreamRoute>
   readonly backends: Changes<Backend>
+  readonly plugins: Changes<Plugin>
   /** Only when it has changed. */
   readonly access?: NetworkAccess
 }
@@ -88,6 +94,7 @@ export function diffSnapshots(before: MeshSnapshot, after: MeshSnapshot): Snapsh
     routes: diffMaps(before.routes, after.routes),
     streamRoutes: diffMaps(before.streamRoutes, after.streamRoutes),
     backends: diffMaps(before.backends, after.backends),
+    plugins: diffMaps(before.plugins, after.plugins),
     ...(after.access === undefined || after.access === before.access ? {} : { access: after.access }),
   }
 }
@@ -101,6 +108,7 @@ export function applyDelta(before: MeshSnapshot, delta: SnapshotDelta): MeshSnap
     routes: patchMap(before.routes, delta.routes),
     streamRoutes: patchMap(before.streamRoutes, delta.streamRoutes),
     backends: patchMap(before.backends, delta.backends),
+    plugins: patchMap(before.plugins, delta.plugins),
   }
 }
 

@@ -158,6 +158,7 @@ export function buildSnapshot(sketch: MeshSketch, port: number, version: number)
     version,
     listeners: new Map([[id, listener]]),
     routes: new Map([[route.key, route]]),
+    plugins: new Map(),
     streamRoutes: new Map(),
     backends: new Map(backends),
   }

@@ -199,6 +199,7 @@ export function buildStreams(sketch: StreamSketch, ports: ReadonlyMap<string, nu
     version,
     listeners: new Map(listeners.map(listener => [listener.id, listener])),
     routes: new Map(),
+    plugins: new Map(),
     streamRoutes: new Map(routes.map(route => [route.key, route])),
     backends: new Map(backends.map(backend => [backend.key, backend])),
   }

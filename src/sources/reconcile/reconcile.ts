@@ -201,7 +201,9 @@ export class Reconciler {
       routes === before.routes &&
       streamRoutes === before.streamRoutes &&
       backends === before.backends
-    const snapshot = isSame ? before : { version: before.version + 1, listeners, routes, streamRoutes, backends }
+    const snapshot = isSame
+      ? before
+      : { ...before, version: before.version + 1, listeners, routes, streamRoutes, backends }
     const addressLists = this.#services.addresses.list()
     const next: Reconciled = {
       snapshot,
