@@ -9,7 +9,7 @@ export interface RunResult {
 }
 
 /** A check that hangs would hang whoever waits for it. */
-const timeoutMs = 300_000
+const timeoutMs = 900_000
 
 /** Runs a command in the repository and keeps what it printed. */
 export async function run(command: readonly string[], env: NodeJS.ProcessEnv = process.env): Promise<RunResult> {
