@@ -73,6 +73,12 @@ export const localReplies = {
   },
   'injected-fault': { status: 503, flag: 'FI', about: 'A fault filter answered; the status is the one of the filter.' },
   'direct-response': { status: 200, flag: '-', about: 'A direct response filter answered; the status is its own.' },
+  'plugin-response': { status: 200, flag: '-', about: 'A plugin of the rule answered; the status is its own.' },
+  'plugin-failed': {
+    status: 503,
+    flag: '-',
+    about: 'A plugin of the rule failed, or has not started, and its failure strategy lets nothing pass then.',
+  },
   draining: { status: 503, flag: 'LR', about: 'The agent is stopping and the request came after the drain deadline.' },
   internal: { status: 500, flag: 'LR', about: 'A defect of Heddle; the agent log has the cause.' },
 } as const

@@ -1,9 +1,19 @@
 import type { Clock, Logger, Meter, Timer } from '../core/index.ts'
 import { messageOf } from '../core/index.ts'
-import type { AccessLog, BackendKey, Filter, HttpRoute, Listener, MeshSnapshot } from '../model/index.ts'
+import type {
+  AccessLog,
+  BackendKey,
+  Filter,
+  HttpRoute,
+  Listener,
+  MeshSnapshot,
+  PluginKey,
+  RouteRule,
+} from '../model/index.ts'
 import { emptySnapshot } from '../model/index.ts'
 import type { AccessGate } from './access/access-gate.ts'
 import { FilterPlan } from './filters/filter-plan.ts'
+import type { AuthCall, AuthCallOutcome, PendingCall } from './filters/filter-exchange.ts'
 import type { FilterContext } from './filters/filter-step.ts'
 import { RateLimitTables } from './filters/rate-limit-tables.ts'
 import { CompiledStream } from './l4/compiled-stream.ts'
@@ -20,6 +30,10 @@ import { ClientStreams } from './pipeline/client-streams.ts'
 import { CompiledRule } from './pipeline/compiled-rule.ts'
 import type { RoutesInForce } from './pipeline/exchange-client.ts'
 import { ExchangePool } from './pipeline/exchange-pool.ts'
+import { refusingChain } from './plugins/http-plugins.ts'
+import type { HttpPluginChain, HttpPlugins } from './plugins/http-plugins.ts'
+import { hostPluginsOf, isSameHostPlugins, pluginsOf } from './plugins/plugin-lists.ts'
+import type { HostPlugins } from './plugins/plugin-lists.ts'
 import { RouteTable } from './routing/route-table.ts'
 import { ProxyRuntime } from './runtime.ts'
 import type { Transport } from './transport/connection.ts'
@@ -40,6 +54,8 @@ export interface ProxyOptions {
   readonly callers?: CallerSource
   /** Enforces the snapshot's NetworkPolicies; all is refused until there are any. @default they are not enforced */
   readonly gate?: AccessGate
+  /** Runs plugins of HTTP. @default what would have to pass one is refused */
+  readonly plugins?: HttpPlugins
   readonly limits?: Partial<ProxyLimits>
   /** Milliseconds of a clock that is the same on every worker and never goes back. @default that of `clock` */
   readonly sharedNowMs?: () => number
@@ -96,10 +112,13 @@ export class Proxy implements AsyncDisposable {
   readonly #rateLimits = new RateLimitTables()
   readonly #filterContext: FilterContext
   readonly #sweeper: Timer
+  readonly #plugins: HttpPlugins | undefined
+  #hostPlugins: HostPlugins = new Map()
   #snapshot: MeshSnapshot = emptySnapshot
 
   constructor(options: ProxyOptions) {
     this.#runtime = new ProxyRuntime({ ...options, limits: { ...defaultLimits, ...options.limits } })
+    this.#plugins = options.plugins
     this.#exchanges = new ExchangePool(this.#runtime, this.#routes)
     this.#streams = new ClientStreams(this.#runtime, this.#exchanges)
     this.#filterContext = {
@@ -126,12 +145,18 @@ export class Proxy implements AsyncDisposable {
       this.#backend(key).update(backend)
       for (const variant of this.#variantsOf(key)) variant.update(backend)
     }
-    this.#routes.table = this.#routes.table.update(snapshot, (route, rule, virtualHost) => {
+    const hostPlugins = hostPluginsOf(snapshot)
+    // What a virtual host's list holds for is compiled into rules that have not changed themselves.
+    const isSame = isSameHostPlugins(this.#hostPlugins, hostPlugins)
+    this.#hostPlugins = hostPlugins
+    const table = isSame ? this.#routes.table : RouteTable.empty
+    this.#routes.table = table.update(snapshot, (route, rule, virtualHost) => {
       const certificate = clientCertificateOf(route, virtualHost)
       const context = {
         meter: this.#runtime.meter,
         backend: (key: string) => this.#backend(key, certificate),
         filterPlan: (filters: readonly Filter[]) => FilterPlan.of(this.#filterContext, this.#rateLimits, filters),
+        plugins: (of: RouteRule) => this.#chain(pluginsOf(hostPlugins, route, of, virtualHost)),
       }
       return new CompiledRule(context, route, rule, virtualHost)
     })
@@ -150,6 +175,17 @@ export class Proxy implements AsyncDisposable {
     }
     if (isOtherAccess) this.#judgeAgain()
     return this.#applyListeners(snapshot)
+  }
+
+  /** Where nobody can run plugins, what would have to pass them is refused. */
+  #chain(keys: readonly PluginKey[]): HttpPluginChain | undefined {
+    if (keys.length === 0) return undefined
+    return this.#plugins === undefined ? refusingChain : this.#plugins.chain(keys)
+  }
+
+  /** Sends one request to a backend, as its requests are sent, but only once. `done` comes later. */
+  call(call: AuthCall, done: (outcome: AuthCallOutcome) => void): PendingCall {
+    return this.#filterContext.auth.call(call, done)
   }
 
   #judgeAgain(): void {

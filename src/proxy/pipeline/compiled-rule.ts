@@ -2,6 +2,7 @@ import { grpcStatusNames } from '../../codec/index.ts'
 import type { Counter, Histogram, Meter } from '../../core/index.ts'
 import type { CorsPolicy, Filter, HeaderEdits, HttpRoute, RouteRule, WeightedBackend } from '../../model/index.ts'
 import type { FilterPlan } from '../filters/filter-plan.ts'
+import type { HttpPluginChain } from '../plugins/http-plugins.ts'
 import { chooseWeighted, weightTable } from '../routing/choose-weighted.ts'
 import type { WeightTable } from '../routing/choose-weighted.ts'
 import { statusClasses } from '../upstream/status-classes.ts'
@@ -18,6 +19,8 @@ export interface RuleContext {
   backend(key: string): BackendRuntime
   /** Undefined for rules without safeguards. */
   filterPlan(filters: readonly Filter[]): FilterPlan | undefined
+  /** Undefined for rules without plugins. */
+  plugins(rule: RouteRule): HttpPluginChain | undefined
 }
 
 /** One rule of a route on one virtual host, with everything a request needs already looked up. */
@@ -36,6 +39,8 @@ export class CompiledRule {
   readonly hasEarlyAnswer: boolean
   /** Safeguards; undefined for the many rules without. */
   readonly filterPlan: FilterPlan | undefined
+  /** Undefined for the many rules without. */
+  readonly plugins: HttpPluginChain | undefined
   readonly mirrors: readonly CompiledMirror[]
   /** For answers of our own, which no backend gave. */
   readonly series: RouteSeries
@@ -51,6 +56,7 @@ export class CompiledRule {
     this.cors = rule.filters.find(filter => filter.kind === 'cors')
     this.hasEarlyAnswer = this.cors !== undefined || rule.failure !== undefined
     this.filterPlan = context.filterPlan(rule.filters)
+    this.plugins = context.plugins(rule)
     const backends = rule.backends.map(
       backend => new CompiledBackend(context, this.routeName, rule, backend, virtualHost),
     )

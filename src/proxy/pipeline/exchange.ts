@@ -1,9 +1,14 @@
-import { grpcForms, grpcStatuses } from '../../codec/index.ts'
+import { grpcForms, grpcStatuses, methodCodes } from '../../codec/index.ts'
 import type { HeaderList } from '../../codec/index.ts'
 import { localReplies } from '../../model/index.ts'
 import type { HeaderEdits, ReplyReason } from '../../model/index.ts'
 import type { FilterReply } from '../filters/filter-exchange.ts'
 import type { FilterPlan } from '../filters/filter-plan.ts'
+import { attributeOf } from '../plugins/attributes.ts'
+import type { HttpPluginChain, PluginAnswer, PluginAttribute } from '../plugins/http-plugins.ts'
+import { Plugged } from '../plugins/plugged.ts'
+import type { PluggedOwner } from '../plugins/plugged.ts'
+import { replyOfPlugin } from '../plugins/plugin-reply.ts'
 import { WheelTimer } from '../resilience/timer-wheel.ts'
 import type { RouteDecision } from '../routing/route-table.ts'
 import type { ProxyRuntime } from '../runtime.ts'
@@ -18,11 +23,12 @@ import type { LateAnswerListener } from './compressed-answer.ts'
 import { answerEarly, redirect, toLines } from './filter-answers.ts'
 import type { FilterAnswer, FilterRequest } from './filter-answers.ts'
 import { ExchangeRecord } from './exchange-record.ts'
+import { findRoute } from './find-route.ts'
 import { Guard } from './guard.ts'
 import type { GuardOwner } from './guard.ts'
 import type { IncomingRequest } from './incoming-request.ts'
+import type { LocalReply } from './local-reply-text.ts'
 import { LoggedExchange } from './logged-exchange.ts'
-import { isMisdirected } from './misdirected.ts'
 import { Mirrors } from './mirror.ts'
 import { patienceMs, timeLimitOf } from './patience.ts'
 import type { Silence } from './patience.ts'
@@ -44,7 +50,7 @@ const noEdits: readonly HeaderEdits[] = []
  *                              └─ tries ─┬─ answer, passed on ─┤
  *                                        └─ no answer: 502 … ──┘
  */
-export class Exchange implements TriesListener, GuardOwner, LateAnswerListener {
+export class Exchange implements TriesListener, GuardOwner, LateAnswerListener, PluggedOwner {
   readonly #runtime: ProxyRuntime
   readonly #routes: RoutesInForce
   #downstream: ExchangeClient
@@ -56,6 +62,8 @@ export class Exchange implements TriesListener, GuardOwner, LateAnswerListener {
   #mirrors: Mirrors | undefined = undefined
   /** Only of rules with safeguards. */
   #guard: Guard | undefined = undefined
+  /** Only of rules with plugins. */
+  #plugged: Plugged | undefined = undefined
   /** Once the protocol was changed. */
   #tunnel: Tunnel | undefined = undefined
   #isEnded = true
@@ -91,13 +99,18 @@ export class Exchange implements TriesListener, GuardOwner, LateAnswerListener {
 
   /** Grows with every byte of either body: what the stall timeout watches. */
   get movedBytes(): number {
-    return this.#record.requestBytes + this.#answer.to.bodyBytes
+    return this.#record.requestBytes + this.#downstream.answer.bodyBytes
+  }
+
+  /** Safeguards or plugins hold the request. */
+  get #isHolding(): boolean {
+    return this.#guard?.isHolding === true || this.#plugged?.isHolding === true
   }
 
   /** How long no byte may move. */
   get patienceMs(): number {
     const silence: Silence = {
-      isHeldUp: this.isRequestBlocked || this.#answer.to.isBlocked || this.#guard?.isHolding === true,
+      isHeldUp: this.isRequestBlocked || this.#answer.to.isBlocked || this.#isHolding,
       isAnswerBegun: this.#answer.isBegun,
       isRequestDone: this.#isRequestDone,
       isGrpc: this.#record.isGrpc,
@@ -110,6 +123,7 @@ export class Exchange implements TriesListener, GuardOwner, LateAnswerListener {
   /** Whether the client should stop sending for now. */
   get isRequestBlocked(): boolean {
     if (this.#isEnded) return false
+    if (this.#plugged?.isRequestBlocked === true) return true
     return this.#guard?.isHolding === true ? this.#guard.run.isBlocked : this.#tries.isRequestBlocked
   }
 
@@ -127,21 +141,13 @@ export class Exchange implements TriesListener, GuardOwner, LateAnswerListener {
       this.#reply(request.refusal)
       return
     }
-    const { table } = this.#routes
-    const { listener, connection, caller } = this.#downstream
-    const { host } = request
-    const serverName = connection.tls?.serverName
-    const isOther = serverName !== undefined && serverName !== host
-    if (isOther && isMisdirected(table, listener.id, serverName, host)) {
-      this.#reply('misdirected-request')
-      return
-    }
-    const decision = table.virtualHost(listener.id, host)?.match(request, caller?.namespace)
-    if (decision === undefined) {
-      this.#reply('no-route')
-      return
-    }
-    this.#follow(decision, request)
+    this.#route(request)
+  }
+
+  #route(request: IncomingRequest): void {
+    const decision = findRoute(this.#routes.table, this.#downstream, request)
+    if (typeof decision === 'string') this.#reply(decision)
+    else this.#follow(decision, request)
   }
 
   /** Answers a head that can't be read. @param version  as that of a request */
@@ -164,6 +170,7 @@ export class Exchange implements TriesListener, GuardOwner, LateAnswerListener {
     this.#answer.reset()
     this.#record.begin()
     this.#guard = undefined
+    this.#plugged = undefined
     this.#tunnel = undefined
     this.#outgoing.reset()
     this.#tries.reset()
@@ -183,8 +190,60 @@ export class Exchange implements TriesListener, GuardOwner, LateAnswerListener {
       }
       this.#answer.lines = outcome
     }
+    if (rule.plugins !== undefined && this.#plugged === undefined) {
+      this.#plug(rule.plugins, decision, request)
+      return
+    }
     if (rule.filterPlan !== undefined && !this.#passesSafeguards(rule.filterPlan, decision, request)) return
     this.#forward(rule, decision.matchedPrefix, request)
+  }
+
+  #plug(chain: HttpPluginChain, decision: RouteDecision<CompiledRule>, request: IncomingRequest): void {
+    const { answer: to, listener } = this.#downstream
+    const isHead = this.#record.methodCode === methodCodes.HEAD
+    const plugged = new Plugged(this.#runtime, chain, { owner: this, decision, scheme: listener.scheme, isHead, to })
+    this.#plugged = plugged
+    this.#answer.to = plugged.answer
+    plugged.begin(request, this.#hasBody)
+  }
+
+  onPluggedRequest(request: IncomingRequest, hasBody: boolean, isRerouted: boolean): void {
+    if (this.#isEnded || this.#plugged === undefined) return
+    this.#hasBody = hasBody
+    if (request.refusal !== undefined) this.#reply(request.refusal)
+    else if (isRerouted) this.#route(request)
+    else this.#follow(this.#plugged.decision, request)
+  }
+
+  onPluggedBody(bytes: Buffer): void {
+    this.#guardBody(bytes, 0, bytes.length)
+  }
+
+  onPluggedEnd(trailers: HeaderList | undefined): void {
+    if (this.#isEnded) return
+    if (this.#guard?.isHolding === true) this.#guard.end(trailers)
+    else this.#passEnd(trailers)
+  }
+
+  onPluginAnswer(answer: PluginAnswer): LocalReply {
+    this.#cancel()
+    this.#answer.isBegun = true
+    if (!this.#isRequestDone && !this.#downstream.canSkipBody()) this.#answer.to.closeAfter = true
+    if (this.#record.isGrpc && answer.grpcStatus !== undefined) this.#record.grpcStatus = answer.grpcStatus
+    return this.#record.answerOurselves(...replyOfPlugin(answer, this.#answer.lines))
+  }
+
+  onPluginReset(): void {
+    this.#cancel()
+    this.#break('-')
+  }
+
+  onPluggedAnswerEnd(): void {
+    this.#finish()
+  }
+
+  attribute(group: string, name: string): PluginAttribute | undefined {
+    return attributeOf({ record: this.#record, tries: this.#tries, client: this.#downstream }, group, name)
   }
 
   /** Towards a backend, after all that may answer instead. */
@@ -304,6 +363,12 @@ export class Exchange implements TriesListener, GuardOwner, LateAnswerListener {
   requestBody(bytes: Buffer, start: number, end: number): void {
     this.#record.requestBytes += end - start
     if (this.#isEnded) return
+    if (this.#plugged === undefined) this.#guardBody(bytes, start, end)
+    else this.#plugged.body(bytes, start, end)
+  }
+
+  #guardBody(bytes: Buffer, start: number, end: number): void {
+    if (this.#isEnded) return
     const guard = this.#guard
     if (guard !== undefined) {
       const isHeld = guard.isHolding
@@ -326,8 +391,8 @@ export class Exchange implements TriesListener, GuardOwner, LateAnswerListener {
   requestEnd(trailers: HeaderList | undefined): void {
     this.#isRequestDone = true
     if (this.#isEnded) return
-    if (this.#guard?.isHolding === true) this.#guard.end(trailers)
-    else this.#passEnd(trailers)
+    if (this.#plugged === undefined) this.onPluggedEnd(trailers)
+    else this.#plugged.end(trailers)
   }
 
   #passEnd(trailers: HeaderList | undefined): void {
@@ -348,7 +413,7 @@ export class Exchange implements TriesListener, GuardOwner, LateAnswerListener {
   /** Asks nobody any more. An answer that has begun is broken off with these flags; else the client is told the reason. */
   #giveUp(flags: string, reason: ReplyReason, detail = ''): void {
     this.#cancel()
-    if (this.#answer.isBegun) this.#break(flags, detail)
+    if (this.#answer.isBegun) this.#break(flags, detail, reason)
     else this.#reply(reason, undefined, detail)
   }
 
@@ -357,7 +422,8 @@ export class Exchange implements TriesListener, GuardOwner, LateAnswerListener {
     if (this.#isEnded) return
     this.#cancel()
     this.#record.flags = flags
-    if (this.#answer.to.status === 0) this.#answer.to.status = flags === 'DPE' ? 400 : 499
+    const { answer } = this.#downstream
+    if (answer.status === 0) answer.status = flags === 'DPE' ? 400 : 499
     if (this.#record.isGrpc) this.#record.grpcStatus = grpcStatuses.cancelled
     this.#finish()
   }
@@ -372,7 +438,7 @@ export class Exchange implements TriesListener, GuardOwner, LateAnswerListener {
   /** Policies have changed: an exchange that they would not let begin now ends. */
   judgeAgain(): void {
     const { endpoint } = this.#tries
-    if (this.#isEnded || endpoint === undefined || this.#guard?.isHolding === true) return
+    if (this.#isEnded || endpoint === undefined || this.#isHolding) return
     const refusal = this.#runtime.gate?.refusal(this.#downstream.access, endpoint) ?? ''
     if (refusal === '') return
     if (this.#tunnel === undefined) this.#giveUp('-', 'policy-denied', refusal)
@@ -421,11 +487,11 @@ export class Exchange implements TriesListener, GuardOwner, LateAnswerListener {
   }
 
   onAnswerEnd(trailers: HeaderList | undefined): void {
-    if (this.#answer.end(trailers)) this.#finish()
+    if (this.#answer.end(trailers) && this.#plugged === undefined) this.#finish()
   }
 
   onLateEnd(): void {
-    this.#finish()
+    if (this.#plugged === undefined) this.#finish()
   }
 
   onLateFailure(): void {
@@ -437,7 +503,13 @@ export class Exchange implements TriesListener, GuardOwner, LateAnswerListener {
     this.#break('UC', detail)
   }
 
-  #break(flags: string, detail = ''): void {
+  #break(flags: string, detail = '', reason: ReplyReason = 'upstream-reset'): void {
+    if (this.#plugged?.hasAnswered === false && flags !== '-') {
+      // All that there is of an answer is with the plugins, and now it will never be whole.
+      this.#unplug()
+      this.#reply(reason, undefined, detail)
+      return
+    }
     this.#record.flags = flags
     this.#record.breakCall()
     if (this.#record.grpcForm === grpcForms.grpc && this.#record.version === 20 && this.#outgoing.isHttp2) {
@@ -455,6 +527,7 @@ export class Exchange implements TriesListener, GuardOwner, LateAnswerListener {
       this.onTriesFailed('upstream-protocol-error', 'an upgrade that the client did not ask for')
       return
     }
+    if (this.#plugged !== undefined) this.#unplug()
     this.#answer.isBegun = true
     this.#answer.to.upgrade(head, this.#record.backend?.responseEdits)
     const { out } = this.#runtime
@@ -482,12 +555,20 @@ export class Exchange implements TriesListener, GuardOwner, LateAnswerListener {
     if (!this.#isRequestDone && !this.#downstream.canSkipBody()) this.#answer.to.closeAfter = true
     if (this.#downstream.mustClose) this.#answer.to.closeAfter = true
     this.#answer.to.reply(this.#record.answerOurselves(reason, status, { detail, lines: this.#answer.lines, body }))
-    this.#finish()
+    if (this.#plugged === undefined) this.#finish()
+  }
+
+  /** What comes from here on does not pass the plugins. */
+  #unplug(): void {
+    this.#answer.to = this.#downstream.answer
+    this.#plugged?.close()
+    this.#plugged = undefined
   }
 
   #finish(): void {
     if (this.#isEnded) return
     this.#isEnded = true
+    if (this.#plugged !== undefined) this.#unplug()
     const runtime = this.#runtime
     runtime.timers.cancel(this.#requestTimer)
     this.#mirrors = undefined

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Probe } from '../../../test/guests/probe.ts'
 import type { Callback } from '../../../test/guests/probe.ts'
-import { HeaderMap } from './header-map.ts'
+import { HeaderMap } from '../../codec/index.ts'
 import type { Callouts, GrpcCall, GrpcObserver, HttpCall, HttpCallResult } from './ports.ts'
 import { bytes, RecordingHost, request } from './testing.ts'
 

@@ -1,5 +1,5 @@
 import type { DataBuffer } from './data-buffer.ts'
-import type { HeaderMap } from './header-map.ts'
+import type { HeaderMap } from '../../codec/index.ts'
 import type { Status } from './abi.ts'
 import type { CallRefusal, Flow, GrpcCall, HttpCall, LocalResponse } from './ports.ts'
 import type { PropertyValue } from './property-value.ts'

@@ -1,7 +1,7 @@
 import { grpcStatuses } from '../../codec/index.ts'
 import { mapTypes, statuses } from './abi.ts'
 import type { Status } from './abi.ts'
-import type { HeaderMap } from './header-map.ts'
+import type { HeaderMap } from '../../codec/index.ts'
 import type { CallRefusal, Flow, GrpcCall, GrpcStream } from './ports.ts'
 import type { PluginVm } from './vm.ts'
 import type { Context } from './context.ts'

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { HeaderMap } from './header-map.ts'
+import { HeaderMap } from '../../codec/index.ts'
 import { readPairs } from './pairs.ts'
 
 test('HeaderMap keeps the order, with pseudo-headers first and names in lower case', () => {

@@ -1,7 +1,7 @@
 import { actions } from './abi.ts'
 import type { Access } from './context.ts'
 import { DataBuffer } from './data-buffer.ts'
-import { HeaderMap } from './header-map.ts'
+import { HeaderMap } from '../../codec/index.ts'
 import type { Flow, MessageSink } from './ports.ts'
 import type { SeenMessage } from './properties.ts'
 import type { Entry } from './stream-base.ts'

@@ -1,4 +1,4 @@
-import { HeaderMap } from './header-map.ts'
+import { HeaderMap } from '../../codec/index.ts'
 
 /** As much as Envoy reads: a list from a module becomes memory of the host. */
 const maxPairsBytes = 1024 * 1024

@@ -1,23 +1,9 @@
 import type { Clock } from '../../core/index.ts'
 import type { PluginLogLevel, PluginMetricKind } from './abi.ts'
-import type { HeaderMap } from './header-map.ts'
+import type { Flow, HeaderMap, MessageSink } from '../../codec/index.ts'
 import type { PropertyValue } from './property-value.ts'
 
-/** Whether more of a message or of a connection's data follows. */
-export type Flow = 'more' | 'end'
-
-/**
- * Takes a message in its order: `headers`, any `body`, and `trailers` if there
- * are some; `end` comes once. Streams of plugins are sinks and have sinks, so
- * that one plugin's sink is the next plugin's stream.
- *
- * Sinks may keep maps and bytes: they are theirs.
- */
-export interface MessageSink {
-  headers(headers: HeaderMap, flow: Flow): void
-  body(bytes: Uint8Array, flow: Flow): void
-  trailers(trailers: HeaderMap): void
-}
+export type { Flow, MessageSink }
 
 /** An answer that the plugin, or its failure, gives instead of the upstream. */
 export interface LocalResponse {

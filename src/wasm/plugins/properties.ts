@@ -1,4 +1,4 @@
-import type { HeaderMap } from './header-map.ts'
+import type { HeaderMap } from '../../codec/index.ts'
 import type { PluginConfig } from './plugin-config.ts'
 import { descend } from './property-value.ts'
 import type { PropertyValue } from './property-value.ts'

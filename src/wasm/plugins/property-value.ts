@@ -1,4 +1,4 @@
-import { HeaderMap } from './header-map.ts'
+import { HeaderMap } from '../../codec/index.ts'
 
 /**
  * A value of a property. `bigint` is an integer, a time in nanoseconds since 1970

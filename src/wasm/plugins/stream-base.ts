@@ -1,6 +1,6 @@
 import type { Access, Context } from './context.ts'
 import type { DataBuffer } from './data-buffer.ts'
-import type { HeaderMap } from './header-map.ts'
+import type { HeaderMap } from '../../codec/index.ts'
 import type { LocalResponse, StreamHost } from './ports.ts'
 import { canonicalPath, pluginProperty } from './properties.ts'
 import { descend } from './property-value.ts'

@@ -1,5 +1,5 @@
-import { HeaderMap } from './header-map.ts'
-import type { HeaderField } from './header-map.ts'
+import { HeaderMap } from '../../codec/index.ts'
+import type { HeaderField } from '../../codec/index.ts'
 import type { Flow, HttpStreamHost, LocalResponse, MessageSink, TcpStreamHost } from './ports.ts'
 import type { PropertyValue } from './property-value.ts'
 

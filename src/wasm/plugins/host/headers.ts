@@ -1,6 +1,6 @@
 import { mapTypes, statuses } from '../abi.ts'
 import type { Status } from '../abi.ts'
-import type { HeaderMap } from '../header-map.ts'
+import type { HeaderMap } from '../../../codec/index.ts'
 import { readPairs } from '../pairs.ts'
 import type { HostFunctions, HostVm } from './host-vm.ts'
 

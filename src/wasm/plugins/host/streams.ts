@@ -1,5 +1,5 @@
 import { statuses, streamTypes } from '../abi.ts'
-import { HeaderMap } from '../header-map.ts'
+import { HeaderMap } from '../../../codec/index.ts'
 import { readPairs } from '../pairs.ts'
 import type { HostFunctions, HostVm } from './host-vm.ts'
 

@@ -12,7 +12,7 @@ const stride = 5
  * fields again and again, and a string for each would cost more than the plugin.
  */
 export class HeaderMap {
-  #bytes: Uint8Array
+  #bytes: Buffer
   #fields: Int32Array
   #end = 0
   #count = 0
@@ -25,7 +25,7 @@ export class HeaderMap {
   maxCount: number = 1024
 
   constructor(capacity = 1024) {
-    this.#bytes = new Uint8Array(capacity)
+    this.#bytes = Buffer.alloc(capacity)
     this.#fields = new Int32Array(24 * stride)
   }
 
@@ -49,6 +49,11 @@ export class HeaderMap {
   append(name: string, value: string): void {
     const bytes = Buffer.from(name + value, 'latin1')
     this.#insert(bytes, 0, name.length, bytes, name.length, value.length)
+  }
+
+  /** A field of a message that was read: it is valid already. */
+  appendBytes(bytes: Uint8Array, nameStart: number, nameEnd: number, valueStart: number, valueEnd: number): void {
+    this.#insert(bytes, nameStart, nameEnd - nameStart, bytes, valueStart, valueEnd - valueStart)
   }
 
   /** The first value. */
@@ -95,8 +100,16 @@ export class HeaderMap {
   // For host functions: by bytes
 
   /** Where the values are. Not to be kept: changes may move them. */
-  get bytes(): Uint8Array {
+  get bytes(): Buffer {
     return this.#bytes
+  }
+
+  nameStart(index: number): number {
+    return this.#fields[index * stride + 2] ?? 0
+  }
+
+  nameLength(index: number): number {
+    return this.#fields[index * stride + 1] ?? 0
   }
 
   valueStart(index: number): number {
@@ -227,7 +240,7 @@ export class HeaderMap {
   /** Leaves out what replaced and removed fields left behind, in a block that is twice as large as what is needed. */
   #makeRoom(length: number): void {
     const old = this.#bytes
-    this.#bytes = new Uint8Array(Math.max(1024, (this.#size + length) * 2))
+    this.#bytes = Buffer.alloc(Math.max(1024, (this.#size + length) * 2))
     this.#end = 0
     for (let at = 0; at < this.#count * stride; at += stride) {
       for (const [start, size] of [

@@ -1,0 +1,108 @@
+import type { MessageSink } from '../../codec/index.ts'
+import { pluginFailure } from '../../proxy/index.ts'
+import type { HttpPluginChain, HttpPluginHost, PluggedStream, PluginAnswer } from '../../proxy/index.ts'
+import type { HttpStream, HttpStreamHost, LocalResponse, Plugin } from '../../wasm/index.ts'
+
+/** A plugin of the configuration on this worker, whatever runs of it at the moment. */
+export interface PluginSlot {
+  /** Undefined where there is nothing that can run. */
+  readonly plugin: Plugin | undefined
+  /** What becomes of requests then. */
+  readonly isOpen: boolean
+}
+
+/** The answers that the host gives for a plugin that can't. */
+const failures: ReadonlySet<string> = new Set([
+  'wasm_fail_stream',
+  'request_payload_too_large',
+  'response_payload_too_large',
+])
+
+/** Streams of several plugins, the sink of each being the next one's stream. */
+export class PluginChain implements HttpPluginChain {
+  readonly #slots: readonly (() => PluginSlot)[]
+
+  /** @param slots  asked anew for each exchange */
+  constructor(slots: readonly (() => PluginSlot)[]) {
+    this.#slots = slots
+  }
+
+  open(host: HttpPluginHost): PluggedStream {
+    const plugins: Plugin[] = []
+    for (const slot of this.#slots) {
+      const { plugin, isOpen } = slot()
+      if (plugin !== undefined) plugins.push(plugin)
+      else if (!isOpen) return refusing(host)
+    }
+    return new ChainedStreams(plugins, host)
+  }
+}
+
+/** Nothing passes where one that has to see it can't run. */
+function refusing(host: HttpPluginHost): PluggedStream {
+  const headers = (): void => host.respond(pluginFailure('a plugin has not started'), undefined)
+  const { response } = host
+  return {
+    request: { headers, body() {}, trailers() {} },
+    response,
+    isRequestBlocked: false,
+    isResponseBlocked: false,
+    close() {},
+  }
+}
+
+class ChainedStreams implements PluggedStream {
+  readonly request: MessageSink
+  readonly response: MessageSink
+  readonly #streams: readonly HttpStream[]
+
+  constructor(plugins: readonly Plugin[], host: HttpPluginHost) {
+    const streams: HttpStream[] = []
+    this.#streams = streams
+    for (const [index, plugin] of plugins.entries()) {
+      const isLast = index === plugins.length - 1
+      const before = streams[index - 1]
+      const request = isLast ? host.request : later(() => streams[index + 1]?.request ?? host.request)
+      streams.push(plugin.http(hostOf(host, request, before?.response)))
+    }
+    this.request = streams[0]?.request ?? host.request
+    this.response = streams.at(-1)?.response ?? host.response
+  }
+
+  get isRequestBlocked(): boolean {
+    return this.#streams.some(({ request }) => request.isBlocked)
+  }
+
+  get isResponseBlocked(): boolean {
+    return this.#streams.some(({ response }) => response.isBlocked)
+  }
+
+  close(): void {
+    for (const stream of this.#streams) stream.close()
+  }
+}
+
+/** @param before  takes the response of this plugin; undefined for the first */
+function hostOf(host: HttpPluginHost, request: MessageSink, before: MessageSink | undefined): HttpStreamHost {
+  return {
+    request,
+    response: before ?? host.response,
+    respond: response => host.respond(answerOf(response), before),
+    reset: () => host.reset(),
+    clearRouteCache: () => host.clearRouteCache(),
+    property: (group, name) => host.attribute(group, name ?? ''),
+    setProperty() {},
+  }
+}
+
+function answerOf(response: LocalResponse): PluginAnswer {
+  return { ...response, cause: failures.has(response.details) ? 'failure' : 'answer' }
+}
+
+function later(sink: () => MessageSink): MessageSink {
+  return {
+    headers: (headers, flow) => sink().headers(headers, flow),
+    body: (bytes, flow) => sink().body(bytes, flow),
+    trailers: trailers => sink().trailers(trailers),
+  }
+}

@@ -1,0 +1,154 @@
+import { messageOf } from '../../core/index.ts'
+import type { Logger } from '../../core/index.ts'
+import type { Plugin as PluginResource, PluginKey } from '../../model/index.ts'
+import type { HttpPluginChain, HttpPlugins } from '../../proxy/index.ts'
+import { compilePlugin, Engine, Plugin, pluginConfig } from '../../wasm/index.ts'
+import type { PluginModule, PluginServices, PluginState } from '../../wasm/index.ts'
+import { PluginChain } from './plugin-chain.ts'
+import type { PluginSlot } from './plugin-chain.ts'
+
+/** What operators see of a plugin on one worker. */
+export interface PluginStatus extends PluginState {
+  readonly key: PluginKey
+  /** Of the module that runs; undefined where none does. */
+  readonly module: string | undefined
+  /** Why what is configured does not run; what ran before goes on. */
+  readonly problem: string | undefined
+}
+
+interface Slot extends PluginSlot {
+  resource: PluginResource
+  plugin: Plugin | undefined
+  isOpen: boolean
+  module: string | undefined
+  problem: string | undefined
+}
+
+const missing: PluginSlot = { plugin: undefined, isOpen: false }
+
+/**
+ * The plugins of one worker. Modules are compiled once for all plugins that have
+ * the same. A plugin whose module or configuration changed takes over for new
+ * streams when it has started; one that does not start replaces nothing.
+ */
+export class WorkerPlugins implements HttpPlugins, Disposable {
+  readonly #services: PluginServices
+  readonly #logger: Logger
+  readonly #engine = new Engine()
+  readonly #slots = new Map<PluginKey, Slot>()
+  readonly #modules = new Map<string, Promise<PluginModule>>()
+
+  constructor(services: PluginServices, logger: Logger) {
+    this.#services = services
+    this.#logger = logger
+  }
+
+  /**
+   * Before the snapshot that uses them comes into force.
+   *
+   * @param bytes  of modules that this worker has not had, by their hash
+   */
+  async update(
+    resources: ReadonlyMap<PluginKey, PluginResource>,
+    bytes: ReadonlyMap<string, Uint8Array>,
+  ): Promise<void> {
+    for (const [hash, module] of bytes) if (!this.#modules.has(hash)) this.#modules.set(hash, compile(module))
+    for (const resource of resources.values()) {
+      if (this.#slots.get(resource.key)?.resource !== resource) await this.#put(resource)
+    }
+    this.#forgetModules(resources)
+  }
+
+  /** After the snapshot that does not use them any more has come into force: their streams finish. */
+  prune(resources: ReadonlyMap<PluginKey, PluginResource>): void {
+    for (const [key, { plugin }] of this.#slots) {
+      if (resources.has(key)) continue
+      plugin?.close()
+      this.#slots.delete(key)
+    }
+  }
+
+  async #put(resource: PluginResource): Promise<void> {
+    const slot = this.#slots.get(resource.key) ?? {
+      resource,
+      plugin: undefined,
+      isOpen: false,
+      module: undefined,
+      problem: undefined,
+    }
+    slot.resource = resource
+    slot.isOpen = resource.failStrategy === 'fail-open'
+    this.#slots.set(resource.key, slot)
+    try {
+      const module = await this.#moduleOf(resource)
+      if (module === undefined) throw new Error(resource.problem ?? 'there is no module')
+      this.#start(slot, module)
+      slot.module = resource.module
+      slot.problem = undefined
+    } catch (error) {
+      slot.problem = messageOf(error)
+      const running = slot.plugin === undefined ? 'nothing' : 'the one before'
+      this.#logger.error('a plugin does not start', { plugin: resource.key, problem: slot.problem, running })
+    }
+  }
+
+  #start(slot: Slot, module: PluginModule): void {
+    const config = configOf(slot.resource)
+    if (slot.plugin !== undefined) slot.plugin.replace(module, config)
+    else slot.plugin = new Plugin(module, config, { engine: this.#engine, services: this.#services })
+  }
+
+  async #moduleOf({ module }: PluginResource): Promise<PluginModule | undefined> {
+    return module === undefined ? undefined : await this.#modules.get(module)
+  }
+
+  #forgetModules(resources: ReadonlyMap<PluginKey, PluginResource>): void {
+    const used = new Set([...resources.values()].map(({ module }) => module))
+    for (const hash of this.#modules.keys()) if (!used.has(hash)) this.#modules.delete(hash)
+  }
+
+  chain(plugins: readonly PluginKey[]): HttpPluginChain {
+    return new PluginChain(plugins.map(key => () => this.#slots.get(key) ?? missing))
+  }
+
+  status(): readonly PluginStatus[] {
+    return [...this.#slots].map(([key, { plugin, resource, module, problem }]) => ({
+      ...(plugin?.state ?? noState(resource.name)),
+      key,
+      module,
+      problem,
+    }))
+  }
+
+  [Symbol.dispose](): void {
+    for (const { plugin } of this.#slots.values()) plugin?.[Symbol.dispose]()
+    this.#slots.clear()
+  }
+}
+
+/** Whoever waits for it hears why it failed; nobody may wait. */
+function compile(bytes: Uint8Array): Promise<PluginModule> {
+  const module = compilePlugin(bytes)
+  module.catch(() => {})
+  return module
+}
+
+function configOf(resource: PluginResource): ReturnType<typeof pluginConfig> {
+  const { name, rootId, vmId, vmConfiguration, configuration, environment, kind, failStrategy, limits } = resource
+  return pluginConfig({
+    name,
+    rootId,
+    vmId,
+    vmConfiguration,
+    configuration,
+    environment,
+    kind,
+    failurePolicy: failStrategy === 'fail-open' ? 'open' : 'closed',
+    limits: limits?.callMs === undefined ? {} : { callMs: limits.callMs },
+  })
+}
+
+function noState(name: string): PluginState {
+  const failures = { trap: 0, cpu: 0, exit: 0, start: 0 }
+  return { name, status: 'failed', instances: 0, memoryBytes: 0, streams: 0, failures, detail: undefined }
+}

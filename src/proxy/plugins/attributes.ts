@@ -1,0 +1,50 @@
+import type { ExchangeClient } from '../pipeline/exchange-client.ts'
+import type { ExchangeRecord } from '../pipeline/exchange-record.ts'
+import type { Tries } from '../pipeline/tries.ts'
+import type { PluginAttribute } from './http-plugins.ts'
+
+/** What is known of an exchange besides its messages. */
+export interface ExchangeFacts {
+  readonly record: ExchangeRecord
+  readonly tries: Tries
+  readonly client: ExchangeClient
+}
+
+type Reader = (facts: ExchangeFacts) => PluginAttribute | undefined
+
+/** The attributes of Envoy that have a meaning here; times are nanoseconds since 1970. */
+const readers: Readonly<Record<string, Reader>> = {
+  'request.protocol': ({ record }) =>
+    record.version === 20 ? 'HTTP/2' : record.version === 11 ? 'HTTP/1.1' : 'HTTP/1.0',
+  'request.scheme': ({ client }) => client.listener.scheme,
+  'response.flags': ({ record }) => (record.flags === '-' ? 0n : 1n),
+  'response.code_details': ({ record }) => record.reason ?? 'via_upstream',
+  'source.address': ({ client }) => client.client,
+  'source.port': ({ client }) => BigInt(client.connection.remotePort),
+  'destination.address': ({ client: { connection } }) => addressOf(connection.localAddress, connection.localPort),
+  'destination.port': ({ client }) => BigInt(client.connection.localPort),
+  'connection.requested_server_name': ({ client }) => client.connection.tls?.serverName,
+  'connection.tls_version': ({ client }) => client.tls?.version,
+  'connection.mtls': ({ client }) => client.tls !== undefined && (client.forwarded?.certificate ?? '') !== '',
+  'upstream.address': ({ tries }) => tries.endpoint?.id,
+  'upstream.port': ({ tries }) => portOf(tries.endpoint?.id),
+  'upstream.tls_version': ({ tries }) => (tries.tlsVersion === '' ? undefined : tries.tlsVersion),
+  'upstream.request_attempt_count': ({ tries }) => (tries.endpoint === undefined ? 0n : BigInt(tries.retries + 1)),
+  'xds.cluster_name': ({ record }) => record.backend?.name,
+  'xds.route_name': ({ record }) => record.rule?.routeName,
+  'xds.virtual_host_name': ({ record }) => record.rule?.virtualHost,
+  'xds.listener_direction': ({ client }) => (client.listener.kind === 'gateway' ? 1n : 2n),
+}
+
+export function attributeOf(facts: ExchangeFacts, group: string, name: string): PluginAttribute | undefined {
+  return readers[name === '' ? group : `${group}.${name}`]?.(facts)
+}
+
+function addressOf(address: string, port: number): string {
+  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`
+}
+
+function portOf(endpoint: string | undefined): bigint | undefined {
+  const port = endpoint?.slice(endpoint.lastIndexOf(':') + 1)
+  return port !== undefined && /^\d+$/.test(port) ? BigInt(port) : undefined
+}

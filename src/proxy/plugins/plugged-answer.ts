@@ -1,0 +1,151 @@
+import { framings, HeaderMap } from '../../codec/index.ts'
+import type { Flow, HeaderList, MessageSink } from '../../codec/index.ts'
+import { Answer } from '../pipeline/answer.ts'
+import { BodyChange } from '../pipeline/body-change.ts'
+import type { EditPlan } from '../pipeline/header-edits.ts'
+import type { LocalReply } from '../pipeline/local-reply-text.ts'
+import { httpDate, replyParts } from '../pipeline/local-reply-text.ts'
+import type { ProxyRuntime } from '../runtime.ts'
+import type { AnswerHead } from '../upstream/answer-head.ts'
+import { bodyChanges } from '../upstream/outgoing-request.ts'
+import { addKept, addLines, addRegular } from './message-maps.ts'
+
+/** What an answer on its way to the plugins tells their exchange. */
+export interface PluggedAnswerOwner {
+  readonly response: MessageSink
+  readonly isAnswerBlocked: boolean
+  /** Around each call, so that what plugins do meanwhile belongs to this turn. */
+  enter(): void
+  leave(): void
+}
+
+/** Takes the answer that the exchange would write to the client, whoever it comes from, and gives it to the plugins. */
+export class PluggedAnswer extends Answer {
+  readonly #runtime: ProxyRuntime
+  readonly #owner: PluggedAnswerOwner
+  readonly #to: Answer
+  #decoder: BodyChange | undefined = undefined
+  #hasEnded = false
+
+  constructor(runtime: ProxyRuntime, owner: PluggedAnswerOwner, to: Answer) {
+    super()
+    this.#runtime = runtime
+    this.#owner = owner
+    this.#to = to
+    this.closeAfter = to.closeAfter
+  }
+
+  get isBlocked(): boolean {
+    return this.#to.isBlocked || this.#owner.isAnswerBlocked
+  }
+
+  head(answer: AnswerHead, lines: string, edits: EditPlan | undefined): void {
+    this.status = answer.status
+    const map = new HeaderMap()
+    map.append(':status', String(answer.status))
+    this.#addFields(map, answer, edits)
+    addLines(map, lines)
+    if (answer.framing === framings.chunked) {
+      this.#decoder = new BodyChange(this.#runtime.chunkLimits, this.#runtime.entries, {
+        onChangedBody: (bytes, start, end) => this.#content(bytes, start, end),
+      })
+      this.#decoder.start(bodyChanges.decode)
+    }
+    const isAll =
+      answer.framing === framings.none || (answer.framing === framings.length && map.get('content-length') === '0')
+    this.#headers(map, isAll ? 'end' : 'more')
+  }
+
+  #addFields(map: HeaderMap, { parser, list, bytes, start }: AnswerHead, edits: EditPlan | undefined): void {
+    const hasEdits = edits !== undefined && !edits.isEmpty
+    if (parser !== undefined) {
+      const ours = hasEdits ? edits.apply(parser) : ''
+      addKept(map, parser, bytes, start, -1)
+      addLines(map, ours)
+    }
+    if (list === undefined) return
+    if (!hasEdits) {
+      addRegular(map, list)
+      return
+    }
+    const edited = this.#runtime.answerList
+    edited.clear()
+    edits.applyToList(list, edited)
+    addRegular(map, edited)
+  }
+
+  #headers(map: HeaderMap, flow: Flow): void {
+    this.#hasEnded = flow === 'end'
+    this.#owner.enter()
+    this.#owner.response.headers(map, flow)
+    this.#owner.leave()
+  }
+
+  interim(answer: AnswerHead): void {
+    this.#to.interim(answer)
+  }
+
+  askForBody(): void {
+    this.#to.askForBody()
+  }
+
+  upgrade(answer: AnswerHead, edits: EditPlan | undefined): void {
+    this.#to.upgrade(answer, edits)
+  }
+
+  body(bytes: Buffer, start: number, end: number): void {
+    this.bodyBytes += end - start
+    if (this.#decoder === undefined) this.#content(bytes, start, end)
+    else this.#decoder.take(bytes, start, end)
+  }
+
+  #content(bytes: Buffer, start: number, end: number): void {
+    if (this.#hasEnded || start === end) return
+    this.#owner.enter()
+    this.#owner.response.body(Uint8Array.prototype.slice.call(bytes, start, end), 'more')
+    this.#owner.leave()
+  }
+
+  end(trailers: HeaderList | undefined): void {
+    this.#decoder?.end(undefined)
+    if (this.#hasEnded) return
+    this.#hasEnded = true
+    const last = trailers ?? this.#decoder?.trailers
+    this.#owner.enter()
+    if (last === undefined) this.#owner.response.body(new Uint8Array(0), 'end')
+    else this.#owner.response.trailers(mapOfTrailers(last))
+    this.#owner.leave()
+  }
+
+  reply(reply: LocalReply): void {
+    this.give(reply, this.#owner.response)
+  }
+
+  /** An answer of our own making, or of a plugin, on its way through the plugins that `through` begins. */
+  give(reply: LocalReply, through: MessageSink): void {
+    const { status, lines, body } = replyParts(reply)
+    this.#hasEnded = true
+    this.status = status
+    const map = new HeaderMap()
+    map.append(':status', String(status))
+    map.append('date', httpDate(reply.wallMs))
+    map.append('x-heddle-reason', reply.reason)
+    addLines(map, reply.lines + lines)
+    if (body !== undefined) map.set('content-length', String(body.length))
+    const isAll = reply.isHead || body === undefined || body.length === 0
+    this.#owner.enter()
+    through.headers(map, isAll ? 'end' : 'more')
+    if (!isAll) through.body(Uint8Array.from(body), 'end')
+    this.#owner.leave()
+  }
+
+  break(): void {
+    this.#to.break()
+  }
+}
+
+export function mapOfTrailers(trailers: HeaderList): HeaderMap {
+  const map = new HeaderMap(256)
+  addRegular(map, trailers)
+  return map
+}

@@ -1,0 +1,308 @@
+import { defaultHeadLimits, framings, HeadParser } from '../../codec/index.ts'
+import type { Flow, HeaderList, HeaderMap, MessageSink } from '../../codec/index.ts'
+import type { Answer } from '../pipeline/answer.ts'
+import { BodyChange } from '../pipeline/body-change.ts'
+import type { CompiledRule } from '../pipeline/compiled-rule.ts'
+import { Http1Request } from '../pipeline/http1-request.ts'
+import { Http2Request } from '../pipeline/http2-request.ts'
+import type { IncomingRequest } from '../pipeline/incoming-request.ts'
+import type { LocalReply } from '../pipeline/local-reply-text.ts'
+import type { RouteDecision } from '../routing/route-table.ts'
+import type { ProxyRuntime } from '../runtime.ts'
+import { AnswerHead } from '../upstream/answer-head.ts'
+import { bodyChanges } from '../upstream/outgoing-request.ts'
+import type { HttpPluginChain, HttpPluginHost, PluggedStream, PluginAnswer, PluginAttribute } from './http-plugins.ts'
+import { listOf, mapOfRequest, requestPseudo, responsePseudo } from './message-maps.ts'
+import { mapOfTrailers, PluggedAnswer } from './plugged-answer.ts'
+import type { PluggedAnswerOwner } from './plugged-answer.ts'
+
+/** The exchange whose messages pass the plugins. */
+export interface PluggedOwner {
+  /** The request has passed them. @param isRerouted  its route is to be chosen again */
+  onPluggedRequest(request: IncomingRequest, hasBody: boolean, isRerouted: boolean): void
+  onPluggedBody(bytes: Buffer): void
+  onPluggedEnd(trailers: HeaderList | undefined): void
+  /** A plugin answers: nobody is asked any more. @returns what the client is told */
+  onPluginAnswer(answer: PluginAnswer): LocalReply
+  /** A plugin wants the exchange to end without an answer, or without the rest of it. */
+  onPluginReset(): void
+  /** The answer has passed them whole. */
+  onPluggedAnswerEnd(): void
+  /** The request may flow on. */
+  onRequestWritable(): void
+  onClientWritable(): void
+  attribute(group: string, name: string): PluginAttribute | undefined
+}
+
+export interface PluggedContext {
+  readonly owner: PluggedOwner
+  readonly decision: RouteDecision<CompiledRule>
+  readonly scheme: string
+  readonly isHead: boolean
+  /** Writes to the client. */
+  readonly to: Answer
+}
+
+/**
+ * One exchange and the plugins of its rule. They see messages in the form of
+ * HTTP/2 whatever was spoken, and what comes behind them is in that form: an
+ * upgrade by HTTP/1.1 alone keeps its own, since its key belongs to it.
+ *
+ *     client ─ request ─ plugin … plugin ─ safeguards, tries ─ endpoint
+ *     client ─ response ─ plugin … plugin ─ answer, or one of our own ─┘
+ */
+export class Plugged implements HttpPluginHost, PluggedAnswerOwner {
+  /** What the exchange writes its answer to. */
+  readonly answer: PluggedAnswer
+  readonly decision: RouteDecision<CompiledRule>
+  readonly request: MessageSink
+  /** Behind the first plugin. */
+  readonly toClient: MessageSink
+  /** A final head has gone to the client. */
+  hasAnswered = false
+  readonly #runtime: ProxyRuntime
+  readonly #owner: PluggedOwner
+  readonly #to: Answer
+  readonly #stream: PluggedStream
+  readonly #scheme: string
+  readonly #isHead: boolean
+  #decoder: BodyChange | undefined = undefined
+  #original: IncomingRequest | undefined = undefined
+  #originalLength: string | undefined = undefined
+  #version = 11
+  #isRerouted = false
+  #isClosed = false
+  #isRequestPassed = false
+  #isAnswered = false
+  #isAnswerPassed = false
+  /** Calls of the exchange that have not returned; what comes with none is a turn of its own. */
+  #depth = 0
+
+  constructor(runtime: ProxyRuntime, chain: HttpPluginChain, context: PluggedContext) {
+    this.#runtime = runtime
+    this.#owner = context.owner
+    this.#to = context.to
+    this.#scheme = context.scheme
+    this.#isHead = context.isHead
+    this.decision = context.decision
+    this.answer = new PluggedAnswer(runtime, this, context.to)
+    this.request = {
+      headers: (headers, flow) => this.#turn(() => this.#passRequest(headers, flow)),
+      body: (bytes, flow) => this.#turn(() => this.#passBody(bytes, flow)),
+      trailers: trailers => this.#turn(() => this.#owner.onPluggedEnd(this.#trailersOf(trailers))),
+    }
+    this.toClient = {
+      headers: (headers, flow) => this.#turn(() => this.#passAnswerHead(headers, flow)),
+      body: (bytes, flow) => this.#turn(() => this.#passAnswerBody(bytes, flow)),
+      trailers: trailers => this.#turn(() => this.#endAnswer(this.#trailersOf(trailers))),
+    }
+    this.#stream = chain.open({
+      request: this.request,
+      response: this.toClient,
+      respond: (answer, through) => this.respond(answer, through),
+      reset: () => this.reset(),
+      clearRouteCache: () => this.clearRouteCache(),
+      attribute: (group, name) => this.attribute(group, name),
+    })
+  }
+
+  get response(): MessageSink {
+    return this.#stream.response
+  }
+
+  /** Plugins hold the request's head: nobody else has seen it. */
+  get isHolding(): boolean {
+    return !this.#isRequestPassed && !this.#isAnswered
+  }
+
+  get isRequestBlocked(): boolean {
+    return this.#stream.isRequestBlocked
+  }
+
+  get isAnswerBlocked(): boolean {
+    return this.#stream.isResponseBlocked
+  }
+
+  enter(): void {
+    this.#depth++
+  }
+
+  leave(): void {
+    this.#depth--
+    this.#settle()
+  }
+
+  /** The exchange ends once no plugin is in the middle of a message any more. */
+  #settle(): void {
+    if (this.#depth === 0 && this.#isAnswerPassed && !this.#isClosed) this.#owner.onPluggedAnswerEnd()
+  }
+
+  #turn(action: () => void): void {
+    if (this.#isClosed) return
+    const isOwn = this.#depth === 0
+    if (isOwn) this.#runtime.tick()
+    this.#depth++
+    action()
+    this.#depth--
+    if (!isOwn) return
+    this.#settle()
+    this.#runtime.out.flush()
+  }
+
+  // The request
+
+  /** Before it returns what belongs to the read buffer has been copied. */
+  begin(request: IncomingRequest, hasBody: boolean): void {
+    const map = mapOfRequest(request, this.#scheme)
+    this.#version = request.version
+    this.#originalLength = map.get('content-length')
+    if (request.asksUpgrade) this.#original = request.keep()
+    if (request.framing === framings.chunked) {
+      this.#decoder = new BodyChange(this.#runtime.chunkLimits, this.#runtime.entries, {
+        onChangedBody: (bytes, start, end) => this.#giveBody(bytes, start, end),
+      })
+      this.#decoder.start(bodyChanges.decode)
+    }
+    this.enter()
+    this.#stream.request.headers(map, hasBody ? 'more' : 'end')
+    this.leave()
+  }
+
+  /** Takes a piece in the client's form. */
+  body(bytes: Buffer, start: number, end: number): void {
+    this.enter()
+    if (this.#decoder === undefined) this.#giveBody(bytes, start, end)
+    else this.#decoder.take(bytes, start, end)
+    this.leave()
+  }
+
+  #giveBody(bytes: Buffer, start: number, end: number): void {
+    if (end > start) this.#stream.request.body(Uint8Array.prototype.slice.call(bytes, start, end), 'more')
+  }
+
+  end(trailers: HeaderList | undefined): void {
+    this.enter()
+    this.#decoder?.end(undefined)
+    const last = trailers ?? this.#decoder?.trailers
+    if (last === undefined) this.#stream.request.body(new Uint8Array(0), 'end')
+    else this.#stream.request.trailers(mapOfTrailers(last))
+    this.leave()
+  }
+
+  #passRequest(map: HeaderMap, flow: Flow): void {
+    this.#isRequestPassed = true
+    // A length that is not the client's own can't be relied on: the content would be taken for another request.
+    if (flow === 'end' || map.get('content-length') !== this.#originalLength) map.delete('content-length')
+    const request = this.#original?.parser === undefined ? this.#byList(map, flow) : asHttp1(this.#original, map)
+    request.version = this.#version
+    this.#owner.onPluggedRequest(request, flow === 'more', this.#isRerouted)
+  }
+
+  #byList(map: HeaderMap, flow: Flow): IncomingRequest {
+    const list = listOf(map, this.#runtime.entries, requestPseudo)
+    const protocol = this.#original?.list?.protocol
+    const request = new Http2Request()
+    if (protocol === undefined) return request.bind(list, flow === 'end')
+    const { list: original } = this.#original as IncomingRequest
+    return request.bind(extendedConnect(list, original as HeaderList), false)
+  }
+
+  #passBody(bytes: Uint8Array, flow: Flow): void {
+    const wasBlocked = bytes.length > 0
+    if (bytes.length > 0) this.#owner.onPluggedBody(bufferOf(bytes))
+    if (flow === 'end') this.#owner.onPluggedEnd(undefined)
+    else if (wasBlocked && !this.#isClosed) this.#owner.onRequestWritable()
+  }
+
+  #trailersOf(trailers: HeaderMap): HeaderList {
+    return listOf(trailers, this.#runtime.entries, [])
+  }
+
+  // The answer
+
+  #passAnswerHead(map: HeaderMap, flow: Flow): void {
+    if (this.hasAnswered) return
+    const given = Number(map.get(':status'))
+    const status = Number.isInteger(given) && given >= 200 && given <= 599 ? given : this.answer.status
+    map.set(':status', String(status))
+    const list = listOf(map, this.#runtime.entries, responsePseudo)
+    const framing = flow === 'end' ? framings.none : list.contentLength >= 0 ? framings.length : framings.untilClose
+    const head = new AnswerHead().bindHttp2(list, framing)
+    head.hasContent = !this.#isHead && status !== 204 && status !== 304
+    this.hasAnswered = true
+    this.#to.closeAfter ||= this.answer.closeAfter
+    this.#to.head(head, '', undefined)
+    if (flow === 'end') this.#endAnswer(undefined)
+  }
+
+  #passAnswerBody(bytes: Uint8Array, flow: Flow): void {
+    if (bytes.length > 0) this.#to.body(bufferOf(bytes), 0, bytes.length)
+    if (flow === 'end') this.#endAnswer(undefined)
+    else if (!this.#to.isBlocked) this.#owner.onClientWritable()
+  }
+
+  #endAnswer(trailers: HeaderList | undefined): void {
+    this.#to.end(trailers)
+    this.#isAnswerPassed = true
+  }
+
+  // What plugins ask for
+
+  respond(answer: PluginAnswer, through: MessageSink | undefined): void {
+    if (this.hasAnswered || this.#isClosed) return
+    this.#isAnswered = true
+    this.#turn(() => this.answer.give(this.#owner.onPluginAnswer(answer), through ?? this.toClient))
+  }
+
+  reset(): void {
+    this.#isAnswered = true
+    this.#turn(() => this.#owner.onPluginReset())
+  }
+
+  clearRouteCache(): void {
+    this.#isRerouted = true
+  }
+
+  attribute(group: string, name: string): PluginAttribute | undefined {
+    return this.#owner.attribute(group, name)
+  }
+
+  /** Nothing goes to plugins any more, nor comes from them. */
+  close(): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    this.#to.closeAfter ||= this.answer.closeAfter
+    this.#stream.close()
+  }
+}
+
+function bufferOf(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+}
+
+/** RFC 8441: the pseudo-headers that the plugins do not see go before those that they do. */
+function extendedConnect(list: HeaderList, original: HeaderList): HeaderList {
+  const connect = original.copy()
+  connect.clear()
+  for (const entry of [original.method, original.protocol, list.path, list.scheme, list.authority]) {
+    if (entry !== undefined) connect.add(entry)
+  }
+  for (const entry of list.entries.slice(0, list.length)) if (!entry.name.startsWith(':')) connect.add(entry)
+  return connect
+}
+
+/** The upgrade that came, with what the plugins made of its fields. */
+function asHttp1(original: IncomingRequest, map: HeaderMap): IncomingRequest {
+  let text = `${map.get(':method') ?? ''} ${map.get(':path') ?? ''} HTTP/1.1\r\nhost: ${map.get(':authority') ?? ''}\r\n`
+  text += `connection: upgrade\r\nupgrade: ${original.header('upgrade') ?? ''}\r\n`
+  for (const [name, value] of map) {
+    if (!name.startsWith(':') && name !== 'connection' && name !== 'upgrade' && name !== 'host')
+      text += `${name}: ${value}\r\n`
+  }
+  const bytes = Buffer.from(`${text}\r\n`, 'latin1')
+  const head = new HeadParser('request', defaultHeadLimits)
+  head.parse(bytes, 0, bytes.length)
+  const request = new Http1Request().bind(head, bytes, 0)
+  if (head.problem !== undefined) request.refusal = 'bad-request'
+  return request
+}

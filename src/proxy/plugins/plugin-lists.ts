@@ -1,0 +1,34 @@
+import type { HttpRoute, MeshSnapshot, PluginKey, RouteRule } from '../../model/index.ts'
+
+const none: readonly PluginKey[] = []
+
+/** By the id of a virtual host what its requests pass; those without are left out. */
+export type HostPlugins = ReadonlyMap<string, readonly PluginKey[]>
+
+export function hostPluginsOf(snapshot: MeshSnapshot): HostPlugins {
+  const lists = new Map<string, readonly PluginKey[]>()
+  for (const { virtualHosts } of snapshot.listeners.values()) {
+    for (const { id, plugins = none } of virtualHosts) if (plugins.length > 0) lists.set(id, plugins)
+  }
+  return lists
+}
+
+export function isSameHostPlugins(before: HostPlugins, after: HostPlugins): boolean {
+  if (before.size !== after.size) return false
+  for (const [id, list] of after) if (before.get(id)?.join('\n') !== list.join('\n')) return false
+  return true
+}
+
+/** What requests of a rule pass on a virtual host, in that order, each once. */
+export function pluginsOf(
+  hosts: HostPlugins,
+  route: HttpRoute,
+  rule: RouteRule,
+  virtualHost: string,
+): readonly PluginKey[] {
+  const attachment = route.attachments.find(candidate => candidate.virtualHost === virtualHost)
+  const first = attachment?.plugins ?? hosts.get(virtualHost) ?? none
+  const own = rule.plugins ?? none
+  if (first.length === 0 && own.length === 0) return none
+  return [...new Set([...first, ...own])]
+}

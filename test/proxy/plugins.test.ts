@@ -1,0 +1,233 @@
+import assert from 'node:assert/strict'
+import http from 'node:http'
+import http2 from 'node:http2'
+import type { AddressInfo } from 'node:net'
+import { test } from 'node:test'
+import { PluggedProxy } from '../support/plugged-proxy.ts'
+import type { PluggedSketch } from '../support/plugged-proxy.ts'
+import { freePort } from '../support/ports.ts'
+
+/** Answers with what it saw; `/gate` paths with the status that the last part says. */
+class Endpoint implements AsyncDisposable {
+  readonly server: http.Server
+  readonly seen: string[] = []
+  port = 0
+
+  private constructor() {
+    this.server = http.createServer((request, response) => {
+      const parts: Buffer[] = []
+      request.on('data', (chunk: Buffer) => parts.push(chunk))
+      request.on('end', () => {
+        this.seen.push(`${request.method} ${request.url}`)
+        const { status = '200' } = Object.fromEntries(new URL(request.url ?? '/', 'http://a').searchParams)
+        response.writeHead(Number(status), { 'x-from': 'endpoint' })
+        response.end(JSON.stringify({ headers: request.headers, body: Buffer.concat(parts).toString() }))
+      })
+    })
+  }
+
+  static async open(): Promise<Endpoint> {
+    const endpoint = new Endpoint()
+    await new Promise<void>(resolve => endpoint.server.listen(0, '127.0.0.1', resolve))
+    endpoint.port = (endpoint.server.address() as AddressInfo).port
+    return endpoint
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.server.closeAllConnections()
+    await new Promise<void>(resolve => this.server.close(() => resolve()))
+  }
+}
+
+interface Answer {
+  readonly status: number
+  readonly headers: http.IncomingHttpHeaders
+  readonly body: string
+}
+
+function ask(
+  port: number,
+  path: string,
+  { headers = {}, body }: { headers?: Record<string, string>; body?: string } = {},
+): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const options = { port, path, headers, method: body === undefined ? 'GET' : 'POST', agent: false }
+    const request = http.request(options, response => {
+      let text = ''
+      response.on('data', (chunk: Buffer) => (text += chunk.toString()))
+      response.on('end', () => resolve({ status: response.statusCode ?? 0, headers: response.headers, body: text }))
+      response.on('error', reject)
+    })
+    request.on('error', reject)
+    request.end(body)
+  })
+}
+
+async function askHttp2(port: number, path: string, headers: Record<string, string>, body?: string): Promise<Answer> {
+  const session = http2.connect(`http://127.0.0.1:${port}`)
+  try {
+    const stream = session.request({ ':path': path, ':method': body === undefined ? 'GET' : 'POST', ...headers })
+    let text = ''
+    let status = 0
+    stream.on('response', fields => (status = Number(fields[':status'])))
+    stream.on('data', (chunk: Buffer) => (text += chunk.toString()))
+    const ended = new Promise<void>((resolve, reject) => stream.on('end', resolve).on('error', reject))
+    stream.end(body)
+    await ended
+    return { status, headers: {}, body: text }
+  } finally {
+    session.destroy()
+  }
+}
+
+function sketchOf(
+  endpoint: Endpoint,
+  plugins: PluggedSketch['plugins'],
+  more: Partial<PluggedSketch> = {},
+): PluggedSketch {
+  return {
+    plugins,
+    rules: [
+      { prefix: '/free', backends: ['shop/items:80'] },
+      { prefix: '', backends: ['shop/items:80'], plugins: Object.keys(plugins) },
+    ],
+    backends: { 'shop/items:80': { ports: [endpoint.port] } },
+    ...more,
+  }
+}
+
+test('a request and its answer pass a plugin as they are, by HTTP/1.1 and HTTP/2, with and without length', async () => {
+  await using endpoint = await Endpoint.open()
+  await using proxy = await PluggedProxy.start(sketchOf(endpoint, { 'WasmPlugin shop/rewrite': { guest: 'rewrite' } }))
+  const plain = await ask(proxy.port, '/a?b=c', { headers: { 'x-mine': 'yes', cookie: 'a=1; b=2' } })
+  assert.equal(plain.status, 200)
+  assert.equal(plain.headers['x-from'], 'endpoint')
+  const seen = JSON.parse(plain.body) as { headers: Record<string, string> }
+  assert.equal(seen.headers['x-mine'], 'yes')
+  assert.equal(seen.headers['cookie'], 'a=1; b=2')
+  assert.equal(seen.headers['x-header-01'], undefined)
+  const body = 'content '.repeat(10_000)
+  for (const headers of [{ 'content-length': String(body.length) }, { 'transfer-encoding': 'chunked' }]) {
+    const posted = await ask(proxy.port, '/post', { headers, body })
+    assert.equal((JSON.parse(posted.body) as { body: string }).body, body)
+  }
+  const byHttp2 = await askHttp2(proxy.port, '/post', { 'x-mine': 'two' }, body)
+  assert.equal(byHttp2.status, 200)
+  assert.equal((JSON.parse(byHttp2.body) as { body: string }).body, body)
+  assert.deepEqual(endpoint.seen, ['GET /a?b=c', 'POST /post', 'POST /post', 'POST /post'])
+  assert.deepEqual(
+    proxy.log.map(({ status, reason }) => [status, reason]),
+    Array.from({ length: 4 }, () => [200, undefined]),
+  )
+})
+
+for (const harm of ['trap', 'exit', 'loop', 'recursion', 'stack', 'memory', 'headers', 'body', 'log']) {
+  test(`what a plugin does to one request (${harm}) is its own: 503 or an answer, and the others go on`, async () => {
+    await using endpoint = await Endpoint.open()
+    const key = 'WasmPlugin shop/hostile'
+    await using proxy = await PluggedProxy.start(sketchOf(endpoint, { [key]: { guest: 'hostile' } }))
+    assert.equal((await ask(proxy.port, '/')).status, 200)
+    const harmed = await ask(proxy.port, '/', { headers: { 'x-do': `request_headers:${harm}` } })
+    // An answer without a reason is the endpoint's own, who may refuse so many fields.
+    const reason = harmed.headers['x-heddle-reason']
+    assert.equal(reason, harmed.status === 503 ? 'plugin-failed' : undefined)
+    assert.equal((await ask(proxy.port, '/free')).status, 200)
+    assert.equal((await ask(proxy.port, '/')).status, 200)
+  })
+}
+
+test('a plugin that fails open lets pass what it could not decide, in the request and in the response', async () => {
+  await using endpoint = await Endpoint.open()
+  const key = 'WasmPlugin shop/hostile'
+  const plugins = { [key]: { guest: 'hostile', failStrategy: 'fail-open' as const } }
+  await using proxy = await PluggedProxy.start(sketchOf(endpoint, plugins))
+  for (const where of ['request_headers', 'response_headers']) {
+    const answer = await ask(proxy.port, '/', { headers: { 'x-do': `${where}:trap` } })
+    assert.equal(answer.status, 200)
+    assert.equal(answer.headers['x-from'], 'endpoint')
+  }
+  assert.equal(proxy.plugins.status()[0]?.failures.trap, 2)
+})
+
+test('a trap in the response ends it with 503, before the client has seen any of it', async () => {
+  await using endpoint = await Endpoint.open()
+  await using proxy = await PluggedProxy.start(sketchOf(endpoint, { 'WasmPlugin shop/hostile': { guest: 'hostile' } }))
+  const answer = await ask(proxy.port, '/', { headers: { 'x-do': 'response_headers:trap' } })
+  assert.equal(answer.status, 503)
+  assert.equal(answer.headers['x-heddle-reason'], 'plugin-failed')
+  assert.equal(proxy.log[0]?.reason, 'plugin-failed')
+})
+
+test('a plugin asks a Service about each request, and lets it pass or answers itself', async () => {
+  await using endpoint = await Endpoint.open()
+  await using gate = await Endpoint.open()
+  const sketch = sketchOf(
+    endpoint,
+    { 'WasmPlugin shop/gate': { guest: 'assembly-gate', rootId: 'gate', configuration: Buffer.from('a gate') } },
+    { backends: { 'shop/items:80': { ports: [endpoint.port] }, 'shop/gate:80': { ports: [gate.port] } } },
+  )
+  await using proxy = await PluggedProxy.start(sketch)
+  const passed = await ask(proxy.port, '/ok?status=200', { body: 'kept while it waits' })
+  assert.equal(passed.status, 200)
+  assert.equal((JSON.parse(passed.body) as { body: string }).body, 'kept while it waits')
+  const refused = await ask(proxy.port, '/no?status=401')
+  assert.equal(refused.status, 403)
+  assert.equal(refused.headers['x-gate'], '401')
+  assert.equal(refused.headers['x-heddle-reason'], 'plugin-response')
+  assert.match(refused.body, /^the gate says /)
+  assert.deepEqual(gate.seen, ['GET /ok?status=200', 'GET /no?status=401'])
+  assert.deepEqual(endpoint.seen, ['POST /ok?status=200'])
+})
+
+test('a call to a host that is dead ends, and so does the request that waited for it', async () => {
+  await using endpoint = await Endpoint.open()
+  const dead = await freePort()
+  const sketch = sketchOf(
+    endpoint,
+    { 'WasmPlugin shop/gate': { guest: 'assembly-gate', rootId: 'gate', configuration: Buffer.from('a gate') } },
+    { backends: { 'shop/items:80': { ports: [endpoint.port] }, 'shop/gate:80': { ports: [dead] } } },
+  )
+  await using proxy = await PluggedProxy.start(sketch)
+  const answer = await ask(proxy.port, '/')
+  assert.notEqual(answer.status, 200)
+  assert.deepEqual(endpoint.seen, [])
+})
+
+test('requests that a plugin has paused are answered at once when it is removed', async () => {
+  await using endpoint = await Endpoint.open()
+  const key = 'WasmPlugin shop/hostile'
+  await using proxy = await PluggedProxy.start(sketchOf(endpoint, { [key]: { guest: 'hostile' } }))
+  const paused = ask(proxy.port, '/', { headers: { 'x-do': 'request_headers:pause' } })
+  // The pause has begun once a later request has been answered.
+  while (proxy.plugins.status()[0]?.streams !== 1) await ask(proxy.port, '/free')
+  proxy.plugins[Symbol.dispose]()
+  assert.equal((await paused).status, 503)
+  assert.equal((await ask(proxy.port, '/free')).status, 200)
+})
+
+test('another module takes over for new requests; one that does not start replaces nothing', async () => {
+  await using endpoint = await Endpoint.open()
+  const key = 'WasmPlugin shop/gate'
+  const gate = { rootId: 'gate', configuration: Buffer.from('a gate') }
+  await using proxy = await PluggedProxy.start(sketchOf(endpoint, { [key]: { guest: 'noop' } }))
+  assert.equal((await ask(proxy.port, '/')).status, 200)
+  await proxy.apply(
+    sketchOf(endpoint, { [key]: { guest: 'assembly-gate', ...gate, configuration: Buffer.from('refuse') } }),
+  )
+  assert.equal((await ask(proxy.port, '/')).status, 200)
+  assert.equal(proxy.plugins.status()[0]?.module, 'noop')
+  assert.match(proxy.plugins.status()[0]?.problem ?? '', /./)
+  await proxy.apply(sketchOf(endpoint, { [key]: { guest: 'assembly-gate', ...gate } }))
+  // Nobody is called gate here.
+  assert.equal((await ask(proxy.port, '/')).status, 502)
+})
+
+test('a plugin without a module lets nothing pass, or everything if it fails open', async () => {
+  await using endpoint = await Endpoint.open()
+  const key = 'WasmPlugin shop/none'
+  await using proxy = await PluggedProxy.start(sketchOf(endpoint, { [key]: { guest: '' } }))
+  assert.equal((await ask(proxy.port, '/')).status, 503)
+  assert.equal((await ask(proxy.port, '/free')).status, 200)
+  await proxy.apply(sketchOf(endpoint, { [key]: { guest: '', failStrategy: 'fail-open' } }))
+  assert.equal((await ask(proxy.port, '/')).status, 200)
+})
