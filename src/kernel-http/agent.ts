@@ -1,9 +1,11 @@
 import type { Socket } from 'node:net'
-import { badGateway, ClientConnection } from './client-connection.ts'
+import { systemClock } from '../core/index.ts'
+import { badGateway, ClientConnection, gatewayTimeout } from './client-connection.ts'
 import { khBackendState, khEventKind } from './generated/http.ts'
 import type { KhBackend, KhEvent } from './generated/http.ts'
 import type { KernelHttp } from './kernel-http.ts'
 import { placeOf } from './place.ts'
+import { reap } from './reaper.ts'
 import { KernelPool } from './pool.ts'
 import type { PooledConnection, PoolOptions } from './pool.ts'
 import { Relay } from './relay.ts'
@@ -17,9 +19,16 @@ export interface HttpAgentOptions {
   readonly onFallback: (socket: Socket, bytes: Buffer) => void
   /** A pool that was empty grows up to this. @default 256 */
   readonly mostPooled?: number
+  /** How long a request of a rule may take until its response begins, by the rule's number. @default for ever */
+  readonly timeoutMs?: (rule: number) => number | undefined
 }
 
-type Failure = 'bad-gateway' | 'reset'
+/** Why a client does not get its endpoint's response: it gets one of these, or a reset when some of it was sent. */
+type Failure = 'bad-gateway' | 'gateway-timeout' | 'reset'
+
+/** How late a timeout may be noticed. */
+const timeoutLookMs = 50
+const reapMs = 5000
 
 /**
  * What programs cannot do: it accepts clients' connections, watches both far ends, answers for endpoints that died, carries
@@ -32,6 +41,8 @@ export class HttpAgent implements Disposable {
   readonly #clients = new Map<bigint, ClientConnection>()
   /** Responses for clients whose connection is not accepted yet, by their cookie. */
   readonly #early = new Map<bigint, () => void>()
+  readonly #relays = new Set<Relay>()
+  readonly #timers = new DisposableStack()
   /** Endpoints' connections that ended before it was told that they are there. */
   readonly #deadEarly = new Set<bigint>()
 
@@ -39,6 +50,29 @@ export class HttpAgent implements Disposable {
     this.#options = options
     this.#kernel = options.kernel
     this.#kernel.onEvent(event => this.#onEvent(event))
+    this.#timers.use(systemClock.every(reapMs, () => this.reap()).unref())
+    const { timeoutMs } = options
+    if (timeoutMs === undefined) return
+    this.#timers.use(systemClock.every(timeoutLookMs, () => this.#endOverdue(timeoutMs)).unref())
+  }
+
+  /** Finds what events told that were lost. Happens every few seconds by itself. */
+  reap(): void {
+    reap(this.#kernel, {
+      pools: () => [...this.#pools.values()].flat(),
+      onClientClosed: cookie => this.#clientClosed(cookie),
+      onBackendDead: cookie => this.#dropCookie(cookie),
+    })
+  }
+
+  #endOverdue(timeoutMs: (rule: number) => number | undefined): void {
+    const nowNs = process.hrtime.bigint()
+    for (const [cookie, { owner, number, startedNs, state }] of this.#kernel.map('kh_backends').entries().toArray()) {
+      const mostMs = owner === 0n || state !== khBackendState.KH_AT_HEAD ? undefined : timeoutMs(number)
+      if (mostMs === undefined || nowNs - startedNs < BigInt(Math.round(mostMs * 1e6))) continue
+      const connection = this.#find(cookie)
+      if (connection !== undefined) this.#fail(connection, 'gateway-timeout')
+    }
   }
 
   /** A listener's connection, of which nothing was read. The agent owns it until it is handed over. */
@@ -92,6 +126,9 @@ export class HttpAgent implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#timers.dispose()
+    this.#kernel.onEvent(() => {})
+    for (const relay of this.#relays) relay[Symbol.dispose]()
     for (const pool of [...this.#pools.values()].flat()) pool[Symbol.dispose]()
     for (const client of this.#clients.values()) client.destroy()
     this.#early.clear()
@@ -142,13 +179,13 @@ export class HttpAgent implements Disposable {
   }
 
   /** Gives a pooled connection up, and tells whoever waits for it. */
-  #fail(connection: PooledConnection): void {
+  #fail(connection: PooledConnection, failure: Failure = 'bad-gateway'): void {
     const entry = this.#kernel.map('kh_backends').take(connection.cookie)
     connection.pool.drop(connection)
     if (entry === undefined || entry.owner === 0n || entry.state === khBackendState.KH_RELAYED) return
     // It may have its answer already, and another endpoint's connection by now.
     if (this.#kernel.map('kh_clients').get(entry.owner)?.backend !== connection.cookie) return
-    this.#tellClient(entry.owner, entry.sent === 0 ? 'bad-gateway' : 'reset')
+    this.#tellClient(entry.owner, entry.sent === 0 ? failure : 'reset')
   }
 
   #tellClient(cookie: bigint, failure: Failure): void {
@@ -158,7 +195,7 @@ export class HttpAgent implements Disposable {
       return
     }
     if (failure === 'reset') client.reset()
-    else client.answer(badGateway)
+    else client.answer(failure === 'gateway-timeout' ? gatewayTimeout : badGateway)
   }
 
   #onPooledData(connection: PooledConnection, bytes: Buffer): void {
@@ -181,7 +218,14 @@ export class HttpAgent implements Disposable {
       else this.#early.set(entry.owner, () => this.#relay(connection, entry))
       return
     }
-    const relay = new Relay({ kernel: this.#kernel, connection, client, isToHead: entry.isToHead !== 0 })
+    const relay = new Relay({
+      kernel: this.#kernel,
+      connection,
+      client,
+      isToHead: entry.isToHead !== 0,
+      onOver: over => this.#relays.delete(over),
+    })
+    this.#relays.add(relay)
     relay.start()
   }
 }

@@ -13,6 +13,8 @@ export interface ClientEvents {
 
 /** What a client gets whose endpoint ended before it answered, or answered what nobody understands. */
 export const badGateway = 'HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r\n\r\n'
+/** What it gets whose request has taken too long. */
+export const gatewayTimeout = 'HTTP/1.1 504 Gateway Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n'
 
 /** How often it is asked whether a response on the path is over, while a client that pipelines waits. */
 const lookMs = 2
@@ -77,7 +79,10 @@ export class ClientConnection {
     this.socket.resetAndDestroy()
   }
 
+  /** The maps may be gone from now on. */
   destroy(): void {
+    this.#isOver = true
+    this.#timer?.[Symbol.dispose]()
     this.socket.destroy()
   }
 

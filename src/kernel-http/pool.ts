@@ -105,6 +105,14 @@ export class KernelPool implements Disposable {
     return true
   }
 
+  /** Those whose event was lost: sockops has written their cookie back. */
+  findOpened(): void {
+    for (const { pair } of this.#opening.values()) {
+      const cookie = this.#kernel.map('kh_expected').get(pair)?.cookie ?? 0n
+      if (cookie !== 0n) this.opened(pair, cookie)
+    }
+  }
+
   find(cookie: bigint): PooledConnection | undefined {
     return this.#open.get(cookie)
   }

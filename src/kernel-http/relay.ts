@@ -13,6 +13,8 @@ export interface RelayOptions {
   readonly connection: PooledConnection
   readonly client: ClientConnection
   readonly isToHead: boolean
+  /** It has ended, in whatever way. */
+  readonly onOver: (relay: Relay) => void
 }
 
 const lookMs = 1
@@ -20,7 +22,7 @@ const lookMs = 1
 const mostWaitMs = 15_000
 
 /** Carries one response that is not of the path from P to A; after that P is given up. */
-export class Relay {
+export class Relay implements Disposable {
   readonly #options: RelayOptions
   readonly #end: ResponseEnd
   readonly #startedMs = systemClock.nowMs()
@@ -40,7 +42,7 @@ export class Relay {
     const { kernel, connection, client } = this.#options
     const entry = kernel.map('kh_backends').get(connection.cookie)
     if (entry === undefined || client.socket.destroyed) {
-      connection.pool.drop(connection)
+      this.#close()
       return
     }
     if ((entry.parts & khParts.KH_REQUEST_ENDED) === 0) {
@@ -99,12 +101,19 @@ export class Relay {
     else this.#options.client.answer(badGateway)
   }
 
+  /** The client is the caller's matter. */
+  [Symbol.dispose](): void {
+    this.#close()
+  }
+
   #close(): void {
+    if (this.#isOver) return
     this.#isOver = true
     this.#timer?.[Symbol.dispose]()
     const { connection, client } = this.#options
     connection.socket.off('data', this.#onData).off('end', this.#onEnd).off('close', this.#onEnd)
     client.socket.off('drain', this.#onDrain).off('close', this.#onClientClose)
     connection.pool.drop(connection)
+    this.#options.onOver(this)
   }
 }

@@ -25,6 +25,7 @@ export interface WorldOptions {
   readonly mesh?: MeshSketch
   /** Where the Service is. @default a free port */
   readonly port?: number
+  readonly timeoutMs?: (rule: number) => number | undefined
   /** @default everything leads to pool 1, and is rule 7 */
   readonly table?: (everything: KernelPath) => KernelService
 }
@@ -82,6 +83,7 @@ export class World implements AsyncDisposable {
     const toProxy = pipeTo('127.0.0.1', proxy.port)
     const agent = new HttpAgent({
       kernel,
+      ...(options.timeoutMs === undefined ? {} : { timeoutMs: options.timeoutMs }),
       onFallback: (socket, bytes) => {
         world.fallbacks++
         toProxy(socket, bytes)

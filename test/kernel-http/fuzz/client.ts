@@ -85,11 +85,12 @@ class Conversation {
     return style !== 'half-close'
   }
 
-  /** Nothing follows what ends a connection. */
+  /** Nothing follows what ends a connection, and where that is a reset it may take answers before it with it. */
   #compose(count: number, isTame: boolean): readonly Operation[] {
     const operations: Operation[] = []
     while (operations.length < count && !lastKinds.has(operations.at(-1)?.kind ?? '')) {
-      operations.push(compose(this.#random, this.#nextTag(), isTame))
+      const next = compose(this.#random, this.#nextTag(), isTame)
+      if (operations.length === 0 || !badKinds.has(next.kind)) operations.push(next)
     }
     return operations
   }

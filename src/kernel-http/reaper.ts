@@ -1,0 +1,33 @@
+import { khBackendState } from './generated/http.ts'
+import type { KernelHttp } from './kernel-http.ts'
+import type { KernelPool } from './pool.ts'
+
+/** What events told, for those that found no room in the ring. */
+export interface Reaped {
+  readonly pools: () => readonly KernelPool[]
+  readonly onClientClosed: (cookie: bigint) => void
+  readonly onBackendDead: (cookie: bigint) => void
+}
+
+/** Compares maps with what is known here, in the order in which programs write them: nothing new is taken for gone. */
+export function reap(kernel: KernelHttp, { pools, onClientClosed, onBackendDead }: Reaped): void {
+  // A client's pair is written after its entry, and goes with its socket.
+  const clients = kernel
+    .map('kh_clients')
+    .entries()
+    .map(([cookie]) => cookie)
+    .toArray()
+  const paired = new Set(
+    kernel
+      .map('kh_pairs')
+      .entries()
+      .map(([, cookie]) => cookie),
+  )
+  for (const cookie of clients) if (!paired.has(cookie)) onClientClosed(cookie)
+  for (const pool of pools()) pool.findOpened()
+  const isKnown = (cookie: bigint): boolean => pools().some(pool => pool.find(cookie) !== undefined)
+  for (const [cookie, { state }] of kernel.map('kh_backends').entries().toArray()) {
+    if (!isKnown(cookie)) kernel.map('kh_backends').delete(cookie)
+    else if (state === khBackendState.KH_DEAD) onBackendDead(cookie)
+  }
+}
