@@ -69,6 +69,8 @@ test('a FactReader notes what was read, also where nothing was found', () => {
     namespaceLabels: new Map([['a', { l: '1' }]]),
     grants: new Map(),
     httpFilters: new Map(),
+    WasmPlugin: new Map(),
+    TrafficExtension: new Map(),
     names: {
       Service: new Names([]),
       Gateway: new Names([]),

@@ -1,5 +1,11 @@
 import { assertNever } from '../../core/index.ts'
-import type { HTTPFilterResource, LabelSelector, ReferenceGrantSpec } from '../schema/resource.ts'
+import type {
+  HTTPFilterResource,
+  LabelSelector,
+  ReferenceGrantSpec,
+  TrafficExtensionResource,
+  WasmPluginResource,
+} from '../schema/resource.ts'
 import { didYouMean, NameIndex } from './name-index.ts'
 
 /** What a port of a Service speaks, as far as it decides who may send to it. */
@@ -85,6 +91,8 @@ export interface FactTables {
   /** By namespace of the referent. */
   readonly grants: ReadonlyMap<string, readonly ReferenceGrantSpec[]>
   readonly httpFilters: ReadonlyMap<string, HTTPFilterResource>
+  readonly WasmPlugin: ReadonlyMap<string, WasmPluginResource>
+  readonly TrafficExtension: ReadonlyMap<string, TrafficExtensionResource>
   readonly names: Readonly<Record<NamedKind, Names>>
 }
 
@@ -119,6 +127,14 @@ export class FactReader {
   httpFilter(key: string): HTTPFilterResource | undefined {
     this.reads.add(`HTTPFilter ${key}`)
     return this.#tables.httpFilters.get(key)
+  }
+
+  plugin(
+    kind: 'WasmPlugin' | 'TrafficExtension',
+    key: string,
+  ): WasmPluginResource | TrafficExtensionResource | undefined {
+    this.reads.add(`${kind} ${key}`)
+    return this.#tables[kind].get(key)
   }
 
   /** Every namespace has the label `kubernetes.io/metadata.name`, whether or not a Namespace resource exists. */

@@ -1,5 +1,5 @@
 import { assertNever } from '../../core/index.ts'
-import type { CorsPolicy, Filter, HeaderEdits, PathModifier } from '../../model/index.ts'
+import type { CorsPolicy, Filter, HeaderEdits, PathModifier, PluginKey } from '../../model/index.ts'
 import type {
   HttpCors,
   HttpHeaderModifier,
@@ -8,12 +8,15 @@ import type {
   LocalObjectReference,
 } from '../schema/resource.ts'
 import { resolveBackend } from './backend-refs.ts'
+import { wasmOf } from './plugins.ts'
 import type { RouteDraft } from './route-draft.ts'
 import { compileExternalAuth, compileHttpFilter, shareOf, type UnusableFilter } from './safeguards.ts'
 
 /** The filters that can be carried out, and why one of them can't: then none may be skipped, so the rule has to fail. */
 export interface CompiledFilters {
   readonly filters: readonly Filter[]
+  /** Named by ExtensionRefs, in their order. */
+  readonly plugins: readonly PluginKey[]
   readonly failure: FilterFailure | undefined
 }
 
@@ -26,6 +29,12 @@ export interface FilterFailure {
    * `reported`: the draft knows it already.
    */
   readonly cause: 'kind' | 'reference' | 'value' | 'clash' | 'reported'
+}
+
+/** What one filter of a resource comes to. */
+interface FilterParts {
+  readonly filters: readonly Filter[]
+  readonly plugin?: PluginKey
 }
 
 /** Filters that may stand at most once in a rule. */
@@ -48,6 +57,7 @@ export function compileFilters(
   scope: 'rule' | 'backend',
 ): CompiledFilters {
   const compiled: Filter[] = []
+  const plugins: PluginKey[] = []
   let failure: FilterFailure | undefined
   for (const [index, filter] of filters.entries()) {
     const at = `${path}[${index}]`
@@ -59,6 +69,7 @@ export function compileFilters(
       failure ??= result
       continue
     }
+    if (result.plugin !== undefined) plugins.push(result.plugin)
     for (const each of result.filters) {
       if (singularKinds.has(each.kind) && compiled.some(({ kind }) => kind === each.kind)) {
         failure ??= { path: at, message: `a second filter for ${each.kind} in one rule`, cause: 'clash' }
@@ -66,7 +77,7 @@ export function compileFilters(
       compiled.push(each)
     }
   }
-  return { filters: compiled, failure: failure ?? findClash(filters, path) }
+  return { filters: compiled, plugins, failure: failure ?? findClash(filters, path) }
 }
 
 function findClash(filters: readonly HttpRouteFilter[], path: string): FilterFailure | undefined {
@@ -83,11 +94,7 @@ function findClash(filters: readonly HttpRouteFilter[], path: string): FilterFai
   return undefined
 }
 
-function compileFilter(
-  draft: RouteDraft,
-  filter: HttpRouteFilter,
-  path: string,
-): FilterFailure | { readonly filters: readonly Filter[] } {
+function compileFilter(draft: RouteDraft, filter: HttpRouteFilter, path: string): FilterFailure | FilterParts {
   switch (filter.type) {
     case 'RequestHeaderModifier':
       return { filters: [{ kind: 'request-headers', ...headerEdits(filter.requestHeaderModifier) }] }
@@ -123,7 +130,10 @@ function compileExtension(
   draft: RouteDraft,
   { group, kind, name }: LocalObjectReference,
   path: string,
-): FilterFailure | { readonly filters: readonly Filter[] } {
+): FilterFailure | FilterParts {
+  if (group === 'extensions.istio.io' && (kind === 'WasmPlugin' || kind === 'TrafficExtension')) {
+    return compilePlugin(draft, kind, name, path)
+  }
   if (group !== 'heddle.dev' || kind !== 'HTTPFilter') {
     return { path, message: `no filter ${group}/${kind} ${name}`, cause: 'kind' }
   }
@@ -133,15 +143,29 @@ function compileExtension(
   return { path, message: `no HTTPFilter ${key}${draft.facts.suggest('HTTPFilter', key)}`, cause: 'reference' }
 }
 
-function oneOf(
-  compiled: Filter | UnusableFilter,
+function compilePlugin(
+  draft: RouteDraft,
+  kind: 'WasmPlugin' | 'TrafficExtension',
+  name: string,
   path: string,
-): FilterFailure | { readonly filters: readonly Filter[] } {
+): FilterFailure | FilterParts {
+  const key = `${draft.resource.metadata.namespace}/${name}`
+  const resource = draft.facts.plugin(kind, key)
+  if (resource === undefined) return { path, message: `no ${kind} ${key}`, cause: 'reference' }
+  if (wasmOf(resource).type === 'NETWORK') {
+    return { path, message: `${kind} ${key} is for connections (type NETWORK), not for requests`, cause: 'value' }
+  }
+  return { filters: [], plugin: `${kind} ${key}` }
+}
+
+function oneOf(compiled: Filter | UnusableFilter, path: string): FilterFailure | FilterParts {
   return 'cause' in compiled ? { path, ...compiled } : { filters: [compiled] }
 }
 
+const ownGroups: readonly string[] = ['heddle.dev', 'extensions.istio.io']
+
 function refuseForBackend(filter: HttpRouteFilter, path: string): FilterFailure | undefined {
-  const isOurs = filter.type === 'ExtensionRef' && filter.extensionRef.group === 'heddle.dev'
+  const isOurs = filter.type === 'ExtensionRef' && ownGroups.includes(filter.extensionRef.group)
   if (!isOurs && filter.type !== 'ExternalAuth') return undefined
   const name = isOurs ? filter.extensionRef.kind : filter.type
   return { path, message: `${name} is a filter of a rule, not of one of its backends`, cause: 'value' }

@@ -19,6 +19,7 @@ import { isMachineAddress } from './gateway-addresses.ts'
 import { GatewayStage } from './gateway-stage.ts'
 import { HttpFilterStage } from './http-filters.ts'
 import { NetworkPolicyStage } from './network-policy-stage.ts'
+import { PluginStage, type Plugged } from './plugin-stage.ts'
 import { ProblemList, type Finding } from './problems.ts'
 import { ResourceTables, type ResourceChange } from './resource-tables.ts'
 import { RouteStage } from './route-stage.ts'
@@ -57,6 +58,8 @@ export interface ReconcilerOptions {
   readonly isLocal?: (address: string) => boolean
   /** Numbers of identities that an earlier process gave, by `NetworkIdentity.key`. @default none */
   readonly identityNumbers?: Iterable<readonly [key: string, id: number]>
+  /** Variables that plugins may ask for by name. @default none */
+  readonly hostEnvironment?: Readonly<NodeJS.Dict<string>>
 }
 
 export interface ReconcileOptions {
@@ -79,6 +82,7 @@ export class Reconciler {
   readonly #services: ServiceStage
   readonly #httpFilters = new HttpFilterStage()
   readonly #networkPolicies: NetworkPolicyStage
+  readonly #plugins: PluginStage
   readonly #routes = new RouteStage<HttpRouteResource, HttpRoute>(['HTTPRoute', 'GRPCRoute'], judgeRoute)
   readonly #streamRoutes = new RouteStage<StreamRouteResource, StreamRoute>(
     ['TCPRoute', 'UDPRoute', 'TLSRoute'],
@@ -107,6 +111,7 @@ export class Reconciler {
     const { bindAddress = '127.0.0.1', serviceCidr = '127.77.0.0/16', isLocal = isMachineAddress } = options
     this.#gateways = new GatewayStage({ bindAddress, isLocal })
     this.#networkPolicies = new NetworkPolicyStage(options.identityNumbers)
+    this.#plugins = new PluginStage(options.hostEnvironment ?? {})
     this.#services = new ServiceStage(networkOf(serviceCidr), options.keptAddresses ?? new Map())
   }
 
@@ -122,6 +127,9 @@ export class Reconciler {
     for (const fact of gateways.changedFacts) changedFacts.add(fact)
     for (const fact of this.#services.update(changes, tables, this.#gateways.addresses, sink)) changedFacts.add(fact)
     for (const fact of this.#httpFilters.update(changes, tables, sink)) changedFacts.add(fact)
+    for (const { kind, key } of changes) {
+      if (kind === 'WasmPlugin' || kind === 'TrafficExtension') changedFacts.add(`${kind} ${key}`)
+    }
     const facts: FactTables = {
       services: this.#services.facts,
       gateways: this.#gateways.facts.Gateway,
@@ -129,6 +137,8 @@ export class Reconciler {
       namespaceLabels: this.#namespaceLabels,
       grants: this.#grants,
       httpFilters: this.#httpFilters.facts,
+      WasmPlugin: tables.WasmPlugin,
+      TrafficExtension: tables.TrafficExtension,
       names: { Service: this.#services.names, HTTPFilter: this.#httpFilters.names, ...this.#gateways.names },
     }
     const input = { changes, changedFacts, tables, facts, touchedOwnRoutes, sink }
@@ -148,7 +158,14 @@ export class Reconciler {
       },
       sink,
     )
-    return this.#publish(this.#networkPolicies.update(changes, tables, this.#namespaceLabels, sink))
+    const plugged = this.#plugins.update(
+      changes,
+      tables,
+      this.#gateways.gatewayOfSet,
+      { listeners: this.#listeners.share(), routes: this.#routes.routes.share() },
+      sink,
+    )
+    return this.#publish(plugged, this.#networkPolicies.update(changes, tables, this.#namespaceLabels, sink))
   }
 
   /** Labels and grants by namespace. @returns the facts that changed */
@@ -189,10 +206,8 @@ export class Reconciler {
     }
   }
 
-  #publish(networkPolicies: NetworkPolicySet): Reconciled {
+  #publish({ listeners, routes, plugins }: Plugged, networkPolicies: NetworkPolicySet): Reconciled {
     const last = this.#last
-    const listeners = this.#listeners.share()
-    const routes = this.#routes.routes.share()
     const streamRoutes = this.#streamRoutes.routes.share()
     const backends = this.#services.backends.share()
     const { snapshot: before } = last
@@ -200,10 +215,11 @@ export class Reconciler {
       listeners === before.listeners &&
       routes === before.routes &&
       streamRoutes === before.streamRoutes &&
-      backends === before.backends
+      backends === before.backends &&
+      plugins === before.plugins
     const snapshot = isSame
       ? before
-      : { ...before, version: before.version + 1, listeners, routes, streamRoutes, backends }
+      : { version: before.version + 1, listeners, routes, streamRoutes, backends, plugins }
     const addressLists = this.#services.addresses.list()
     const next: Reconciled = {
       snapshot,

@@ -33,6 +33,9 @@ export class ResourceTables {
     HTTPFilter: new Map(),
     NetworkPolicy: new Map(),
     Workload: new Map(),
+    WasmPlugin: new Map(),
+    TrafficExtension: new Map(),
+    EnvoyExtensionPolicy: new Map(),
   }
   #last: ReadonlyMap<string, AnyResource> = new Map()
 

@@ -34,7 +34,8 @@ export function compileRule(
   judged: readonly JudgedMatch[],
 ): RouteRule | undefined {
   const path = `spec.rules[${index}]`
-  const { filters, failure: filterFailure } = compileFilters(draft, rule.filters ?? [], `${path}.filters`, 'rule')
+  const compiled = compileFilters(draft, rule.filters ?? [], `${path}.filters`, 'rule')
+  const { filters, plugins, failure: filterFailure } = compiled
   const failures: RuleFailure[] = []
   const fail = (message: string): void => void failures.push({ status: 500, message })
   if (filterFailure !== undefined) {
@@ -70,6 +71,7 @@ export function compileRule(
     retry: rule.retry === undefined ? undefined : retryPolicy(rule.retry),
     session: rule.sessionPersistence === undefined ? undefined : session(draft, rule, rule.sessionPersistence, index),
     failure: failures[0],
+    ...(plugins.length === 0 ? {} : { plugins }),
   }
 }
 

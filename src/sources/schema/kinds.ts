@@ -8,6 +8,14 @@ import { httpRouteSpec } from './http-route.ts'
 import { listenerSetSpec } from './listener-set.ts'
 import { objectMeta } from './metadata.ts'
 import { emptyPolicySpec, networkPolicySpec, standInFor } from './network-policy.ts'
+import {
+  envoyExtensionPolicySpec,
+  envoyExtensionPolicyStandIn,
+  trafficExtensionSpec,
+  trafficExtensionStandIn,
+  wasmPluginSpec,
+  wasmPluginStandIn,
+} from './plugin-kinds.ts'
 import { streamRouteSpec, tlsRouteSpec } from './stream-routes.ts'
 import { anything, boolean, byDefault, enumeration, object, optional, required, string } from './shape.ts'
 import type { Field, Fields, Shape } from './shape.ts'
@@ -39,6 +47,8 @@ export interface KindDefinition {
 }
 
 const gateway = 'gateway.networking.k8s.io'
+const istio = 'extensions.istio.io'
+const envoyGateway = 'gateway.envoyproxy.io'
 
 const noEntries: StringMap = Object.freeze({})
 
@@ -80,6 +90,18 @@ export const servedKinds: Readonly<Record<ResourceKind, KindDefinition>> = {
   BackendPolicy: withSpec('BackendPolicy', 'heddle.dev', ['v1alpha1'], 'namespaced', required(backendPolicySpec)),
   HTTPFilter: withSpec('HTTPFilter', 'heddle.dev', ['v1alpha1'], 'namespaced', required(httpFilterSpec)),
   Workload: withSpec('Workload', 'heddle.dev', ['v1alpha1'], 'namespaced', required(workloadSpec)),
+  WasmPlugin: {
+    ...withSpec('WasmPlugin', istio, ['v1alpha1'], 'namespaced', required(wasmPluginSpec)),
+    standIn: wasmPluginStandIn,
+  },
+  TrafficExtension: {
+    ...withSpec('TrafficExtension', istio, ['v1alpha1'], 'namespaced', required(trafficExtensionSpec)),
+    standIn: trafficExtensionStandIn,
+  },
+  EnvoyExtensionPolicy: {
+    ...withSpec('EnvoyExtensionPolicy', envoyGateway, ['v1alpha1'], 'namespaced', required(envoyExtensionPolicySpec)),
+    standIn: envoyExtensionPolicyStandIn,
+  },
 }
 
 /** Kinds of the groups above that exist and that Heddle does not use yet. */

@@ -27,6 +27,7 @@ import type { GRPCRouteResource } from './grpc-route-resource.ts'
 import type { BackendPolicyResource, WorkloadResource } from './heddle-resource.ts'
 import type { HTTPFilterResource } from './http-filter-resource.ts'
 import type { NetworkPolicyResource } from './network-policy-resource.ts'
+import type { PluginResource } from './plugin-resource.ts'
 
 export type * from './backend-tls-resource.ts'
 export type * from './core-resource.ts'
@@ -36,6 +37,7 @@ export type * from './heddle-resource.ts'
 export type * from './http-filter-resource.ts'
 export type * from './network-policy-resource.ts'
 export type * from './object.ts'
+export type * from './plugin-resource.ts'
 
 export type AnyResource =
   | NamespaceResource
@@ -57,6 +59,7 @@ export type AnyResource =
   | HTTPFilterResource
   | NetworkPolicyResource
   | WorkloadResource
+  | PluginResource
 
 /** Resources that attach to Gateways and Services. */
 export type RouteResource = Extract<AnyResource, { readonly kind: `${string}Route` }>
