@@ -9,7 +9,7 @@ import type { WorkerPoolOptions } from './worker-pool.ts'
 
 export interface AgentPoolOptions extends Pick<
   WorkerPoolOptions,
-  'kept' | 'ticketKeys' | 'clock' | 'logger' | 'transport' | 'pins' | 'callers'
+  'kept' | 'modules' | 'ticketKeys' | 'clock' | 'logger' | 'transport' | 'pins' | 'callers'
 > {
   readonly settings: Settings
   readonly feed: LogFeed

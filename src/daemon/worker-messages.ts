@@ -1,6 +1,7 @@
 import type { LogFields, LogLevel } from '../core/index.ts'
 import type { Caller, MeshSnapshot, SnapshotDelta } from '../model/index.ts'
 import type { ConnectionEnds } from '../proxy/index.ts'
+import type { PluginStatus } from './plugins/plugin-status.ts'
 import type { SocketTable } from './handover/listener-sockets.ts'
 
 /** What a worker thread is started with. */
@@ -8,6 +9,10 @@ export interface WorkerStart {
   readonly snapshot: MeshSnapshot
   /** Memory of the snapshot's rate limits, shared by all workers, by `RateLimit.tableKey`. */
   readonly rateLimits: ReadonlyMap<string, SharedArrayBuffer>
+  /** Modules of the snapshot's plugins, by their hash. */
+  readonly modules: ReadonlyMap<string, Uint8Array>
+  /** What plugins of all workers share. */
+  readonly pluginData: SharedArrayBuffer
   /** Of TLS sessions, the same for all workers. */
   readonly ticketKeys: Uint8Array
   readonly options: WorkerOptions
@@ -40,6 +45,8 @@ export type ToWorker =
       readonly kind: 'delta'
       readonly delta: SnapshotDelta
       readonly rateLimits: RateLimitChanges
+      /** Modules of plugins that the worker has not had. */
+      readonly modules: ReadonlyMap<string, Uint8Array>
       /** All sockets of the worker from now on, as at its start. */
       readonly kept: SocketTable | undefined
     }
@@ -60,6 +67,7 @@ export type FromWorker =
       readonly kind: 'collected'
       readonly metrics: unknown
       readonly endpoints: readonly EndpointActivity[] | undefined
+      readonly plugins?: readonly PluginStatus[]
     }
   | { readonly kind: 'log'; readonly level: LogLevel; readonly message: string; readonly fields: LogFields | undefined }
   /** Lines of the access log, while tapped. */

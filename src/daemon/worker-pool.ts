@@ -4,7 +4,11 @@ import type { Clock, Logger, Timer } from '../core/index.ts'
 import { closeAbandoned, DescriptorLedger } from '../kernel/index.ts'
 import { diffSnapshots, emptySnapshot } from '../model/index.ts'
 import type { MeshSnapshot } from '../model/index.ts'
+import { ThreadSharedData } from '../wasm/index.ts'
 import type { SocketTable } from './handover/listener-sockets.ts'
+import { ModuleBytes } from './plugins/module-bytes.ts'
+import type { ModuleSource } from './plugins/module-bytes.ts'
+import type { PluginStatus } from './plugins/plugin-status.ts'
 import { RateLimitMemories } from './rate-limit-memories.ts'
 import type {
   CallerAnswer,
@@ -31,6 +35,8 @@ export interface WorkerPoolOptions {
   readonly worker: Omit<WorkerOptions, 'workers' | 'isTapped'>
   readonly observer: WorkerObserver
   readonly callers: CallerLookup
+  /** Has the modules of the snapshot's plugins. @default there are none */
+  readonly modules?: ModuleSource | undefined
   /** Sockets that a worker, counted from 0, is to listen with. @default it opens them */
   readonly kept?: ((worker: number) => SocketTable) | undefined
 }
@@ -52,6 +58,10 @@ export interface WorkerObserver {
   lines(lines: readonly string[]): void
   /** Listeners that some worker could not open, by id, whenever that changes. */
   listenFailures(failures: ReadonlyMap<string, string>): void
+}
+
+export interface WorkerPluginStatus extends PluginStatus {
+  readonly worker: number
 }
 
 /** Requests that ended by themselves while draining, and those that were cut off. */
@@ -84,6 +94,8 @@ export class WorkerPool {
   readonly #options: WorkerPoolOptions
   readonly #slots: Slot[] = []
   readonly #rateLimits = new RateLimitMemories()
+  readonly #modules: ModuleBytes
+  readonly #pluginData = new ThreadSharedData().buffer
   #snapshot: MeshSnapshot
   #ticketKeys: Uint8Array
   #nextId = 1
@@ -96,6 +108,8 @@ export class WorkerPool {
   constructor(snapshot: MeshSnapshot, options: WorkerPoolOptions) {
     this.#options = options
     this.#snapshot = snapshot
+    this.#modules = new ModuleBytes(options.modules ?? (() => undefined))
+    this.#modules.update(snapshot.plugins)
     this.#rateLimits.update(diffSnapshots(emptySnapshot, snapshot).routes)
     this.#ticketKeys = options.ticketKeys
     for (let index = 0; index < options.count; index++) {
@@ -110,8 +124,9 @@ export class WorkerPool {
     const delta = diffSnapshots(this.#snapshot, snapshot)
     this.#snapshot = snapshot
     const rateLimits = this.#rateLimits.update(delta.routes)
+    const modules = this.#modules.update(snapshot.plugins)
     for (const { index, thread } of this.#slots) {
-      const message: ToWorker = { kind: 'delta', delta, rateLimits, kept: this.#options.kept?.(index) }
+      const message: ToWorker = { kind: 'delta', delta, rateLimits, modules, kept: this.#options.kept?.(index) }
       thread?.worker.postMessage(message)
     }
   }
@@ -155,6 +170,11 @@ export class WorkerPool {
   /** What the workers said of their endpoints when they were last asked. */
   endpoints(): readonly EndpointActivity[] {
     return this.#threads().flatMap(thread => thread.endpoints)
+  }
+
+  /** What each worker said of its plugins when it was last asked. */
+  plugins(): readonly WorkerPluginStatus[] {
+    return this.#threads().flatMap(({ id, plugins }) => plugins.map(status => ({ ...status, worker: id })))
   }
 
   /** Replaces the keys of TLS session tickets, in workers to come, too. */
@@ -215,6 +235,8 @@ export class WorkerPool {
       kept: this.#options.kept?.(slot.index),
       snapshot: this.#snapshot,
       rateLimits: this.#rateLimits.all,
+      modules: this.#modules.all,
+      pluginData: this.#pluginData,
       ticketKeys: this.#ticketKeys,
       options: { ...options, workers: count, isTapped: this.#isTapped },
     }
@@ -232,6 +254,7 @@ export class WorkerPool {
       version: -1,
       failures: new Map(),
       endpoints: [],
+      plugins: [],
       questions: 0,
       answers: 0,
       isGone: false,
@@ -256,6 +279,7 @@ export class WorkerPool {
         break
       case 'collected':
         thread.answers++
+        if (message.plugins !== undefined) thread.plugins = message.plugins
         if (message.endpoints !== undefined) thread.endpoints = message.endpoints
         if (message.metrics !== undefined) observer.collected(thread.id, message.metrics)
         break
@@ -344,6 +368,7 @@ interface Thread {
   /** -1 before the first snapshot is in force. */
   version: number
   failures: ReadonlyMap<string, string>
+  plugins: readonly PluginStatus[]
   endpoints: readonly EndpointActivity[]
   /** For counters: how often it was asked, and how often it answered, in the same order. */
   questions: number

@@ -2,6 +2,7 @@
  * The entry of a worker thread: one proxy, its metrics and its access log. It
  * does what the main thread says, in order, and has no will of its own.
  */
+import { hostname } from 'node:os'
 import { parentPort, workerData } from 'node:worker_threads'
 import { MeshError, messageOf, systemClock } from '../core/index.ts'
 import type { LogFields, Logger, LogLevel } from '../core/index.ts'
@@ -10,10 +11,14 @@ import type { MeshSnapshot } from '../model/index.ts'
 import { MetricRegistry, openAccessLog } from '../observe/index.ts'
 import type { MetricsState } from '../observe/index.ts'
 import { AccessGate, Proxy } from '../proxy/index.ts'
+import { offlineServices, ThreadSharedData } from '../wasm/index.ts'
 import { CallerClient } from './callers/caller-client.ts'
 import { KernelCallers } from './callers/kernel-callers.ts'
 import type { SocketTable } from './handover/listener-sockets.ts'
 import { WorkerSockets } from './handover/worker-sockets.ts'
+import { PluginCallouts } from './plugins/plugin-callouts.ts'
+import { PluginMetricsReport } from './plugins/plugin-metrics.ts'
+import { WorkerPlugins } from './plugins/worker-plugins.ts'
 import { isSameMetrics } from './same-metrics.ts'
 import { keepSeriesAfter } from './stale-series.ts'
 import { openTransport } from './transport.ts'
@@ -25,6 +30,23 @@ const lineBatchMs = 100
 const maxBatchLines = 5_000
 
 const levels: readonly LogLevel[] = ['debug', 'info', 'warn', 'error']
+
+/** What a snapshot needs beside itself to come into force. */
+interface Needs {
+  readonly limits: RateLimitChanges
+  readonly modules: ReadonlyMap<string, Uint8Array>
+  readonly table: SocketTable | undefined
+}
+
+const pluginLogLevels = { debug: 'debug', info: 'info', warn: 'warn', error: 'error' } as const
+const loggerLevels = {
+  trace: 'debug',
+  debug: 'debug',
+  info: 'info',
+  warn: 'warn',
+  error: 'error',
+  critical: 'error',
+} as const
 
 function runWorker(): void {
   const port = parentPort
@@ -56,7 +78,19 @@ function runWorker(): void {
     meter,
     send: questions => send({ kind: 'callers-asked', questions }),
   })
+  const plugins = new WorkerPlugins(
+    offlineServices({
+      logLevel: pluginLogLevels[options.logLevel],
+      sharedData: new ThreadSharedData(start.pluginData),
+      callouts: new PluginCallouts({ clock: systemClock, sender: () => proxy, backends: () => inUse.backends }),
+      log: (level, plugin, text) => logger[loggerLevels[level]](text, { plugin }),
+      property: path => (path.join('.') === 'xds.node.id' ? hostname() : undefined),
+    }),
+    logger,
+  )
+  const pluginMetrics = new PluginMetricsReport(meter)
   const proxy = new Proxy({
+    plugins,
     callers: inKernel ?? callers,
     ...(gate === undefined ? {} : { gate }),
     sharedNowMs: machineNowMs,
@@ -74,6 +108,7 @@ function runWorker(): void {
   proxy.setTicketKeys(start.ticketKeys)
 
   let snapshot = start.snapshot
+  let inUse = snapshot
   let lines: string[] = []
   const tap = (isOn: boolean): void => {
     accessLog.onLine = isOn
@@ -96,18 +131,20 @@ function runWorker(): void {
   const inForce = async (
     before: Promise<void>,
     next: MeshSnapshot,
-    limits: RateLimitChanges,
-    table: SocketTable | undefined,
+    { limits, modules, table }: Needs,
   ): Promise<void> => {
     await before
     if (table !== undefined) kept?.update(table)
     proxy.shareRateLimits(limits.added, limits.removed)
+    await plugins.update(next.plugins, modules)
+    inUse = next
     const failures = await proxy.apply(next)
+    plugins.prune(next.plugins)
     send({ kind: 'applied', version: next.version, failures })
   }
-  const apply = (limits: RateLimitChanges, table: SocketTable | undefined): void => {
+  const apply = (needs: Needs): void => {
     const next = snapshot
-    applying = inForce(applying, next, limits, table)
+    applying = inForce(applying, next, needs)
     // A proxy that can't apply a snapshot is broken: the thread ends and is replaced.
     applying.catch((error: unknown) => {
       logger.error('a configuration could not be applied', { version: next.version, error: messageOf(error) })
@@ -119,6 +156,7 @@ function runWorker(): void {
     await applying
     if (!handsOver) kept?.update(new Map())
     const { finished, cut } = await proxy.drain(deadlineMs)
+    plugins[Symbol.dispose]()
     sockets?.[Symbol.dispose]()
     inKernel?.[Symbol.dispose]()
     kept?.[Symbol.dispose]()
@@ -133,10 +171,11 @@ function runWorker(): void {
     const endpoints = wantsEndpoints
       ? proxy.endpointStates().filter(({ activeRequests, ejected }) => activeRequests > 0 || ejected)
       : undefined
+    plugins.report(pluginMetrics)
     const state = meter.export()
     const isSame = isSameMetrics(state, lastSent)
     lastSent = state
-    send({ kind: 'collected', metrics: isSame ? undefined : state, endpoints })
+    send({ kind: 'collected', metrics: isSame ? undefined : state, endpoints, plugins: plugins.status() })
   }
 
   port.on('message', (message: ToWorker) => {
@@ -144,7 +183,7 @@ function runWorker(): void {
       case 'delta': {
         const keep = keepSeriesAfter(snapshot, message.delta)
         snapshot = applyDelta(snapshot, message.delta)
-        apply(message.rateLimits, message.kept)
+        apply({ limits: message.rateLimits, modules: message.modules, table: message.kept })
         if (keep !== undefined) void applying.then(() => meter.retain(keep))
         break
       }
@@ -169,7 +208,7 @@ function runWorker(): void {
     }
   })
   tap(options.isTapped)
-  apply({ added: start.rateLimits, removed: [] }, start.kept)
+  apply({ limits: { added: start.rateLimits, removed: [] }, modules: start.modules, table: start.kept })
 }
 
 /** The machine's monotonic clock, the same on every thread; `performance.now` counts from the start of its own. */

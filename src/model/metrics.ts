@@ -204,6 +204,37 @@ export const metrics: Readonly<Record<string, MetricDefinition>> = {
     labels: [],
     buckets: secondsBuckets,
   },
+  heddle_plugin_instances: {
+    type: 'gauge',
+    help: 'Instances of a plugin on all workers; more than one on each while older ones finish their streams.',
+    labels: ['plugin'],
+  },
+  heddle_plugin_memory_bytes: { type: 'gauge', help: 'Memory of the instances of a plugin.', labels: ['plugin'] },
+  heddle_plugin_streams: {
+    type: 'gauge',
+    help: 'Requests and connections that are in the hands of a plugin.',
+    labels: ['plugin'],
+  },
+  heddle_plugin_failures_total: {
+    type: 'counter',
+    help: 'Instances of a plugin that were discarded or did not start: trap, cpu (over its time), exit, start.',
+    labels: ['plugin', 'kind'],
+  },
+  heddle_plugin_custom: {
+    type: 'gauge',
+    help: 'Gauges that plugins define, by their own name.',
+    labels: ['plugin', 'name'],
+  },
+  heddle_plugin_custom_total: {
+    type: 'counter',
+    help: 'Counters that plugins define, by their own name, and sums of their histograms.',
+    labels: ['plugin', 'name'],
+  },
+  heddle_plugin_custom_count_total: {
+    type: 'counter',
+    help: 'How many values the histograms of plugins have recorded.',
+    labels: ['plugin', 'name'],
+  },
   heddle_worker_restarts_total: { type: 'counter', help: 'Worker threads replaced after a crash.', labels: [] },
   heddle_workload_restarts_total: {
     type: 'counter',

@@ -149,6 +149,7 @@ export class Proxy implements AsyncDisposable {
     // What a virtual host's list holds for is compiled into rules that have not changed themselves.
     const isSame = isSameHostPlugins(this.#hostPlugins, hostPlugins)
     this.#hostPlugins = hostPlugins
+    this.#runtime.streamPlugins = { hosts: hostPlugins, plugins: snapshot.plugins }
     const table = isSame ? this.#routes.table : RouteTable.empty
     this.#routes.table = table.update(snapshot, (route, rule, virtualHost) => {
       const certificate = clientCertificateOf(route, virtualHost)

@@ -12,6 +12,7 @@ import type { AccessGate } from './access/access-gate.ts'
 import type { CallerSource } from './listeners/caller-source.ts'
 import { TicketKeys } from './listeners/ticket-keys.ts'
 import { TimerWheel } from './resilience/timer-wheel.ts'
+import type { StreamPlugins } from './plugins/plugin-lists.ts'
 import { Output } from './transport/output.ts'
 import type { Transport } from './transport/connection.ts'
 import { NodeTls } from './transport/node-tls.ts'
@@ -74,6 +75,8 @@ export class ProxyRuntime {
   readonly tls: TlsLibrary
   readonly kept: KeptSockets | undefined
   readonly ticketKeys: TicketKeys = new TicketKeys()
+  /** As in the newest snapshot. */
+  streamPlugins: StreamPlugins = { hosts: new Map(), plugins: new Map() }
   /** What Gateways show to backends, by name; as in the newest snapshot. */
   readonly clientCertificates: Map<string, Certificate> = new Map<string, Certificate>()
   readonly out: Output = new Output(outputBytes)

@@ -2,21 +2,16 @@ import { messageOf } from '../../core/index.ts'
 import type { Logger } from '../../core/index.ts'
 import type { Plugin as PluginResource, PluginKey } from '../../model/index.ts'
 import type { HttpPluginChain, HttpPlugins } from '../../proxy/index.ts'
-import { compilePlugin, Engine, Plugin, pluginConfig } from '../../wasm/index.ts'
+import { compilePlugin, Engine, LocalMetrics, Plugin, pluginConfig } from '../../wasm/index.ts'
 import type { PluginModule, PluginServices, PluginState } from '../../wasm/index.ts'
+import type { PluginStatus } from './plugin-status.ts'
 import { PluginChain } from './plugin-chain.ts'
 import type { PluginSlot } from './plugin-chain.ts'
-
-/** What operators see of a plugin on one worker. */
-export interface PluginStatus extends PluginState {
-  readonly key: PluginKey
-  /** Of the module that runs; undefined where none does. */
-  readonly module: string | undefined
-  /** Why what is configured does not run; what ran before goes on. */
-  readonly problem: string | undefined
-}
+import type { PluginMetricsReport } from './plugin-metrics.ts'
 
 interface Slot extends PluginSlot {
+  /** All instances of the plugin count on. */
+  readonly metrics: LocalMetrics
   resource: PluginResource
   plugin: Plugin | undefined
   isOpen: boolean
@@ -70,6 +65,7 @@ export class WorkerPlugins implements HttpPlugins, Disposable {
 
   async #put(resource: PluginResource): Promise<void> {
     const slot = this.#slots.get(resource.key) ?? {
+      metrics: new LocalMetrics(),
       resource,
       plugin: undefined,
       isOpen: false,
@@ -95,7 +91,10 @@ export class WorkerPlugins implements HttpPlugins, Disposable {
   #start(slot: Slot, module: PluginModule): void {
     const config = configOf(slot.resource)
     if (slot.plugin !== undefined) slot.plugin.replace(module, config)
-    else slot.plugin = new Plugin(module, config, { engine: this.#engine, services: this.#services })
+    else {
+      const services = { ...this.#services, metrics: slot.metrics }
+      slot.plugin = new Plugin(module, config, { engine: this.#engine, services })
+    }
   }
 
   async #moduleOf({ module }: PluginResource): Promise<PluginModule | undefined> {
@@ -112,18 +111,22 @@ export class WorkerPlugins implements HttpPlugins, Disposable {
   }
 
   status(): readonly PluginStatus[] {
-    return [...this.#slots].map(([key, { plugin, resource, module, problem }]) => ({
-      ...(plugin?.state ?? noState(resource.name)),
-      key,
-      module,
-      problem,
-    }))
+    return [...this.#slots.values()].map(statusOf)
+  }
+
+  /** Writes what is to be known to metrics. */
+  report(to: PluginMetricsReport): void {
+    for (const slot of this.#slots.values()) to.record(statusOf(slot), slot.metrics)
   }
 
   [Symbol.dispose](): void {
     for (const { plugin } of this.#slots.values()) plugin?.[Symbol.dispose]()
     this.#slots.clear()
   }
+}
+
+function statusOf({ plugin, resource, module, problem }: Slot): PluginStatus {
+  return { ...(plugin?.state ?? noState(resource.name)), key: resource.key, module, problem }
 }
 
 /** Whoever waits for it hears why it failed; nobody may wait. */

@@ -1,5 +1,5 @@
 import type { Meter } from '../../core/index.ts'
-import type { StreamBackend, StreamRoute } from '../../model/index.ts'
+import type { PluginKey, StreamBackend, StreamRoute } from '../../model/index.ts'
 import { chooseWeighted, weightTable } from '../routing/choose-weighted.ts'
 import type { WeightTable } from '../routing/choose-weighted.ts'
 import type { BackendRuntime } from '../upstream/backend-runtime.ts'
@@ -16,13 +16,17 @@ export class CompiledStream {
   readonly routeName: string
   readonly ruleName: string
   readonly virtualHost: string
+  /** Of the attachment; undefined where those of the virtual host hold. */
+  readonly plugins: readonly PluginKey[] | undefined
   readonly #weights: WeightTable<CompiledStreamBackend>
 
   constructor(context: StreamContext, route: StreamRoute, virtualHost: string) {
     this.routeName = route.key
     this.ruleName = route.ruleName ?? '0'
     this.virtualHost = virtualHost
-    const certificate = route.attachments.find(one => one.virtualHost === virtualHost)?.clientCertificate
+    const attachment = route.attachments.find(one => one.virtualHost === virtualHost)
+    const certificate = attachment?.clientCertificate
+    this.plugins = attachment?.plugins
     this.#weights = weightTable(
       route.backends.map(backend => new CompiledStreamBackend(context, this, backend, certificate)),
     )

@@ -1,6 +1,7 @@
 import { encodeProxyHeader } from '../../codec/index.ts'
 import type { ProxyAddresses } from '../../codec/index.ts'
 import { localReplies, Outcome } from '../../model/index.ts'
+import { refusesStreams } from '../plugins/plugin-lists.ts'
 import type { Caller, ReplyReason, TlsRecord } from '../../model/index.ts'
 import { ClientAccess } from '../access/access-gate.ts'
 import type { EndpointState } from '../balancing/endpoint-state.ts'
@@ -145,6 +146,7 @@ export class StreamSession implements ConnectionHandler, SideOwner, WheelEntry, 
   start(stream: CompiledStream | undefined): void {
     this.stream = stream
     if (stream === undefined) return this.refuse('no-route')
+    if (refusesStreams(this.#runtime.streamPlugins, stream)) return this.refuse('plugin-failed')
     const backend = stream.choose(Math.random())
     if (backend === undefined) return this.refuse('no-backend')
     this.backend = backend

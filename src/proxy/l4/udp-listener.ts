@@ -5,6 +5,7 @@ import type { Counter, Gauge } from '../../core/index.ts'
 import type { Caller, Listener, ReplyReason } from '../../model/index.ts'
 import { ClientAccess } from '../access/access-gate.ts'
 import type { ConnectionEnds } from '../listeners/caller-source.ts'
+import { refusesStreams } from '../plugins/plugin-lists.ts'
 import type { ProxyRuntime } from '../runtime.ts'
 import { sourceHash } from './stream-choice.ts'
 import type { CompiledStreamBackend } from './compiled-stream.ts'
@@ -146,6 +147,7 @@ export class UdpListener implements UdpSessionOwner {
     const virtualHost = this.#virtualHost
     const stream = this.#streams.table.find(virtualHost, '', caller?.namespace)
     if (stream === undefined) return this.#refuse(virtualHost, 'no-route')
+    if (refusesStreams(this.#runtime.streamPlugins, stream)) return this.#refuse(virtualHost, 'plugin-failed')
     const backend = stream.choose(Math.random())
     if (backend === undefined) return this.#refuse(virtualHost, 'no-backend')
     const { target } = backend

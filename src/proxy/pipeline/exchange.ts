@@ -504,15 +504,19 @@ export class Exchange implements TriesListener, GuardOwner, LateAnswerListener, 
   }
 
   #break(flags: string, detail = '', reason: ReplyReason = 'upstream-reset'): void {
-    if (this.#plugged?.hasAnswered === false && flags !== '-') {
-      // All that there is of an answer is with the plugins, and now it will never be whole.
+    const isUnanswered = this.#plugged?.hasAnswered === false
+    if (this.#plugged !== undefined) {
       this.#unplug()
-      this.#reply(reason, undefined, detail)
-      return
+      if (isUnanswered && flags !== '-') {
+        // All that there was of an answer is with the plugins, and now it will never be whole.
+        this.#reply(reason, undefined, detail)
+        return
+      }
     }
     this.#record.flags = flags
     this.#record.breakCall()
-    if (this.#record.grpcForm === grpcForms.grpc && this.#record.version === 20 && this.#outgoing.isHttp2) {
+    const takesTrailers = this.#record.version === 20 && this.#outgoing.isHttp2 && !isUnanswered
+    if (this.#record.grpcForm === grpcForms.grpc && takesTrailers) {
       this.#answer.endCall(this.#record.grpcStatus, detail)
     } else {
       this.#answer.to.break()

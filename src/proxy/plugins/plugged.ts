@@ -249,7 +249,11 @@ export class Plugged implements HttpPluginHost, PluggedAnswerOwner {
   // What plugins ask for
 
   respond(answer: PluginAnswer, through: MessageSink | undefined): void {
-    if (this.hasAnswered || this.#isClosed) return
+    if (this.#isClosed) return
+    if (this.hasAnswered) {
+      this.reset()
+      return
+    }
     this.#isAnswered = true
     this.#turn(() => this.answer.give(this.#owner.onPluginAnswer(answer), through ?? this.toClient))
   }

@@ -1,4 +1,4 @@
-import type { HttpRoute, MeshSnapshot, PluginKey, RouteRule } from '../../model/index.ts'
+import type { HttpRoute, MeshSnapshot, Plugin, PluginKey, RouteRule } from '../../model/index.ts'
 
 const none: readonly PluginKey[] = []
 
@@ -17,6 +17,21 @@ export function isSameHostPlugins(before: HostPlugins, after: HostPlugins): bool
   if (before.size !== after.size) return false
   for (const [id, list] of after) if (before.get(id)?.join('\n') !== list.join('\n')) return false
   return true
+}
+
+/** What is known of plugins where they can't run yet: connections that are no HTTP. */
+export interface StreamPlugins {
+  readonly hosts: HostPlugins
+  readonly plugins: ReadonlyMap<PluginKey, Plugin>
+}
+
+/** Whether connections of a stream route would have to pass a plugin that lets nothing pass when it can't run. */
+export function refusesStreams(
+  { hosts, plugins }: StreamPlugins,
+  stream: { readonly virtualHost: string; readonly plugins: readonly PluginKey[] | undefined },
+): boolean {
+  const keys = stream.plugins ?? hosts.get(stream.virtualHost) ?? none
+  return keys.some(key => plugins.get(key)?.failStrategy !== 'fail-open')
 }
 
 /** What requests of a rule pass on a virtual host, in that order, each once. */
