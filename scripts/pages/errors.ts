@@ -23,6 +23,7 @@ const otherwise: Readonly<Record<string, string>> = {
   MESH_JOIN: 'a program cannot join the mesh, or has not joined it; the message says why',
   MESH_KEEPER: 'the keeper of sockets cannot be started, does not answer, or is led by somebody else',
   MESH_METRIC_MISUSED: 'a metric is used as another type or with other labels than its table says',
+  MESH_PLUGIN_FETCH: 'the module of a plugin cannot be had, or is not the one that was asked for; the message says why',
   MESH_PLUGIN_INVALID: 'a file is no WebAssembly module, or none that a plugin can be; the message says why',
   MESH_PLUGIN_START: 'a plugin does not start, or refuses its configuration; the message says in which step',
   MESH_POLICY_CASES: 'the file of heddle policy eval is no list of cases; every mistake is listed with its path',

@@ -41,6 +41,12 @@ const kinds: Readonly<Record<string, string>> = {
   httpfilters: 'HTTPFilter',
   backendtlspolicy: 'BackendTLSPolicy',
   backendtlspolicies: 'BackendTLSPolicy',
+  wasmplugin: 'WasmPlugin',
+  wasmplugins: 'WasmPlugin',
+  trafficextension: 'TrafficExtension',
+  trafficextensions: 'TrafficExtension',
+  envoyextensionpolicy: 'EnvoyExtensionPolicy',
+  envoyextensionpolicies: 'EnvoyExtensionPolicy',
 }
 
 export interface ResourceName {

@@ -7,6 +7,7 @@ import { HealthChecker } from '../proxy/index.ts'
 import type { NamesServer } from '../names/index.ts'
 import { FileSource } from '../sources/index.ts'
 import type { SourceState } from '../sources/index.ts'
+import { compilePlugin } from '../wasm/index.ts'
 import { AccessMemo } from './access-memo.ts'
 import { openAdminServer, openAgentSocket } from './admin-server.ts'
 import type { AdminServer } from './admin-server.ts'
@@ -38,6 +39,7 @@ import { formatAddress } from './settings.ts'
 import type { Settings } from './settings.ts'
 import type { Origins } from './settings-sources.ts'
 import { openPool } from './agent-pool.ts'
+import { moduleDirectory, PluginModules } from './plugins/plugin-modules.ts'
 import { openPrograms } from './agent-programs.ts'
 import type { Supervisor } from './programs/supervisor.ts'
 import { TicketKeyRotation } from './ticket-key-rotation.ts'
@@ -88,6 +90,7 @@ export class Agent {
   readonly #feed = new LogFeed(isFollowed => this.#pool?.tap(isFollowed))
   readonly #checker: HealthChecker
   readonly #health: MeshHealth
+  readonly #modules: PluginModules
   readonly #tier: Tier
   readonly #flows: FlowBook
   readonly #networkPolicies: NetworkPolicies
@@ -157,6 +160,13 @@ export class Agent {
       clock: this.#clock,
       logger: withoutStarts(options.logger),
       onChange: () => this.#healthChanged(),
+    })
+    this.#modules = new PluginModules({
+      directory: moduleDirectory(options.settings.socketPath),
+      clock: this.#clock,
+      logger: options.logger,
+      validate: compilePlugin,
+      onChange: () => this.#publish(false),
     })
     this.#health = new MeshHealth(this.#checker, workload => this.#supervisor.stateOf(workload))
     this.#supervisor = openPrograms({
@@ -302,6 +312,7 @@ export class Agent {
       logger: this.#logger,
       bindAddress: settings.bindAddress,
       serviceCidr: settings.serviceCidr,
+      hostEnvironment: this.#options.env,
       onChange: state => this.#take(state),
     })
     requirePaths(paths, this.#source)
@@ -312,6 +323,7 @@ export class Agent {
     this.#healthChanged()
     // So that the workers start with every listener they may have.
     await this.#gate.decided()
+    await this.#modules.settled()
     // Nothing is counted yet, so that the first second has its rates, too.
     this.#metrics.sample(this.#clock.nowMs())
     const pool = this.#startPool()
@@ -353,6 +365,7 @@ export class Agent {
     }
     this.#flows.update(state.networkPolicies)
     this.#health.update(state.snapshot, state.workloads)
+    this.#modules.update(state.snapshot.plugins)
     this.#publish(false)
     this.#tellNames()
     // Before programs start: who they are is known then.
@@ -377,7 +390,7 @@ export class Agent {
     const state = this.#state
     if (state === undefined) return
     const before = this.#published
-    const overlaid = this.#health.apply(state.snapshot)
+    const overlaid = this.#modules.apply(this.#health.apply(state.snapshot))
     const after = { ...overlaid, listeners: this.#gate.admit(overlaid.listeners), version: before.version + 1 }
     const delta = diffSnapshots(before, after)
     const changes = [delta.listeners, delta.routes, delta.streamRoutes, delta.backends, delta.plugins]
@@ -507,6 +520,7 @@ export class Agent {
     await this.#pool?.close()
     await this.#supervisor.stop()
     this.#handover?.[Symbol.dispose]()
+    this.#modules[Symbol.dispose]()
     this.#tier[Symbol.dispose]()
     await Promise.all(this.#servers.map(server => server.close()))
     this.#servers = []

@@ -1,4 +1,4 @@
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { lstat, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { PluginSource } from '../../model/index.ts'
 import { sha256Of } from './oci-image.ts'
@@ -25,6 +25,9 @@ export class ModuleCache {
 
   /** Of the last time that it was fetched. */
   async readSource(source: PluginSource): Promise<Uint8Array | undefined> {
+    // Whoever else owned the folder could say what a name stands for.
+    const owner = await lstat(this.#directory).catch(() => undefined)
+    if (owner === undefined || !owner.isDirectory() || owner.uid !== process.getuid?.()) return undefined
     const sha256 = await readFile(this.#sourcePath(source), 'utf8').catch(() => '')
     return /^[0-9a-f]{64}$/.test(sha256) ? this.read(sha256) : undefined
   }

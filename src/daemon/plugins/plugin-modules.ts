@@ -1,4 +1,5 @@
 import { readFile, stat } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { messageOf, type Clock, type Logger, type Timer } from '../../core/index.ts'
 import type { MeshSnapshot, Plugin, PluginKey, PluginSource } from '../../model/index.ts'
@@ -28,6 +29,11 @@ export interface PluginModulesOptions {
   readonly onChange: () => void
 }
 
+/** Beside the agent's socket: only the agent's user has a say there. */
+export function moduleDirectory(socketPath: string): string {
+  return join(dirname(socketPath), 'plugins')
+}
+
 interface Entry {
   source: PluginSource
   /** Of this source or an earlier one: nothing replaces what works but what works. */
@@ -50,6 +56,8 @@ export class PluginModules implements Disposable {
   readonly #cache: ModuleCache
   readonly #entries = new Map<PluginKey, Entry>()
   readonly #bytes = new Map<string, Uint8Array>()
+  #changed: PromiseWithResolvers<void> | undefined
+  #isClosed = false
 
   constructor(options: PluginModulesOptions) {
     this.#options = options
@@ -64,6 +72,8 @@ export class PluginModules implements Disposable {
     }
     for (const [key, plugin] of plugins) this.#follow(key, plugin)
     this.#forgetUnused()
+    this.#changed?.resolve()
+    this.#changed = undefined
   }
 
   /** Fills in `module` and `problem`; plugins without a change stay the same objects. */
@@ -82,12 +92,17 @@ export class PluginModules implements Disposable {
     return this.#bytes.get(sha256)
   }
 
-  /** Whether something was not decided yet: neither a module nor a problem. */
-  get isPending(): boolean {
-    return [...this.#entries.values()].some(({ module, problem }) => module === undefined && problem === undefined)
+  /** Resolves when each plugin has a module, or a reason why not; a fetch that takes too long is one. */
+  async settled(): Promise<void> {
+    while (!this.#isClosed && [...this.#entries.values()].some(isPending)) {
+      this.#changed ??= Promise.withResolvers()
+      await this.#changed.promise
+    }
   }
 
   [Symbol.dispose](): void {
+    this.#isClosed = true
+    this.#tell()
     for (const entry of this.#entries.values()) stop(entry)
     this.#entries.clear()
     this.#bytes.clear()
@@ -100,7 +115,7 @@ export class PluginModules implements Disposable {
     const entry: Entry = {
       source: plugin.source,
       module: known?.module,
-      problem: undefined,
+      problem: plugin.problem,
       fileStamp: '',
       timer: undefined,
       abort: new AbortController(),
@@ -138,7 +153,7 @@ export class PluginModules implements Disposable {
     entry.module = sha256
     entry.problem = undefined
     this.#options.logger.info('a module of a plugin came', { plugin: key, url: entry.source.url, sha256 })
-    this.#options.onChange()
+    this.#tell()
     this.#forgetUnused()
   }
 
@@ -146,7 +161,13 @@ export class PluginModules implements Disposable {
     if (entry.problem === message) return
     entry.problem = message
     this.#options.logger.warn('a module of a plugin could not be had', { plugin: key, error: message })
-    this.#options.onChange()
+    this.#tell()
+  }
+
+  #tell(): void {
+    this.#changed?.resolve()
+    this.#changed = undefined
+    if (!this.#isClosed) this.#options.onChange()
   }
 
   /** @returns undefined while the file is the one that was read already */
@@ -196,6 +217,10 @@ async function getModule(
 function verified({ url, sha256 }: PluginSource, bytes: Uint8Array): Uint8Array {
   if (sha256 === undefined || sha256 === sha256Of(bytes)) return bytes
   throw fetchError(`${url} has the SHA-256 ${sha256Of(bytes)}, not ${sha256}`)
+}
+
+function isPending({ module, problem }: Entry): boolean {
+  return module === undefined && problem === undefined
 }
 
 function stop(entry: Entry): void {
