@@ -343,6 +343,7 @@ export class Agent {
     this.#pool = openPool(this.#published, {
       settings: this.#options.settings,
       kept: this.#handover?.tables,
+      modules: hash => this.#modules.bytes(hash),
       ticketKeys: this.#ticketKeys.current,
       clock: this.#clock,
       logger: this.#logger,

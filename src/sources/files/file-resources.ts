@@ -217,7 +217,10 @@ function whatItCloses(resource: AnyResource): string {
     const services = resource.spec.targetRefs.map(({ name }) => name).join(', ')
     return `until it is right, nothing is sent to ${services}, rather than plain text`
   }
-  const types = resource.kind === 'NetworkPolicy' ? resource.spec.policyTypes : []
+  if (resource.kind !== 'NetworkPolicy') {
+    return 'until it is right, the plugin has no module where it was to run: requests are refused unless it fails open'
+  }
+  const types = resource.spec.policyTypes
   return `until it is right, what its podSelector selects is closed for ${types.join(' and ').toLowerCase()}`
 }
 
