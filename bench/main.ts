@@ -14,13 +14,14 @@ import { formatTable, summarise } from './result.ts'
 import type { Result } from './result.ts'
 import { http1 } from './suites/http1.ts'
 import { http2 } from './suites/http2.ts'
+import { kernelHttp } from './suites/kernel-http.ts'
 import { l4 } from './suites/l4.ts'
 import { plugins } from './suites/plugins.ts'
 import { routing } from './suites/routing.ts'
 import { tls } from './suites/tls.ts'
 import type { Suite } from './suites/suite.ts'
 
-const suites: readonly Suite[] = [http1, http2, tls, routing, l4, plugins]
+const suites: readonly Suite[] = [http1, http2, tls, routing, l4, plugins, kernelHttp]
 
 const usage = `npm run bench -- [SUITE …] [--seconds N] [--rounds N] [--case TEXT] [--rate N] [--json FILE]
 suites: ${suites.map(suite => suite.name).join(', ')}`

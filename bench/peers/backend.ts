@@ -4,7 +4,14 @@ import { join } from 'node:path'
 import { Program } from '../processes.ts'
 import type { SceneMutual } from './contestant.ts'
 
-export const bodies = { small: 100, '10 KB': 10_240, '1 MB': 1_048_576 } as const
+export const bodies = {
+  '30 B': 30,
+  small: 100,
+  '1 KB': 1024,
+  '10 KB': 10_240,
+  '60 KB': 61_440,
+  '1 MB': 1_048_576,
+} as const
 
 /** @param mutual  other ports, on which clients must show a certificate */
 export async function startBackend(
@@ -34,6 +41,7 @@ http {
     root ${home}/files;
     location / { rewrite ^/service-[0-9]+/(.*)$ /$1 break; }
     location ~ ^/service-[0-9]+/small$ { return 200 "${'x'.repeat(bodies.small)}"; }
+    location ~ ^/service-[0-9]+/30b$ { return 200 "${'x'.repeat(bodies['30 B'])}"; }
   }
 }
 `,

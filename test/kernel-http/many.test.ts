@@ -1,0 +1,96 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import type { MeshCgroup } from '../../src/datapath/index.ts'
+import { kernelSkip } from '../../src/kernel/ebpf/testing.ts'
+import { parseAnswer, RawClient } from '../support/raw.ts'
+import { until } from '../support/until.ts'
+import { Backend } from './backend.ts'
+import { enterCgroup, leaveCgroup, World } from './world.ts'
+
+const skip = kernelSkip()
+let cgroup: MeshCgroup
+let backend: Backend
+let world: World
+
+before(async () => {
+  if (skip !== false) return
+  cgroup = enterCgroup()
+  backend = await Backend.open()
+  world = await World.open(cgroup, { backendPort: backend.port, pooled: 64, idleMs: 600_000 })
+})
+
+after(async () => {
+  if (skip !== false) return
+  await world[Symbol.asyncDispose]()
+  await backend[Symbol.asyncDispose]()
+  await leaveCgroup(cgroup)
+})
+
+const get = (path: string): string => `GET ${path} HTTP/1.1\r\nHost: shop\r\n\r\n`
+
+/** Takes so many answers off a client. */
+async function take(client: RawClient, count: number): Promise<readonly string[]> {
+  const bodies: string[] = []
+  await client.receive(() => {
+    for (let answer = parseAnswer(client.received); answer !== undefined; answer = parseAnswer(client.received)) {
+      client.received = answer.rest
+      bodies.push(answer.body)
+    }
+    return bodies.length >= count
+  })
+  return bodies
+}
+
+async function each<T>(items: readonly T[], act: (item: T, index: number) => Promise<void>): Promise<void> {
+  // As many at a time as there are connections to the endpoint.
+  const size = 48
+  for (let at = 0; at < items.length; at += size) {
+    await Promise.all(items.slice(at, at + size).map((item, index) => act(item, at + index)))
+  }
+}
+
+test('5,000 connections are on the path, each with its own answers, and leave nothing', { skip }, async () => {
+  const count = 5000
+  const served = world.served
+  const clients: RawClient[] = []
+  await each(Array.from({ length: count }), async () => {
+    clients.push(await RawClient.open(world.port))
+  })
+  for (const round of [1, 2]) {
+    await each(clients, async (client, index) => {
+      client.write(get(`/n${index}-${round}`))
+      assert.deepEqual(await take(client, 1), [`GET /n${index}-${round} - `])
+    })
+  }
+  await until(() => world.agent.sizes.clients === count)
+  assert.equal(world.served - served, 2 * count)
+  await Promise.all(clients.map(client => client[Symbol.asyncDispose]()))
+  await world.settle()
+})
+
+test('a server that closes what is idle meets no request: connections are renewed before', { skip }, async () => {
+  await using own = await World.open(cgroup, { backendPort: backend.port, pooled: 2, idleMs: 100 })
+  const renewed = async (): Promise<void> => {
+    const known = new Set(
+      own.kernel
+        .map('kh_backends')
+        .entries()
+        .map(([cookie]) => cookie),
+    )
+    await until(() => {
+      const cookies = own.kernel
+        .map('kh_backends')
+        .entries()
+        .map(([cookie]) => cookie)
+        .toArray()
+      return cookies.length >= 2 && cookies.every(cookie => !known.has(cookie))
+    })
+  }
+  for (let round = 0; round < 3; round++) {
+    await renewed()
+    await using client = await RawClient.open(own.port)
+    client.write(get(`/round-${round}`))
+    assert.deepEqual(await take(client, 1), [`GET /round-${round} - `])
+  }
+  await own.settle()
+})
