@@ -104,7 +104,7 @@ test('heddle plugins test ends with 1 when the plugin fails or does not start', 
 })
 
 for (const [words, message] of [
-  [[], /plugins takes test/],
+  [['tset'], /plugins takes test/],
   [['test'], /needs the file of a plugin/],
   [['test', `${guests}none.wasm`], /none\.wasm can't be read: ENOENT/],
   [['test', `${guests}noop.cc`], /not a module that can run/],

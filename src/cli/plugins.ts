@@ -3,15 +3,17 @@ import { MeshError, messageOf } from '../core/index.ts'
 import { compilePlugin, HeaderMap, pluginConfig, runOffline } from '../wasm/index.ts'
 import type { HeaderField, HttpCallResult, OfflineMessage, OfflineRun } from '../wasm/index.ts'
 import { usage } from './call.ts'
-import { paintOf, printJson, wantsJson } from './context.ts'
+import type { WorkerPluginStatus } from '../daemon/index.ts'
+import { agentOf, paintOf, printJson, wantsJson } from './context.ts'
+import { renderPlugins } from './plugin-list.ts'
 import { renderRun, runAsJson } from './plugin-run.ts'
-import { colorFlag, flagValue, outputFlag } from './verb.ts'
+import { colorFlag, flagValue, outputFlag, socketFlag } from './verb.ts'
 import type { Call, CliIo, Verb } from './verb.ts'
 
 export const plugins: Verb = {
   name: 'plugins',
-  summary: 'run one request through a WebAssembly plugin, offline, and show all that happens (test)',
-  usage: 'test PLUGIN.wasm',
+  summary: 'plugins in WebAssembly as they run, worker by worker; test runs one request through one, offline',
+  usage: '[test PLUGIN.wasm]',
   flags: [
     { name: 'config', value: 'TEXT', about: 'Configuration of the plugin; @FILE reads it from a file.' },
     { name: 'vm-config', value: 'TEXT', about: 'Configuration of the virtual machine, as --config.' },
@@ -33,15 +35,18 @@ export const plugins: Verb = {
       about: "What a service answers that the plugin calls: 'auth=200 welcome', or 'auth=failed'.",
     },
     outputFlag,
+    socketFlag,
     colorFlag,
   ],
   examples: [
+    'heddle plugins',
     'heddle plugins test stamp.wasm --config \'{"header": "x-stamped"}\'',
     "heddle plugins test gate.wasm --root-id gate --request 'GET /admin' --upstream 'gate=401 no' -o json",
   ],
-  exits: ['1 also when the plugin does not start or fails'],
+  exits: ['1 also when a plugin does not start or fails'],
   async run(call, io) {
     const [what, path, extra] = call.positionals
+    if (what === undefined) return listPlugins(call, io)
     if (what !== 'test') throw usage(plugins, 'plugins takes test')
     if (path === undefined) throw usage(plugins, 'test needs the file of a plugin')
     if (extra !== undefined) throw usage(plugins, `what is ${JSON.stringify(extra)}?`)
@@ -49,6 +54,14 @@ export const plugins: Verb = {
     show(run, call, io)
     return run.outcome.kind === 'not-started' || run.failure !== undefined ? 1 : 0
   },
+}
+
+async function listPlugins(call: Call, io: CliIo): Promise<number> {
+  const list = await agentOf(call, io).json<readonly WorkerPluginStatus[]>('/plugins.json')
+  if (wantsJson(call)) printJson(io, list)
+  else if (list.length === 0) io.err('there are no plugins\n')
+  else io.out(`${renderPlugins(list, { paint: paintOf(call, io), width: io.columns })}\n`)
+  return list.some(({ status }) => status === 'failed') ? 1 : 0
 }
 
 async function runPlugin(path: string, call: Call): Promise<OfflineRun> {

@@ -17,6 +17,8 @@ export interface AdminView {
   config(): unknown
   status(): Promise<unknown>
   routes(): Promise<unknown>
+  /** What each worker says of its plugins. */
+  plugins(): Promise<unknown>
   /** Statuses of single resources. */
   resource(query: ResourceQuery): unknown
   explain(request: ExplainRequest): unknown
@@ -49,6 +51,7 @@ const pages = [
   '/config',
   '/status.json',
   '/routes.json',
+  '/plugins.json',
   '/resource.json',
   '/explain',
 ] as const
@@ -102,6 +105,8 @@ async function answerPath(url: URL, view: AdminView): Promise<AdminAnswer> {
       return json(await view.status())
     case '/routes.json':
       return json(await view.routes())
+    case '/plugins.json':
+      return json(await view.plugins())
     case '/resource.json': {
       const kind = url.searchParams.get('kind')
       const name = url.searchParams.get('name')

@@ -34,6 +34,9 @@ class FakeView implements AdminView {
   status(): Promise<unknown> {
     return Promise.resolve({ agent: { pid: 4242 } })
   }
+  plugins(): Promise<unknown> {
+    return Promise.resolve([])
+  }
   routes(): Promise<unknown> {
     return Promise.reject(new Error('out of order'))
   }

@@ -1,3 +1,4 @@
+import type { WorkerPluginStatus } from './worker-pool.ts'
 import type { Clock, Problem } from '../core/index.ts'
 import type { MeshSnapshot } from '../model/index.ts'
 import type { NamesServer } from '../names/index.ts'
@@ -77,6 +78,11 @@ export class AgentView implements AdminView {
     this.#parts.metrics.certificates(this.#certificates())
     const body = this.#parts.metrics.render(this.#now.published.backends, this.#now.pool?.endpoints() ?? [])
     return { contentType: prometheusContentType, body }
+  }
+
+  async plugins(): Promise<readonly WorkerPluginStatus[]> {
+    await this.#now.pool?.collect()
+    return this.#now.pool?.plugins() ?? []
   }
 
   config(): unknown {

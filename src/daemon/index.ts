@@ -47,3 +47,4 @@ export type {
   StatusDocument,
 } from '../observe/index.ts'
 export type { ExplainedCandidate, Mismatch } from '../proxy/index.ts'
+export type { WorkerPluginStatus } from './worker-pool.ts'

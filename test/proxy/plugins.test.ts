@@ -231,3 +231,27 @@ test('a plugin without a module lets nothing pass, or everything if it fails ope
   await proxy.apply(sketchOf(endpoint, { [key]: { guest: '', failStrategy: 'fail-open' } }))
   assert.equal((await ask(proxy.port, '/')).status, 200)
 })
+
+test('one thousand traps between other requests are each one request of their own', { timeout: 120_000 }, async () => {
+  await using endpoint = await Endpoint.open()
+  await using proxy = await PluggedProxy.start(sketchOf(endpoint, { 'WasmPlugin shop/hostile': { guest: 'hostile' } }))
+  const agent = new http.Agent({ keepAlive: true, maxSockets: 8 })
+  const status = (path: string, wish: string): Promise<number> =>
+    new Promise((resolve, reject) => {
+      const options = { port: proxy.port, path, agent, headers: { 'x-do': wish } }
+      const request = http.get(options, response =>
+        response.resume().on('end', () => resolve(response.statusCode ?? 0)),
+      )
+      request.on('error', reject)
+    })
+  for (let round = 0; round < 125; round++) {
+    const harmed = Array.from({ length: 8 }, () => status('/', 'request_headers:trap'))
+    const others = Array.from({ length: 4 }, () => status('/free', ''))
+    assert.deepEqual(new Set(await Promise.all(harmed)), new Set([503]))
+    assert.deepEqual(new Set(await Promise.all(others)), new Set([200]))
+  }
+  agent.destroy()
+  // A start that the budget of time does not allow yet is a refusal without a trap.
+  assert.ok((proxy.plugins.status()[0]?.failures.trap ?? 0) > 0)
+  assert.equal(proxy.plugins.status()[0]?.streams, 0)
+})
