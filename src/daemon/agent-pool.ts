@@ -6,10 +6,11 @@ import type { LogFeed } from './log-feed.ts'
 import type { Settings } from './settings.ts'
 import { WorkerPool } from './worker-pool.ts'
 import type { WorkerPoolOptions } from './worker-pool.ts'
+import { WorkerThreads } from './worker-threads.ts'
 
 export interface AgentPoolOptions extends Pick<
   WorkerPoolOptions,
-  'kept' | 'modules' | 'ticketKeys' | 'clock' | 'logger' | 'transport' | 'pins' | 'callers'
+  'threads' | 'kept' | 'modules' | 'ticketKeys' | 'clock' | 'logger' | 'transport' | 'pins' | 'callers'
 > {
   readonly settings: Settings
   readonly feed: LogFeed
@@ -17,15 +18,19 @@ export interface AgentPoolOptions extends Pick<
   readonly listenFailures: ListenFailures
 }
 
+/** Threads that are to become the workers of an agent. */
+export function startThreads(count: number): WorkerThreads {
+  // The worker stands beside this file under the same kind of name, built or not.
+  const name = import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js'
+  return new WorkerThreads(new URL(name, import.meta.url), count)
+}
+
 /** The workers of an agent: what they count and log goes to its metrics and its feed. */
 export function openPool(snapshot: MeshSnapshot, options: AgentPoolOptions): WorkerPool {
   const { settings, feed, metrics, listenFailures, clock } = options
   const { workers, zone, accessLog, accessLogFormat, logLevel } = settings
-  // The worker stands beside this file under the same kind of name, built or not.
-  const name = import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js'
   return new WorkerPool(snapshot, {
     ...options,
-    script: new URL(name, import.meta.url),
     count: workers,
     worker: { zone, accessLog, accessLogFormat, logLevel },
     observer: {

@@ -38,7 +38,7 @@ import { answerRun } from './run-answer.ts'
 import { formatAddress } from './settings.ts'
 import type { Settings } from './settings.ts'
 import type { Origins } from './settings-sources.ts'
-import { openPool } from './agent-pool.ts'
+import { openPool, startThreads } from './agent-pool.ts'
 import { moduleDirectory, PluginModules } from './plugins/plugin-modules.ts'
 import { openPrograms } from './agent-programs.ts'
 import type { Supervisor } from './programs/supervisor.ts'
@@ -48,6 +48,7 @@ import type { RunRequest } from './workload-leases.ts'
 import { chooseTransport } from './transport.ts'
 import type { ActiveTransport } from './transport.ts'
 import type { DrainReport, WorkerPool } from './worker-pool.ts'
+import type { WorkerThreads } from './worker-threads.ts'
 
 export interface AgentOptions {
   /** Files and directories with the mesh's resources. */
@@ -119,6 +120,7 @@ export class Agent {
   #state: SourceState | undefined
   /** When the change was read that was taken last. */
   #changedMs = -1
+  readonly #threads: WorkerThreads
   #pool: WorkerPool | undefined
   /** What the workers were last told, with health in it and a version of our own count. */
   #published: MeshSnapshot = emptySnapshot
@@ -131,8 +133,9 @@ export class Agent {
   #stopping: Promise<DrainReport> | undefined
   #handsOver = false
 
-  private constructor(options: AgentOptions) {
+  private constructor(options: AgentOptions, threads: WorkerThreads) {
     this.#options = options
+    this.#threads = threads
     this.#clock = options.clock ?? systemClock
     this.#logger = options.logger
     this.#startedMs = this.#clock.nowMs()
@@ -217,7 +220,14 @@ export class Agent {
    */
   static async start(options: AgentOptions): Promise<Agent> {
     useLinearRegex()
-    const agent = new Agent(options)
+    const threads = startThreads(options.settings.workers)
+    let agent
+    try {
+      agent = new Agent(options, threads)
+    } catch (error) {
+      await threads.close()
+      throw error
+    }
     try {
       await agent.#start()
       return agent
@@ -342,6 +352,7 @@ export class Agent {
   #startPool(): WorkerPool {
     this.#pool = openPool(this.#published, {
       settings: this.#options.settings,
+      threads: this.#threads,
       kept: this.#handover?.tables,
       modules: hash => this.#modules.bytes(hash),
       ticketKeys: this.#ticketKeys.current,
@@ -519,6 +530,7 @@ export class Agent {
     await this.#source?.[Symbol.asyncDispose]()
     await this.#names?.[Symbol.asyncDispose]()
     await this.#pool?.close()
+    await this.#threads.close()
     await this.#supervisor.stop()
     this.#handover?.[Symbol.dispose]()
     this.#modules[Symbol.dispose]()

@@ -4,7 +4,7 @@ import type { ConnectionEnds } from '../proxy/index.ts'
 import type { PluginStatus } from './plugins/plugin-status.ts'
 import type { SocketTable } from './handover/listener-sockets.ts'
 
-/** What a worker thread is started with. */
+/** The first message to a worker thread. */
 export interface WorkerStart {
   readonly snapshot: MeshSnapshot
   /** Memory of the snapshot's rate limits, shared by all workers, by `RateLimit.tableKey`. */

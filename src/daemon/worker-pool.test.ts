@@ -6,6 +6,7 @@ import type { Logger } from '../core/index.ts'
 import { emptySnapshot } from '../model/index.ts'
 import type { Listener, MeshSnapshot } from '../model/index.ts'
 import { backoffMs, WorkerPool } from './worker-pool.ts'
+import { WorkerThreads } from './worker-threads.ts'
 
 function snapshotOf(version: number, ids: readonly string[]): MeshSnapshot {
   const listener = (id: string): Listener => ({
@@ -57,6 +58,7 @@ class Observer {
 function open(t: TestContext, options: { count?: number; snapshot?: MeshSnapshot; logger?: Logger } = {}) {
   const clock = new ManualClock()
   const observer = new Observer()
+  const threads = new WorkerThreads(new URL('./fake-worker.ts', import.meta.url), 1)
   const pool = new WorkerPool(options.snapshot ?? snapshotOf(1, ['a']), {
     callers: {
       ask: (questions, reply) => {
@@ -70,7 +72,7 @@ function open(t: TestContext, options: { count?: number; snapshot?: MeshSnapshot
     },
     clock,
     logger: options.logger ?? silentLogger,
-    script: new URL('./fake-worker.ts', import.meta.url),
+    threads,
     ticketKeys: new Uint8Array(48),
     count: options.count ?? 2,
     transport: 'node',

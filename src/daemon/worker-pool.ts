@@ -1,4 +1,4 @@
-import { Worker } from 'node:worker_threads'
+import type { Worker } from 'node:worker_threads'
 import { messageOf } from '../core/index.ts'
 import type { Clock, Logger, Timer } from '../core/index.ts'
 import { closeAbandoned, DescriptorLedger } from '../kernel/index.ts'
@@ -10,6 +10,7 @@ import { ModuleBytes } from './plugins/module-bytes.ts'
 import type { ModuleSource } from './plugins/module-bytes.ts'
 import type { PluginStatus } from './plugins/plugin-status.ts'
 import { RateLimitMemories } from './rate-limit-memories.ts'
+import type { WorkerThreads } from './worker-threads.ts'
 import type {
   CallerAnswer,
   CallerQuestion,
@@ -23,8 +24,8 @@ import type {
 export interface WorkerPoolOptions {
   readonly clock: Clock
   readonly logger: Logger
-  /** The thread's script. */
-  readonly script: URL
+  /** Borrowed; those that are started already come first. */
+  readonly threads: WorkerThreads
   readonly count: number
   /** Sockets of plain connections. */
   readonly transport: 'native' | 'node'
@@ -74,8 +75,6 @@ export interface DrainReport {
 const settledMs = 60_000
 const firstBackoffMs = 100
 const maxBackoffMs = 10_000
-/** A thread's heap: pools and compiled tables of 100,000 endpoints fit, a leak does not take the node with it. */
-const maxHeapMb = 2_048
 /** A worker that does not answer a request for its counters is left out of this scrape. */
 const collectTimeoutMs = 500
 /** After the drain's deadline a worker has this long to say how it went. */
@@ -98,7 +97,6 @@ export class WorkerPool {
   readonly #pluginData = new ThreadSharedData().buffer
   #snapshot: MeshSnapshot
   #ticketKeys: Uint8Array
-  #nextId = 1
   #isTapped = false
   #isStopping = false
   #waiters = new Set<() => void>()
@@ -227,7 +225,7 @@ export class WorkerPool {
   }
 
   #start(slot: Slot): void {
-    const { script, worker: options, count, clock } = this.#options
+    const { threads, worker: options, count, clock } = this.#options
     const ledger = this.#options.transport === 'native' ? new DescriptorLedger() : undefined
     const start: WorkerStart = {
       descriptors: ledger?.shared,
@@ -240,12 +238,7 @@ export class WorkerPool {
       ticketKeys: this.#ticketKeys,
       options: { ...options, workers: count, isTapped: this.#isTapped },
     }
-    const id = this.#nextId++
-    const worker = new Worker(script, {
-      workerData: start,
-      name: `heddle worker ${id}`,
-      resourceLimits: { maxOldGenerationSizeMb: maxHeapMb, maxYoungGenerationSizeMb: 64 },
-    })
+    const { id, worker } = threads.take()
     const thread: Thread = {
       ledger,
       id,
@@ -267,6 +260,7 @@ export class WorkerPool {
       cause = messageOf(error)
     })
     worker.on('exit', code => this.#ended(slot, thread, cause === '' ? `exit code ${code}` : cause))
+    worker.postMessage(start)
   }
 
   #receive(thread: Thread, message: FromWorker): void {

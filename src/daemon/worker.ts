@@ -3,7 +3,8 @@
  * does what the main thread says, in order, and has no will of its own.
  */
 import { hostname } from 'node:os'
-import { parentPort, workerData } from 'node:worker_threads'
+import { parentPort } from 'node:worker_threads'
+import type { MessagePort } from 'node:worker_threads'
 import { MeshError, messageOf, systemClock } from '../core/index.ts'
 import type { LogFields, Logger, LogLevel } from '../core/index.ts'
 import { applyDelta } from '../model/index.ts'
@@ -48,11 +49,7 @@ const loggerLevels = {
   critical: 'error',
 } as const
 
-function runWorker(): void {
-  const port = parentPort
-  if (port === null)
-    throw new MeshError('MESH_INTERNAL', 'worker.ts runs as a worker thread only', { source: 'internal' })
-  const start = workerData as WorkerStart
+function runWorker(port: MessagePort, start: WorkerStart): void {
   const { options } = start
   const send = (message: FromWorker): void => port.postMessage(message)
   const logger = forwardingLogger(options.logLevel, send)
@@ -224,4 +221,7 @@ function forwardingLogger(least: LogLevel, send: (message: FromWorker) => void):
   return { debug: log('debug'), info: log('info'), warn: log('warn'), error: log('error') }
 }
 
-runWorker()
+const mainThread = parentPort
+if (mainThread === null)
+  throw new MeshError('MESH_INTERNAL', 'worker.ts runs as a worker thread only', { source: 'internal' })
+mainThread.once('message', (start: WorkerStart) => runWorker(mainThread, start))
