@@ -1,17 +1,16 @@
 import { readdirSync } from 'node:fs'
 import { attachToCgroup, openLink, unpin } from '../kernel/index.ts'
-import type { Bpf, Link, LoadedObject, Program } from '../kernel/index.ts'
+import type { Bpf, Link, LoadedObject } from '../kernel/index.ts'
 import type { JoinedCgroup } from './joined-cgroup.ts'
 import type { MeshCgroup } from './mesh-cgroup.ts'
 
-/** Programs of cgroups that are none of the mesh's, for sockets that came into it. */
-const adoptedPrograms: readonly string[] = ['hd_in_adopted', 'hd_out_adopted']
+/** Programs of cgroups that are none of the mesh's, for sockets that came into it; loaded when there is such a cgroup. */
+export const adoptedPrograms: readonly string[] = ['hd_in_adopted', 'hd_out_adopted']
 
 /** Where programs run: on the mesh's cgroup, on those that have joined, and where sockets of those were made. */
 export class CgroupLinks implements Disposable {
   readonly #bpf: Bpf
   readonly #object: LoadedObject
-  readonly #programs: ReadonlyMap<string, Program>
   readonly #pinFolder: string | undefined
   readonly #main: Link[] = []
   /** By the name of their pins: a program, and the id of a cgroup. */
@@ -23,24 +22,26 @@ export class CgroupLinks implements Disposable {
   constructor(bpf: Bpf, object: LoadedObject, pinFolder: string | undefined) {
     this.#bpf = bpf
     this.#object = object
-    this.#programs = object.programs
     this.#pinFolder = pinFolder
   }
 
   /** In the place of programs that are pinned there, or at a free place. @throws MeshError MESH_KERNEL_SYSCALL */
   attach({ folder, id }: MeshCgroup): void {
-    for (const [name, program] of this.#programs) {
-      if (!adoptedPrograms.includes(name)) this.#main.push(this.#attach(program, { folder, id, pin: name }))
-    }
+    for (const name of this.#programsFor('all')) this.#main.push(this.#attach(name, { folder, id, pin: name }))
     this.#removeUnknown()
+  }
+
+  #programsFor(part: JoinedCgroup['part']): readonly string[] {
+    const names = this.#object.spec.programs.map(({ name }) => name)
+    return names.filter(name => adoptedPrograms.includes(name) === (part === 'adopted'))
   }
 
   /** Programs and maps of another version that this one does not have: the former would go on judging by what they know. */
   #removeUnknown(): void {
     const folder = this.#pinFolder
     if (folder === undefined) return
-    const maps = this.#object.spec.maps.filter(({ isPinnedByName }) => isPinnedByName).map(({ name }) => name)
-    const known = new Set([...this.#programs.keys(), ...maps])
+    const { maps, programs } = this.#object.spec
+    const known = new Set([...maps.filter(({ isPinnedByName }) => isPinnedByName), ...programs].map(({ name }) => name))
     const unknown = readdirSync(folder).filter(name => !known.has(name.split(joinMark)[0] ?? ''))
     unpin(unknown.map(name => `${folder}/${name}`))
   }
@@ -50,13 +51,10 @@ export class CgroupLinks implements Disposable {
    * @throws MeshError MESH_KERNEL_SYSCALL
    */
   updateJoined(joined: readonly JoinedCgroup[]): void {
-    const wanted = new Map<string, { readonly program: Program; readonly place: JoinedCgroup }>()
+    const wanted = new Map<string, { readonly program: string; readonly place: JoinedCgroup }>()
     for (const place of joined) {
-      const isAdopted = place.part === 'adopted'
-      for (const [name, program] of this.#programs) {
-        if (adoptedPrograms.includes(name) === isAdopted) {
-          wanted.set(`${name}${joinMark}${place.id}`, { program, place })
-        }
+      for (const program of this.#programsFor(place.part)) {
+        wanted.set(`${program}${joinMark}${place.id}`, { program, place })
       }
     }
     for (const pin of this.#left ?? pinnedJoins(this.#pinFolder)) if (!wanted.has(pin)) this.#leave(pin)
@@ -81,7 +79,8 @@ export class CgroupLinks implements Disposable {
     if (this.#pinFolder !== undefined) unpin([`${this.#pinFolder}/${pin}`])
   }
 
-  #attach(program: Program, place: { readonly folder: string; readonly id: bigint; readonly pin: string }): Link {
+  #attach(name: string, place: { readonly folder: string; readonly id: bigint; readonly pin: string }): Link {
+    const program = this.#object.program(name)
     if (this.#pinFolder === undefined) return attachToCgroup(this.#bpf, program, place.folder)
     const path = `${this.#pinFolder}/${place.pin}`
     const pinned = openLink(this.#bpf, path)

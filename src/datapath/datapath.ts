@@ -7,7 +7,7 @@ import { findAsker } from './askers.ts'
 import type { Asker } from './askers.ts'
 import { callerCgroup, callersPin } from './callers.ts'
 import type { AgentConnection } from './callers.ts'
-import { CgroupLinks } from './cgroup-links.ts'
+import { adoptedPrograms, CgroupLinks } from './cgroup-links.ts'
 import { FlowReader } from './flow-reader.ts'
 import type { Flow } from './flow.ts'
 import type { CallerKey, DatagramKey, Endpoint, Question } from './generated/sockets.ts'
@@ -85,6 +85,8 @@ function load(bpf: Bpf, options: DatapathOptions): LoadedObject {
   const constants = { ...own, ...virtualNetwork(serviceCidr) }
   return loadObject(bpf, spec, {
     constants,
+    // They are half of what the verifier has to do, and most meshes need none of them.
+    programs: ({ name }) => !adoptedPrograms.includes(name),
     ...(pinFolder === undefined ? {} : { pinFolder, replacesDifferent: true }),
   })
 }

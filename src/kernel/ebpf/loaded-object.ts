@@ -25,7 +25,7 @@ export interface LoadObjectOptions {
   readonly pinFolder?: string
   /** Pinned maps of another shape are made anew; theirs are the pins once all is loaded. @default false: they are an error */
   readonly replacesDifferent?: boolean
-  /** Which programs to load. @default all */
+  /** Which programs to load at once; `LoadedObject.program` loads others when they are asked for. @default all */
   readonly programs?: (program: ProgramSpec) => boolean
 }
 
@@ -107,13 +107,17 @@ export class LoadedObject implements Disposable {
     for (const map of this.spec.maps) this.#maps.set(map.name, this.#openMap(map, options))
     for (const section of this.spec.globals) this.#maps.set(section.name, this.#makeGlobals(section, options))
     for (const program of this.spec.programs) {
-      if (options.programs?.(program) === false) continue
-      const { license, btf } = this.spec
-      const loaded = loadProgram(this.#bpf, program, { license, maps: this.#maps, types: this.#types, btf })
-      this.#owned.push(loaded)
-      this.#programs.set(program.name, loaded)
+      if (options.programs?.(program) !== false) this.#loadProgram(program)
     }
     for (const { map, path } of this.#unpinned.splice(0)) map.pin(path, { replace: true })
+  }
+
+  #loadProgram(program: ProgramSpec): Program {
+    const { license, btf } = this.spec
+    const loaded = loadProgram(this.#bpf, program, { license, maps: this.#maps, types: this.#types, btf })
+    this.#owned.push(loaded)
+    this.#programs.set(program.name, loaded)
+    return loaded
   }
 
   /** By name; those of data sections (`.rodata`) too. */
@@ -121,15 +125,29 @@ export class LoadedObject implements Disposable {
     return this.#maps
   }
 
+  /** Those that are loaded. */
   get programs(): ReadonlyMap<string, Program> {
     return this.#programs
   }
 
-  /** @throws MeshError MESH_EBPF_OBJECT when there is none, or it was left out */
+  /**
+   * One that was left out is loaded now: verifying a large one takes a tenth of a second.
+   * @throws MeshError MESH_EBPF_OBJECT when there is none; as `loadObject` for one that was left out
+   */
   program(name: string): Program {
-    const program = this.#programs.get(name)
-    if (program === undefined) throw notThere(this.spec, 'program', name, [...this.#programs.keys()])
-    return program
+    const loaded = this.#programs.get(name)
+    if (loaded !== undefined) return loaded
+    const { programs } = this.spec
+    const spec = programs.find(each => each.name === name)
+    if (spec === undefined) {
+      throw notThere(
+        this.spec,
+        'program',
+        name,
+        programs.map(each => each.name),
+      )
+    }
+    return this.#loadProgram(spec)
   }
 
   /**
