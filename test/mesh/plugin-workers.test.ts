@@ -5,6 +5,7 @@ import { test } from 'node:test'
 import { silentLogger, systemClock } from '../../src/core/index.ts'
 import type { Plugin } from '../../src/model/index.ts'
 import { WorkerPool } from '../../src/daemon/worker-pool.ts'
+import { WorkerThreads } from '../../src/daemon/worker-threads.ts'
 import { guest } from '../guests/probe.ts'
 import { freePort } from '../support/ports.ts'
 import { buildSnapshot } from '../support/proxy.ts'
@@ -50,7 +51,7 @@ test('a worker thread runs the plugins of its snapshot, replaces instances that 
       callers: { ask: (questions, reply) => reply(questions.map(({ id }) => ({ id, caller: undefined }))) },
       clock: systemClock,
       logger: silentLogger,
-      script: new URL('../../src/daemon/worker.ts', import.meta.url),
+      threads: new WorkerThreads(new URL('../../src/daemon/worker.ts', import.meta.url), 0),
       ticketKeys: new Uint8Array(48),
       count: 1,
       transport: 'node',
