@@ -1,4 +1,4 @@
-import { examineMachine } from '../daemon/index.ts'
+import { examineKernelHttp, examineMachine } from '../daemon/index.ts'
 import { paintOf, printJson, settingsOfClient, wantsJson } from './context.ts'
 import { colorFlag, outputFlag, socketFlag } from './verb.ts'
 import type { Verb } from './verb.ts'
@@ -10,9 +10,10 @@ export const doctor: Verb = {
   flags: [outputFlag, socketFlag, colorFlag],
   examples: ['heddle doctor', 'sudo heddle doctor -o json'],
   exits: ['1 when something is missing'],
-  run(call, io) {
-    const findings = examineMachine(settingsOfClient(call, io).socketPath)
-    const areFine = findings.every(({ isFine }) => isFine)
+  async run(call, io) {
+    const needed = examineMachine(settingsOfClient(call, io).socketPath)
+    const areFine = needed.every(({ isFine }) => isFine)
+    const findings = [...needed, await examineKernelHttp()]
     if (wantsJson(call)) printJson(io, findings)
     else {
       const paint = paintOf(call, io)
@@ -22,6 +23,6 @@ export const doctor: Verb = {
       }
       io.out(areFine ? '\nThe kernel tier can run here.\n' : '\nThe kernel tier cannot run here; user space can.\n')
     }
-    return Promise.resolve(areFine ? 0 : 1)
+    return areFine ? 0 : 1
   },
 }

@@ -11,6 +11,7 @@ import { completionVerb } from './completion.ts'
 import { doctor } from './doctor.ts'
 import { explain } from './explain.ts'
 import { join } from './join.ts'
+import { kernelHttp } from './kernel-http.ts'
 import { leave } from './leave.ts'
 import { findVerb, helpVerb, renderHelp, renderOverview } from './help.ts'
 import { flows } from './flows.ts'
@@ -43,6 +44,7 @@ export const verbs: readonly Verb[] = [
   top,
   logs,
   flows,
+  kernelHttp,
   doctor,
   cleanup,
   completionVerb(() => verbs),

@@ -14,6 +14,7 @@ import type { FlowBook } from './flows/flow-book.ts'
 import { flowFilter } from './flows/flow-filter.ts'
 import type { FlowRecord } from './flows/flow-record.ts'
 import type { LogFeed, LogLine } from './log-feed.ts'
+import type { KernelPathStatus } from './kernel-path/kernel-path-switch.ts'
 import type { PolicyQuestion, PolicyReply } from './policy-answers.ts'
 import { parseQuestions } from './policy-questions.ts'
 import { formatAddress } from './settings.ts'
@@ -38,6 +39,8 @@ export interface AgentControl {
   join(body: unknown): JoinAnswer
   /** @param workload  `namespace/name` @throws MeshError MESH_JOIN */
   leave(workload: string): void
+  /** The HTTP path in the kernel: turned on or off, if either is said. */
+  kernelHttp(turn: boolean | undefined): Promise<KernelPathStatus>
 }
 
 /** A body that registers a workload has a few labels; more is a mistake. */
@@ -139,6 +142,8 @@ async function serveSocket(
       })
   } else if ((url?.pathname === '/joins' || url?.pathname === '/leaves') && request.method === 'POST') {
     await serveJoin(request, response, { control, isLeave: url.pathname === '/leaves' })
+  } else if (url?.pathname === '/kernel-http') {
+    await serveKernelHttp(request, response, control)
   } else if (url?.pathname === '/logs' && request.method === 'GET') serveLogs(response, control.feed, url.searchParams)
   else if (url?.pathname === '/flows' && request.method === 'GET') serveFlows(response, control.flows, url.searchParams)
   else await servePage(request, response, view, true)
@@ -195,6 +200,22 @@ async function serveJoin(
     const code = error instanceof MeshError ? error.code : 'MESH_INTERNAL'
     send(response, failure(400, code, messageOf(error)))
   }
+}
+
+/** GET tells, POST turns. */
+async function serveKernelHttp(
+  request: IncomingMessage,
+  response: ServerResponse,
+  control: AgentControl,
+): Promise<void> {
+  if (request.method === 'GET') return send(response, json(await control.kernelHttp(undefined)))
+  const read = await readJson(request, maxBodyBytes)
+  if (read.kind === 'gone') return
+  const body = read.kind === 'body' ? read.body : undefined
+  if (typeof body !== 'object' || body === null || !('isOn' in body) || typeof body.isOn !== 'boolean') {
+    return send(response, failure(400, 'MESH_ADMIN_REQUEST', 'say isOn, which is true or false'))
+  }
+  send(response, json(await control.kernelHttp(body.isOn)))
 }
 
 async function servePolicy(request: IncomingMessage, response: ServerResponse, control: AgentControl): Promise<void> {

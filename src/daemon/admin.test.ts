@@ -107,6 +107,7 @@ async function openSocket(t: TestContext) {
     flows: noFlows,
     join: () => assert.fail('not asked'),
     leave: () => assert.fail('not asked'),
+    kernelHttp: () => assert.fail('not asked'),
     decide: questions => ({ isEnforced: false, answers: questions.map(() => ({ verdict: 'error', error: 'asked' })) }),
     register: request => {
       leases.push(`+${request.name}`)
@@ -240,6 +241,7 @@ test('openAgentSocket() names the agent that already runs and replaces a socket 
     decide: () => assert.fail('not asked'),
     join: () => assert.fail('not asked'),
     leave: () => assert.fail('not asked'),
+    kernelHttp: () => assert.fail('not asked'),
   }
   await assert.rejects(openAgentSocket(new FakeView(), control, socketPath), {
     code: 'MESH_AGENT_RUNNING',
@@ -267,6 +269,7 @@ test('openAgentSocket() leaves alone what is no socket', async t => {
     decide: () => assert.fail('not asked'),
     join: () => assert.fail('not asked'),
     leave: () => assert.fail('not asked'),
+    kernelHttp: () => assert.fail('not asked'),
   }
   await assert.rejects(openAgentSocket(new FakeView(), control, file))
   assert.equal(statSync(file).size, 8)

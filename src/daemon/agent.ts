@@ -22,6 +22,7 @@ import { claimFacts, withBelievedProcess } from './caller-claim.ts'
 import { CallerFinder } from './callers/caller-finder.ts'
 import { callerRoots } from './callers/caller-roots.ts'
 import { Joins } from './joins/joins.ts'
+import { KernelPathSwitch } from './kernel-path/kernel-path-switch.ts'
 import { MeshHealth } from './mesh-health.ts'
 import { NetworkPolicies, notEnforcedHeadline } from './network-policies.ts'
 import type { PolicyQuestion } from './policy-answers.ts'
@@ -112,6 +113,7 @@ export class Agent {
   readonly #startedMs: number
   #servers: AdminServer[] = []
   readonly #transport: ActiveTransport
+  readonly #kernelPath: KernelPathSwitch
   #source: FileSource | undefined
   #leases: WorkloadLeases | undefined
   #names: NamesServer | undefined
@@ -157,6 +159,15 @@ export class Agent {
       onChange: () => this.#publish(true),
     })
     this.#transport = chooseTransport(options.settings.transport)
+    this.#kernelPath = new KernelPathSwitch({
+      wanted: options.settings.kernelHttp,
+      tier: this.#tier,
+      transport: this.#transport,
+      clock: this.#clock,
+      logger: options.logger,
+      give: connection => this.#pool?.give(connection) ?? false,
+      onChange: () => this.#updateKernelPath(),
+    })
     this.view = this.#openView()
     this.#ticketKeys = new TicketKeyRotation(this.#clock, key => this.#pool?.setTicketKeys(key))
     this.#checker = new HealthChecker({
@@ -293,6 +304,10 @@ export class Agent {
       decide: (questions: readonly PolicyQuestion[]) => this.#networkPolicies.answer(questions, this.#state),
       join: (body: unknown) => this.#joins.join(body),
       leave: (workload: string) => this.#joins.leave(workload),
+      kernelHttp: async (turn: boolean | undefined) => {
+        if (turn !== undefined) await this.#kernelPath.turn(turn)
+        return this.#kernelPath.status
+      },
     }
     this.#servers.push(await openAgentSocket(this.view, control, settings.socketPath))
     this.#supervisor.guardFile(settings.socketPath)
@@ -424,6 +439,12 @@ export class Agent {
     }
     this.#pool?.apply(this.#published)
     this.#metrics.published(before, delta)
+    this.#updateKernelPath()
+  }
+
+  /** Its tables are there before anybody is led to it. */
+  #updateKernelPath(): void {
+    if (this.#kernelPath.update(this.#published)) this.#tellTier()
   }
 
   /** In force from the next name on that is asked for. */
@@ -434,13 +455,17 @@ export class Agent {
   #tellTier(): void {
     const state = this.#state
     if (state === undefined) return
+    const { ahead } = this.#kernelPath
+    const { nodeSockets, names } = nameSockets(this.#names)
     this.#tier.update(
       {
         snapshot: this.#published,
         namedServices: state.namedServices,
+        ahead,
         policies: this.#networkPolicies.compiled,
         members: state.networkPolicies.members,
-        ...nameSockets(this.#names),
+        nodeSockets: [...nodeSockets, ...[...ahead.values()].map(place => ({ ...place, protocol: 'TCP' as const }))],
+        names,
         joined: this.#joins.current,
       },
       state.workloads.map(({ key }) => key),
@@ -513,6 +538,7 @@ export class Agent {
     this.#checker[Symbol.dispose]()
     await this.#source?.[Symbol.asyncDispose]()
     const { drainSeconds } = this.#options.settings
+    await this.#kernelPath.drain(drainSeconds * 1000)
     const report = (await this.#pool?.drain(drainSeconds * 1000, { handsOver })) ?? { finished: 0, cut: 0 }
     if (handsOver) this.#supervisor.release('all')
     await this.#supervisor.stop()
@@ -531,6 +557,7 @@ export class Agent {
     await this.#names?.[Symbol.asyncDispose]()
     await this.#pool?.close()
     await this.#threads.close()
+    this.#kernelPath[Symbol.dispose]()
     await this.#supervisor.stop()
     this.#handover?.[Symbol.dispose]()
     this.#modules[Symbol.dispose]()

@@ -1,6 +1,7 @@
 import { readlinkSync, statSync } from 'node:fs'
 import type { Socket } from 'node:net'
 import type { Logger } from '../core/index.ts'
+import { descriptorOf } from './kernel-path/given-socket.ts'
 import { readPeerCredentials } from '../kernel/index.ts'
 import type { PeerCredentials } from '../kernel/index.ts'
 import type { RunRequest } from './workload-leases.ts'
@@ -53,12 +54,6 @@ export function claimFacts(socket: Socket): ClaimFacts {
       return own !== undefined && namespaceOf(pid) === own
     },
   }
-}
-
-/** Node has no public name for it. */
-function descriptorOf(socket: Socket): number | undefined {
-  const { _handle: handle } = socket as { readonly _handle?: { readonly fd?: unknown } | null }
-  return typeof handle?.fd === 'number' && handle.fd >= 0 ? handle.fd : undefined
 }
 
 function ownerOf(pid: number): number | undefined {

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { MeshError, messageOf, systemClock } from '../core/index.ts'
 import { cleanUp, datapathFeatures, tierPlaces, tryPrograms } from '../datapath/index.ts'
 import type { CleanupReport } from '../datapath/index.ts'
+import { selfTest } from '../kernel-http/index.ts'
 import { Bpf, checkFeatures, findCgroup2, isBpffs, KeeperClient, missingCapabilities } from '../kernel/index.ts'
 import { keeperPath } from './handover/agent-keeper.ts'
 import { endKept } from './programs/end-kept.ts'
@@ -47,6 +48,25 @@ export function examineMachine(socketPath: string): readonly Finding[] {
     pins(socketPath),
     keeper(socketPath),
   ]
+}
+
+/**
+ * Whether HTTP can pass in the kernel here, which the kernel tier does not need: what that relies on is tried out, with
+ * sockets and programs that go again.
+ */
+export async function examineKernelHttp(): Promise<Finding> {
+  const name = 'HTTP in the kernel'
+  try {
+    using bpf = new Bpf()
+    const results = await selfTest(bpf)
+    const different = results.filter(({ difference }) => difference !== undefined)
+    const about = different.map(each => `${each.name}: ${each.difference}`).join('; ')
+    return different.length === 0
+      ? { name, isFine: true, about: `this kernel does all ${results.length} things that it relies on` }
+      : { name, isFine: false, about: `stays off, since this kernel differs: ${about}` }
+  } catch (error) {
+    return { name, isFine: false, about: explain(error) }
+  }
 }
 
 function explain(error: unknown): string {

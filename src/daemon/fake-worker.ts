@@ -55,6 +55,8 @@ function runFake(port: MessagePort, start: WorkerStart): void {
         ticketKeys = message.keys
         send({ kind: 'lines', lines: [`ticket key ${ticketKeys[0]}`] })
         break
+      case 'connection':
+        break
       case 'reopen-logs':
         send({ kind: 'log', level: 'info', message: 'reopened', fields: { zone: start.options.zone } })
         break

@@ -23,6 +23,7 @@ export interface Settings {
   readonly serviceCidr: string
   readonly transport: 'native' | 'node'
   readonly tier: 'auto' | 'user' | 'kernel'
+  readonly kernelHttp: 'off' | 'auto'
 }
 
 export type SettingKey = keyof Settings
@@ -157,6 +158,12 @@ export const settingDefinitions: { readonly [Key in SettingKey]: SettingDefiniti
     about:
       'What leads programs of the mesh: kernel is eBPF programs, which need root and are refused without; auto takes them where they can be had; user is loopback addresses alone.',
     default: () => 'user' as const,
+  },
+  kernelHttp: {
+    ...choice(['off', 'auto'] as const),
+    about:
+      'In the kernel tier, whether small plain requests between programs of this node are passed on in the kernel: auto is for all Services whose BackendPolicy does not say Off. New, and off until it has been proven longer.',
+    default: () => 'off' as const,
   },
 }
 

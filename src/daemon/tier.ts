@@ -64,6 +64,8 @@ export interface Tier extends Disposable {
   readonly members: ReadonlyMap<bigint, string>
   /** Folder of the mesh's cgroup; undefined where there is none. */
   readonly meshFolder: string | undefined
+  /** The mesh's cgroup itself, likewise. */
+  readonly cgroup: MeshCgroup | undefined
   /** Cgroup for a workload's program; undefined where there are none. */
   cgroupOf(workload: string): string | undefined
   /** Processes in the cgroup of a workload. */
@@ -86,6 +88,7 @@ function userTier(reason: string): Tier {
     lostFlows: 0n,
     pins: undefined,
     meshFolder: undefined,
+    cgroup: undefined,
     members: new Map(),
     askerOf: () => undefined,
     cgroupOf: () => undefined,
@@ -118,7 +121,7 @@ class KernelTier implements Tier {
   readonly #onFlow: (flow: Flow) => void
   readonly #serviceCidr: string | undefined
   readonly #bpf: Bpf
-  readonly #cgroup: MeshCgroup
+  readonly cgroup: MeshCgroup
   readonly #places: TierPlaces
   #datapath: Datapath | undefined
   readonly #told = new Set<string>()
@@ -138,10 +141,10 @@ class KernelTier implements Tier {
     const wasThere = MeshCgroup.find(places.cgroup) !== undefined
     try {
       openPins(this.#bpf, places)
-      this.#cgroup = MeshCgroup.open(places.cgroup)
+      this.cgroup = MeshCgroup.open(places.cgroup)
       this.#datapath = this.#open()
       // Before any socket is made that policies have to know as the agent's.
-      this.#cgroup.enterAgent()
+      this.cgroup.enterAgent()
     } catch (error) {
       this.#bpf[Symbol.dispose]()
       const cgroup = wasThere ? undefined : MeshCgroup.find(places.cgroup)
@@ -155,7 +158,7 @@ class KernelTier implements Tier {
   }
 
   get meshFolder(): string {
-    return this.#cgroup.folder
+    return this.cgroup.folder
   }
 
   get members(): ReadonlyMap<bigint, string> {
@@ -163,7 +166,7 @@ class KernelTier implements Tier {
   }
 
   get status(): ActiveTier {
-    const where = `programs on cgroup ${this.#cgroup.folder}, pinned in ${this.#places.pins}`
+    const where = `programs on cgroup ${this.cgroup.folder}, pinned in ${this.#places.pins}`
     return { active: 'kernel', reason: this.#failure === undefined ? where : `NOT up to date: ${this.#failure}` }
   }
 
@@ -181,26 +184,26 @@ class KernelTier implements Tier {
   }
 
   cgroupOf(workload: string): string {
-    return this.#cgroup.enter(workload)
+    return this.cgroup.enter(workload)
   }
 
   pidsOf(workload: string): readonly number[] {
-    return pidsInCgroup(this.#cgroup.enter(workload))
+    return pidsInCgroup(this.cgroup.enter(workload))
   }
 
   adopt(pid: number, workload: string): number {
-    return this.#datapath?.adopt(pid, idOfCgroup(this.#cgroup.enter(workload))) ?? 0
+    return this.#datapath?.adopt(pid, idOfCgroup(this.cgroup.enter(workload))) ?? 0
   }
 
   update(state: DatapathState, workloads: readonly string[]): void {
     try {
       const known = new Set(workloads)
-      for (const workload of workloads) this.#cgroup.enter(workload)
-      for (const workload of this.#cgroup.workloads().values()) if (!known.has(workload)) this.#cgroup.leave(workload)
+      for (const workload of workloads) this.cgroup.enter(workload)
+      for (const workload of this.cgroup.workloads().values()) if (!known.has(workload)) this.cgroup.leave(workload)
       this.#datapath ??= this.#open()
       this.#datapath.update(state)
       const joined = membersOf(state.joined ?? []).map(({ id, workload }) => [id, workload] as const)
-      this.#note(new Map([...this.#cgroup.workloads(), ...joined]))
+      this.#note(new Map([...this.cgroup.workloads(), ...joined]))
       if (!this.#isAttached) this.#datapath.attach()
       this.#isAttached = true
       this.#failure = undefined
@@ -223,7 +226,7 @@ class KernelTier implements Tier {
 
   #open(): Datapath {
     const { pins: pinFolder } = this.#places
-    const cgroup = this.#cgroup
+    const { cgroup } = this
     return Datapath.open(this.#bpf, {
       cgroup,
       agentCgroup: cgroup.agentId,

@@ -55,6 +55,8 @@ export type ToWorker =
   | { readonly kind: 'tap'; readonly isOn: boolean }
   | { readonly kind: 'ticket-keys'; readonly keys: Uint8Array }
   | { readonly kind: 'reopen-logs' }
+  /** Somebody else has accepted this connection, and read some bytes of it. */
+  | ({ readonly kind: 'connection' } & GivenConnection)
   | { readonly kind: 'callers-answered'; readonly answers: readonly CallerAnswer[] }
   /** With `handsOver` connections that come from now on wait for another agent, in sockets that are kept. */
   | { readonly kind: 'drain'; readonly deadlineMs: number; readonly handsOver: boolean }
@@ -85,6 +87,14 @@ export interface CallerAnswer {
   readonly id: number
   /** Undefined when the client is no workload of the mesh, or is gone. */
   readonly caller: Caller | undefined
+}
+
+export interface GivenConnection {
+  /** Of the snapshot. */
+  readonly listener: string
+  readonly descriptor: number
+  readonly remote: { readonly address: string; readonly port: number }
+  readonly early: Uint8Array
 }
 
 /** What one worker sees of one endpoint. */

@@ -16,6 +16,7 @@ import type {
   CallerQuestion,
   EndpointActivity,
   FromWorker,
+  GivenConnection,
   ToWorker,
   WorkerOptions,
   WorkerStart,
@@ -98,6 +99,7 @@ export class WorkerPool {
   #snapshot: MeshSnapshot
   #ticketKeys: Uint8Array
   #isTapped = false
+  #turn = 0
   #isStopping = false
   #waiters = new Set<() => void>()
   #lastFailures = ''
@@ -185,6 +187,21 @@ export class WorkerPool {
   tap(isOn: boolean): void {
     this.#isTapped = isOn
     this.#broadcast({ kind: 'tap', isOn })
+  }
+
+  /**
+   * Gives a worker a connection that was accepted elsewhere, with its descriptor; the workers take turns.
+   * @returns false when there is none now: the descriptor is still the caller's
+   */
+  give(connection: GivenConnection): boolean {
+    const ready = this.#threads().filter(({ version, isGone }) => version >= 0 && !isGone)
+    const thread = ready[this.#turn++ % Math.max(1, ready.length)]
+    if (thread?.ledger === undefined) return false
+    // From here on it is closed with the thread.
+    thread.ledger.opened(connection.descriptor)
+    const message: ToWorker = { kind: 'connection', ...connection }
+    thread.worker.postMessage(message)
+    return true
   }
 
   reopenLogs(): void {

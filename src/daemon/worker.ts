@@ -23,7 +23,7 @@ import { WorkerPlugins } from './plugins/worker-plugins.ts'
 import { isSameMetrics } from './same-metrics.ts'
 import { keepSeriesAfter } from './stale-series.ts'
 import { openTransport } from './transport.ts'
-import type { FromWorker, RateLimitChanges, ToWorker, WorkerStart } from './worker-messages.ts'
+import type { FromWorker, GivenConnection, RateLimitChanges, ToWorker, WorkerStart } from './worker-messages.ts'
 
 /** Lines for followers of the access log are sent together, at most this much later. */
 const lineBatchMs = 100
@@ -149,6 +149,14 @@ function runWorker(port: MessagePort, start: WorkerStart): void {
     })
   }
 
+  const takeOver = ({ listener, descriptor, remote, early }: GivenConnection): void => {
+    try {
+      proxy.takeOver({ listener, descriptor, remote, early: Buffer.from(early) })
+    } catch (error) {
+      logger.error('a connection of the path in the kernel could not be taken over', { error: messageOf(error) })
+    }
+  }
+
   const drain = async (deadlineMs: number, handsOver: boolean): Promise<void> => {
     await applying
     if (!handsOver) kept?.update(new Map())
@@ -195,6 +203,9 @@ function runWorker(port: MessagePort, start: WorkerStart): void {
         break
       case 'callers-answered':
         callers.answered(message.answers)
+        break
+      case 'connection':
+        void applying.then(() => takeOver(message))
         break
       case 'reopen-logs':
         accessLog.reopen()

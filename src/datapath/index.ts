@@ -17,6 +17,7 @@ export type { Asker } from './askers.ts'
 export type { NamePlace, NamePlaces } from './name-servers.ts'
 export type { Flow, FlowEnd, FlowTransfer, FlowVerdict } from './flow.ts'
 export { readyEndpoints } from './services.ts'
+export type { ProxyPlace } from './services.ts'
 export { mostLevels } from './state-table.ts'
 export {
   commandInCgroup,

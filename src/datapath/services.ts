@@ -38,6 +38,13 @@ export interface DesiredService {
 export interface ServiceInput {
   readonly snapshot: Pick<MeshSnapshot, 'backends' | 'listeners' | 'streamRoutes'>
   readonly namedServices: readonly NamedService[]
+  /** Listeners that somebody takes connections for before the proxy does, and where. @default none */
+  readonly ahead?: ReadonlyMap<string, ProxyPlace>
+}
+
+export interface ProxyPlace {
+  readonly address: string
+  readonly port: number
 }
 
 /**
@@ -49,7 +56,7 @@ export interface ServiceInput {
  *
  * @returns by `protocol address port`
  */
-export function compileServices({ snapshot, namedServices }: ServiceInput): ReadonlyMap<string, DesiredService> {
+export function compileServices({ snapshot, namedServices, ahead }: ServiceInput): ReadonlyMap<string, DesiredService> {
   const listeners = listenersByHost(snapshot.listeners)
   const routed = routedHosts(snapshot.streamRoutes)
   const services = new Map<string, DesiredService>()
@@ -63,7 +70,9 @@ export function compileServices({ snapshot, namedServices }: ServiceInput): Read
       for (const text of service.addresses) {
         const address = addressBytes(text)
         if (address === undefined) continue
-        const endpoints = isBalanced ? reachable(weightedEndpoints(backend), address) : proxySocket(listener)
+        const endpoints = isBalanced
+          ? reachable(weightedEndpoints(backend), address)
+          : proxySocket(ahead?.get(listener.id) ?? listener)
         const affinitySeconds = isBalanced ? service.affinitySeconds : 0
         const kind = isBalanced ? 'balanced' : 'proxied'
         const desired = frontOf(port, address, { kind, endpoints, affinitySeconds })
@@ -143,7 +152,7 @@ function reachable(endpoints: readonly WeightedEndpoint[], from: AddressBytes): 
   return endpoints.filter(({ address }) => !isIpv4(address))
 }
 
-function proxySocket({ address, port }: Listener): readonly WeightedEndpoint[] {
+function proxySocket({ address, port }: ProxyPlace): readonly WeightedEndpoint[] {
   const bytes = addressBytes(address)
   return bytes === undefined ? [] : [{ address: bytes, port, weight: 1 }]
 }

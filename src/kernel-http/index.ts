@@ -28,4 +28,6 @@ export type {
   KernelTarget,
 } from './table.ts'
 export { tableLimits } from './table.ts'
+export { selfTest } from './self-test.ts'
+export type { SelfTestResult } from './self-test.ts'
 export { TableWriter } from './table-writer.ts'

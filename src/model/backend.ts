@@ -123,6 +123,8 @@ export interface BackendSettings {
   readonly streamIdleTimeoutMs?: number
   /** An unused connection to an endpoint is closed after this time. */
   readonly idleTimeoutMs: number
+  /** Plain requests may be passed on in the kernel, where the node does that. @default 'auto' */
+  readonly kernelHttp?: 'auto' | 'off'
   /** For requests whose rule has no retries of its own. @default none */
   readonly retry?: RetryPolicy
 }

@@ -7,7 +7,7 @@
  * `pipeline/downstream.ts`, `pipeline/exchange.ts` and `pipeline/tries.ts`.
  */
 export { Proxy } from './proxy.ts'
-export type { EndpointActivity, ProxyOptions } from './proxy.ts'
+export type { AcceptedElsewhere, EndpointActivity, ProxyOptions } from './proxy.ts'
 export { NodeTransport } from './transport/node-transport.ts'
 export type {
   Connection,

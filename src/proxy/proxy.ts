@@ -36,7 +36,7 @@ import { hostPluginsOf, isSameHostPlugins, pluginsOf } from './plugins/plugin-li
 import type { HostPlugins } from './plugins/plugin-lists.ts'
 import { RouteTable } from './routing/route-table.ts'
 import { ProxyRuntime } from './runtime.ts'
-import type { Transport } from './transport/connection.ts'
+import type { Connection, Transport } from './transport/connection.ts'
 import type { TlsLibrary } from './transport/tls-library.ts'
 import type { KeptSockets } from './transport/kept-sockets.ts'
 import { BackendRuntime } from './upstream/backend-runtime.ts'
@@ -74,6 +74,17 @@ export interface EndpointActivity {
   readonly ejected: boolean
 }
 
+/** A connection that another thread of this process has accepted. */
+export interface AcceptedElsewhere {
+  /** Id of a listener of HTTP. */
+  readonly listener: string
+  /** Whoever takes it owns it. */
+  readonly descriptor: number
+  readonly remote: { readonly address: string; readonly port: number }
+  /** What was read of it already. */
+  readonly early: Buffer
+}
+
 /** A socket that is listened on, whatever is spoken there. */
 interface OpenListener {
   readonly boundPort: number
@@ -82,6 +93,8 @@ interface OpenListener {
   set asksCallers(asks: boolean)
   /** @throws the system's error */
   open(): Promise<void>
+  /** Of HTTP without TLS: takes a connection that another thread has accepted, and the bytes that it has read of it. */
+  takeOver?(connection: Connection, early: Buffer): void
   /** @returns false when it has changed its nature and must be opened anew */
   update(listener: Listener): boolean
   sweep(nowMs: number): void
@@ -187,6 +200,21 @@ export class Proxy implements AsyncDisposable {
   /** Sends one request to a backend, as its requests are sent, but only once. `done` comes later. */
   call(call: AuthCall, done: (outcome: AuthCallOutcome) => void): PendingCall {
     return this.#filterContext.auth.call(call, done)
+  }
+
+  /**
+   * Goes on with a connection of a listener that another thread has accepted, and of which it has read some bytes. One of a
+   * listener that is not here is reset.
+   * @throws the system's error; the descriptor is closed then
+   */
+  takeOver({ listener, descriptor, remote, early }: AcceptedElsewhere): void {
+    const { transport } = this.#runtime
+    if (transport.adopt === undefined)
+      throw new Error('connections of other threads cannot be taken over by this transport')
+    const connection = transport.adopt(descriptor, remote)
+    const runtime = this.#listeners.get(listener)
+    if (runtime?.takeOver === undefined) connection.reset()
+    else runtime.takeOver(connection, early)
   }
 
   #judgeAgain(): void {

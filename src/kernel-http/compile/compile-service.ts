@@ -69,6 +69,7 @@ export function compileService(input: CompileInput): CompiledService {
 function listenerReason({ protocol, proxyProtocol, virtualHosts }: Listener, routes: readonly HttpRoute[]) {
   if (protocol !== 'HTTP') return `listener of ${protocol}`
   if (proxyProtocol === true) return 'PROXY protocol'
+  if (virtualHosts.some(({ plugins = [] }) => plugins.length > 0)) return 'plugin'
   if (virtualHosts.length !== 1 || virtualHosts[0]?.hostname !== undefined) return 'several virtual hosts'
   const isForSome = routes.some(({ attachments }) =>
     attachments.some(
@@ -86,8 +87,12 @@ function compileRule(
 ): CompiledRule {
   const rule = route.rules[index]
   if (rule === undefined) throw new RangeError(`${route.key} has no rule ${index}`)
+  const isExtended = route.attachments.some(({ plugins = [] }) => plugins.length > 0)
+  const outer = reason ?? (isExtended ? 'plugin' : undefined)
   const own: Verdict =
-    reason === undefined ? verdictOf(rule, { backends: snapshot.backends, isReached }) : { kind: 'user space', reason }
+    outer === undefined
+      ? verdictOf(rule, { backends: snapshot.backends, isReached })
+      : { kind: 'user space', reason: outer }
   const number = own.kind === 'kernel' ? numberOf(route, index) : undefined
   const isFull = own.kind === 'kernel' && number === undefined
   const verdict: Verdict = isFull ? { kind: 'user space', reason: 'no room for more rules' } : own

@@ -29,10 +29,11 @@ function userSpace(reason: string): Verdict {
 
 /** What the path cannot do for a rule, whatever its endpoints are; the first thing that is found. */
 function ruleReason(rule: RouteRule): string | undefined {
-  const { filters, retry, session, failure, requestTimeoutMs = 0, backendRequestTimeoutMs } = rule
+  const { filters, retry, session, failure, requestTimeoutMs = 0, backendRequestTimeoutMs, plugins = [] } = rule
   if (failure !== undefined) return 'the rule cannot be carried out'
   const [filter] = filters
   if (filter !== undefined) return filterReasons[filter.kind] ?? `filter ${filter.kind}`
+  if (plugins.length > 0) return 'plugin'
   if (retry !== undefined) return 'retries configured'
   if (session !== undefined) return 'session persistence'
   if (requestTimeoutMs > 0 || backendRequestTimeoutMs > 0) return 'time limit'

@@ -122,7 +122,7 @@ export class SocketListener implements Watched {
 }
 
 /** Until somebody takes a connection over. */
-const unhandled: SocketHandler = {
+export const unhandled: SocketHandler = {
   onBytes: () => {},
   onEnd: () => {},
   onWritable: () => {},

@@ -3,12 +3,13 @@ import type { Clock } from '../../core/index.ts'
 import { SystemCallFailure } from '../syscall.ts'
 import { ipprotoTcp, sockCloexec, sockNonblock, sockStream, tcpNodelay } from './calls.ts'
 import { askSilentPeer } from './keep-alive.ts'
+import type { SocketAddress } from './address-memory.ts'
 import type { DescriptorLedger } from './ledger.ts'
 import { Poller } from './poller.ts'
 import { Socket, socketEvents } from './socket.ts'
 import type { SocketHandler } from './socket.ts'
 import { openListening, useReno } from './open-listening.ts'
-import { SocketListener } from './socket-listener.ts'
+import { SocketListener, unhandled } from './socket-listener.ts'
 import type { SocketListenOptions } from './socket-listener.ts'
 
 const { ECANCELED, EINPROGRESS, EINVAL, EMFILE } = constants.errno
@@ -97,6 +98,22 @@ export class SocketTransport implements Disposable {
     const errno = this.#poller.watch(socket, socketEvents)
     if (errno !== 0) socket.fail('epoll_ctl', errno)
     return socket
+  }
+
+  /**
+   * A connection that somebody else of this process has accepted; its descriptor belongs to this from now on.
+   * @throws SystemCallFailure; the descriptor is closed then
+   */
+  adopt(fd: number, remote: SocketAddress): Socket {
+    if (!this.#poller.own(fd)) {
+      this.#poller.calls.call.close(fd)
+      throw new SystemCallFailure('socket', EMFILE)
+    }
+    const socket = new Socket(this.#poller, fd, remote, unhandled, undefined)
+    const errno = this.#poller.watch(socket, socketEvents)
+    if (errno === 0) return socket
+    socket.destroy()
+    throw new SystemCallFailure('epoll_ctl', errno)
   }
 
   #failed(remote: { address: string; port: number }, handler: SocketHandler, call: string, errno: number): Socket {

@@ -124,6 +124,12 @@ export class ListenerRuntime implements Http1Listener {
     if (this.#asksCallers) this.#identify(downstream)
   }
 
+  /** Takes a connection that another thread has accepted, and the bytes that it has read of it. */
+  takeOver(connection: Connection, early: Buffer): void {
+    this.#accept(connection)
+    if (early.length > 0 && connection.isOpen) connection.handler.onBytes(early, early.length)
+  }
+
   speakHttp2(before: ClientConnection): Http2Downstream {
     const next = new Http2Downstream(this.#runtime, this, this.#streams, before.connection)
     next.caller = before.caller

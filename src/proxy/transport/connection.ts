@@ -100,6 +100,11 @@ export interface Transport {
    * before this returns.
    */
   connect(address: string, port: number, handler: ConnectionHandler, onConnect: () => void): Connection
+  /**
+   * A connection that another thread has accepted; its descriptor belongs to this from now on, also when it fails.
+   * Undefined where that cannot be done. @throws the system's error
+   */
+  adopt?(descriptor: number, remote: { readonly address: string; readonly port: number }): Connection
 }
 
 /** Until somebody takes a connection over. */

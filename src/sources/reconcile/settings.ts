@@ -31,6 +31,7 @@ export function backendSettings(policy: BackendPolicySpec): BackendSettings {
     idleTimeoutMs: durationMs(policy.idleTimeout),
     ...(policy.streamIdleTimeout === undefined ? {} : { streamIdleTimeoutMs: durationMs(policy.streamIdleTimeout) }),
     ...(policy.proxyProtocol === undefined ? {} : { proxyProtocol: policy.proxyProtocol === 'V1' ? 'v1' : 'v2' }),
+    ...(policy.kernelHttp === 'Off' ? { kernelHttp: 'off' as const } : {}),
     ...(policy.retry === undefined ? {} : { retry: retryPolicy(policy.retry) }),
   }
 }

@@ -257,6 +257,7 @@ export const backendPolicySpec: Shape<BackendPolicySpec> = object<BackendPolicyS
   idleTimeout: byDefault(duration({ minMs: 1, maxMs: dayMs }), formatDuration(defaults.idleTimeoutMs)),
   streamIdleTimeout: optional(duration({ minMs: 1_000, maxMs: 7 * dayMs })),
   proxyProtocol: optional(enumeration('V1', 'V2')),
+  kernelHttp: byDefault(enumeration('Auto', 'Off'), 'Auto'),
   retry: optional(retry),
 })
 

@@ -88,6 +88,8 @@ export interface BackendPolicySpec {
   readonly streamIdleTimeout?: Duration
   /** Version of the PROXY protocol header that connections to endpoints begin with. Absent: none. */
   readonly proxyProtocol?: 'V1' | 'V2'
+  /** Plain requests may be passed on in the kernel, where the node's setting kernelHttp says so. @default 'Auto' */
+  readonly kernelHttp: 'Auto' | 'Off'
   /** For requests whose rule has no retries of its own. */
   readonly retry?: {
     /** Retries after the first try. @default 1 */

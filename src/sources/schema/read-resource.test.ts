@@ -228,6 +228,7 @@ describe('defaults', () => {
       },
       connectTimeout: '5s',
       idleTimeout: '1m',
+      kernelHttp: 'Auto',
     })
     const partial = valid(altered('BackendPolicy', 'spec.circuitBreaker', { retryBudget: { percent: 50 } }))
     assert.ok(partial.kind === 'BackendPolicy')

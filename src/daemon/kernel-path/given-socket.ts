@@ -1,0 +1,39 @@
+import type { Socket } from 'node:net'
+import { copyDescriptor } from '../../kernel/index.ts'
+import type { GivenConnection } from '../worker-messages.ts'
+
+/**
+ * Makes a socket of Node one that a worker can go on with, once all that was written to it has left: with a descriptor of
+ * its own, and all bytes that Node has read ahead. Node's socket is closed; the connection is not.
+ *
+ * @param bytes  that were read of it already
+ * @returns undefined for one that has gone meanwhile
+ * @throws MeshError MESH_KERNEL_SYSCALL
+ */
+export async function giveSocket(
+  socket: Socket,
+  bytes: Buffer,
+): Promise<Omit<GivenConnection, 'listener'> | undefined> {
+  const ignore = (): void => {}
+  socket.on('error', ignore).pause()
+  await new Promise<void>(resolve => {
+    socket.once('close', () => resolve())
+    if (socket.writableLength === 0) resolve()
+    else socket.write(Buffer.alloc(0), () => resolve())
+  })
+  const { remoteAddress, remotePort } = socket
+  const fd = descriptorOf(socket)
+  if (fd === undefined || remoteAddress === undefined || remotePort === undefined) return undefined
+  // From here to the end nothing else runs, so that nothing is read in between.
+  const ahead: unknown = socket.read()
+  const early = ahead instanceof Buffer ? Buffer.concat([bytes, ahead]) : bytes
+  const descriptor = copyDescriptor(fd)
+  socket.destroy()
+  return { descriptor, remote: { address: remoteAddress, port: remotePort }, early }
+}
+
+/** Node has no public name for it. */
+export function descriptorOf(socket: Socket): number | undefined {
+  const { _handle: handle } = socket as { readonly _handle?: { readonly fd?: unknown } | null }
+  return typeof handle?.fd === 'number' && handle.fd >= 0 ? handle.fd : undefined
+}

@@ -1,0 +1,182 @@
+import { messageOf } from '../../core/index.ts'
+import type { ProxyPlace } from '../../datapath/index.ts'
+import { selfTest } from '../../kernel-http/index.ts'
+import { Bpf } from '../../kernel/index.ts'
+import type { MeshSnapshot } from '../../model/index.ts'
+import type { Tier } from '../tier.ts'
+import type { ActiveTransport } from '../transport.ts'
+import { KernelPath } from './kernel-path.ts'
+import type { KernelPathOptions } from './kernel-path.ts'
+
+/** What `heddle kernel-http status` shows. */
+export interface KernelPathStatus {
+  readonly isOn: boolean
+  /** Why that is so. */
+  readonly reason: string
+  /** Requests that were answered on the path since it was opened. */
+  readonly served: number
+  readonly clients: number
+  readonly pooled: number
+  /** Messages that went to user space, by why. */
+  readonly leftFor: Readonly<Record<string, number>>
+  readonly services: readonly KernelPathService[]
+}
+
+export interface KernelPathService {
+  readonly listener: string
+  /** Why none of its rules is in the kernel; null where some may be. */
+  readonly reason: string | null
+  readonly rules: readonly KernelPathRule[]
+}
+
+export interface KernelPathRule {
+  readonly route: string
+  readonly rule: number
+  /** `kernel`, or `user space: retries configured`. */
+  readonly where: string
+  /** By match, why requests that it takes are in user space although the rule is not. */
+  readonly exceptions: readonly { readonly match: number; readonly reason: string }[]
+}
+
+export interface KernelPathSwitchOptions extends Omit<KernelPathOptions, 'cgroup'> {
+  readonly wanted: 'off' | 'auto'
+  readonly tier: Tier
+  readonly transport: ActiveTransport
+}
+
+/** How often it is looked whether all is answered. */
+const lookMs = 10
+
+/** The path in the kernel as the agent has it: opened when it is first wanted, and turned on and off while it runs. */
+export class KernelPathSwitch implements Disposable {
+  readonly #options: KernelPathSwitchOptions
+  #isWanted: boolean
+  #reason: string
+  #path: KernelPath | undefined
+  #hasFailed = false
+  #isTested = false
+  #testing: Promise<void> | undefined
+  #snapshot: MeshSnapshot | undefined
+  /** `ahead` after the last update, as text. */
+  #told = '[]'
+
+  constructor(options: KernelPathSwitchOptions) {
+    this.#options = options
+    this.#isWanted = options.wanted === 'auto'
+    this.#reason = this.#isWanted ? 'set' : 'not set: see the setting kernelHttp'
+  }
+
+  /** Where connections to listeners are led instead of to the proxy. */
+  get ahead(): ReadonlyMap<string, ProxyPlace> {
+    return this.#path?.ahead ?? new Map()
+  }
+
+  /** @returns whether `ahead` is another than it was after the last update */
+  update(snapshot: MeshSnapshot): boolean {
+    this.#snapshot = snapshot
+    const before = this.#told
+    if (this.#isWanted) this.#open()
+    try {
+      this.#path?.update(snapshot)
+    } catch (error) {
+      // What its tables hold is not certain any more.
+      this.#fail(error)
+    }
+    this.#told = JSON.stringify([...this.ahead])
+    return this.#told !== before
+  }
+
+  /**
+   * Off is at once: when this returns no request begins on the path any more. On takes the time of the test, the first time;
+   * `status` tells whether it is.
+   */
+  async turn(isOn: boolean): Promise<void> {
+    this.#isWanted = isOn
+    this.#reason = isOn ? 'turned on by command' : 'turned off by command'
+    this.#hasFailed = false
+    if (isOn) this.#open()
+    else if (this.#path !== undefined) this.#path.isOn = false
+    this.#options.onChange()
+    await this.#testing
+  }
+
+  /** Turns it off, and resolves when what is under way has been answered, or after that time. */
+  async drain(mostMs: number): Promise<void> {
+    const path = this.#path
+    if (path?.isOn !== true) return
+    await this.turn(false)
+    const { clock } = this.#options
+    const endMs = clock.nowMs() + mostMs
+    while (path.isBusy && clock.nowMs() < endMs) await new Promise<void>(resolve => clock.after(lookMs, resolve))
+  }
+
+  get status(): KernelPathStatus {
+    const path = this.#path
+    const services = [...(path?.compiled ?? [])].map(([listener, { rules, reason }]): KernelPathService => ({
+      listener,
+      reason: reason ?? null,
+      rules: rules.map(({ route, rule, verdict, matches }) => ({
+        route: route.key,
+        rule,
+        where: verdict.kind === 'kernel' ? 'kernel' : `user space: ${verdict.reason}`,
+        exceptions: matches.flatMap((why, match) => (why === undefined ? [] : [{ match, reason: why }])),
+      })),
+    }))
+    return {
+      isOn: path?.isOn ?? false,
+      reason: this.#reason,
+      served: Number(path?.served ?? 0n),
+      clients: path?.sizes.clients ?? 0,
+      pooled: path?.sizes.pooled ?? 0,
+      leftFor: Object.fromEntries([...(path?.reasons ?? [])].map(([why, count]) => [why, Number(count)])),
+      services,
+    }
+  }
+
+  #open(): void {
+    if (this.#hasFailed) return
+    try {
+      const { tier, transport } = this.#options
+      if (tier.cgroup === undefined) this.#reason = `it needs the kernel tier: ${tier.status.reason}`
+      else if (transport.active !== 'native') this.#reason = `it needs native sockets: ${transport.reason}`
+      else if (this.#isTested) this.#path ??= new KernelPath({ ...this.#options, cgroup: tier.cgroup })
+      else this.#testing ??= this.#testKernel()
+      if (this.#path === undefined) return
+      if (this.#snapshot !== undefined) this.#path.update(this.#snapshot)
+      this.#path.isOn = true
+    } catch (error) {
+      this.#fail(error)
+    }
+  }
+
+  /** Nothing is opened on a kernel that does not do what the path relies on. */
+  async #testKernel(): Promise<void> {
+    const before = this.#reason
+    this.#reason = 'the kernel is being tested'
+    try {
+      using bpf = new Bpf()
+      const different = (await selfTest(bpf)).filter(({ difference }) => difference !== undefined)
+      this.#isTested = different.length === 0
+      this.#reason = before
+      if (different.length > 0)
+        throw new Error(different.map(({ name, difference }) => `${name}: ${difference}`).join('; '))
+    } catch (error) {
+      this.#fail(error)
+    }
+    this.#testing = undefined
+    if (this.#isWanted) this.#options.onChange()
+  }
+
+  #fail(error: unknown): void {
+    this.#hasFailed = true
+    this.#reason = `off since it failed: ${messageOf(error)}`
+    if (this.#path !== undefined) this.#path.isOn = false
+    this.#options.logger.error('the HTTP path in the kernel is off', { error: messageOf(error) })
+  }
+
+  [Symbol.dispose](): void {
+    this.#isWanted = false
+    this.#path?.[Symbol.dispose]()
+    this.#path = undefined
+  }
+}

@@ -1,0 +1,242 @@
+import { createServer } from 'node:net'
+import type { Server, Socket } from 'node:net'
+import { messageOf } from '../../core/index.ts'
+import type { Clock, Logger, Timer } from '../../core/index.ts'
+import type { MeshCgroup, ProxyPlace } from '../../datapath/index.ts'
+import { compileService, HttpAgent, KernelHttp, placeOf, TableWriter } from '../../kernel-http/index.ts'
+import type { CompiledRule, CompiledService, KernelService } from '../../kernel-http/index.ts'
+import { Bpf, ListeningSockets } from '../../kernel/index.ts'
+import { emptySnapshot } from '../../model/index.ts'
+import type { Endpoint, HttpRoute, Listener, MeshSnapshot } from '../../model/index.ts'
+import type { GivenConnection } from '../worker-messages.ts'
+import { EndpointPools } from './endpoint-pools.ts'
+import { giveSocket } from './given-socket.ts'
+import { permissionsFor } from './permissions.ts'
+import { RuleNumbers } from './rule-numbers.ts'
+
+export interface KernelPathOptions {
+  readonly cgroup: MeshCgroup
+  readonly clock: Clock
+  readonly logger: Logger
+  /** Gives a worker a connection that is not of the path. @returns false when there is no worker now */
+  readonly give: (connection: GivenConnection) => boolean
+  /** What `ahead` says is another now, or may be after an update. */
+  readonly onChange: () => void
+}
+
+/** A Service's port whose connections come here before they come to the proxy. */
+interface OpenService {
+  readonly number: number
+  readonly place: ProxyPlace
+  readonly server: Server
+  written: string
+}
+
+/** Connections that were led here a moment ago still come. */
+const leavingMs = 5_000
+/** How often it is looked whether connections to an endpoint have come or gone. */
+const lookMs = 100
+const loopback = '127.0.0.1'
+
+/**
+ * The kernel's HTTP path as a part of the agent, on its main thread: tables for Services whose rules fit, pools for their
+ * endpoints, and a listening socket of its own for each such Service, to which `datapath` leads its connections. Whatever is
+ * not of the path goes on in a worker, on the same connection.
+ */
+export class KernelPath implements Disposable {
+  readonly #options: KernelPathOptions
+  readonly #bpf = new Bpf()
+  readonly #kernel: KernelHttp
+  readonly #agent: HttpAgent
+  readonly #writer: TableWriter
+  readonly #pools: EndpointPools
+  readonly #numbers = new RuleNumbers()
+  readonly #sockets = new ListeningSockets()
+  readonly #services = new Map<string, OpenService>()
+  /** By port of `place`. */
+  readonly #byPort = new Map<number, string>()
+  readonly #look: Timer
+  #compiled = new Map<string, CompiledService>()
+  #snapshot: MeshSnapshot = emptySnapshot
+  #reached = ''
+  #nextService = 1
+
+  /** @throws MeshError MESH_EBPF_REFUSED, MESH_KERNEL_UNSUPPORTED, MESH_KERNEL_SYSCALL */
+  constructor(options: KernelPathOptions) {
+    const { cgroup, clock } = options
+    this.#options = options
+    try {
+      this.#kernel = KernelHttp.open(this.#bpf, { memberLevel: cgroup.memberLevel, agentCgroup: cgroup.agentId })
+      this.#kernel.attach(cgroup.folder)
+    } catch (error) {
+      this.#sockets[Symbol.dispose]()
+      this.#bpf[Symbol.dispose]()
+      throw error
+    }
+    this.#agent = new HttpAgent({ kernel: this.#kernel, onFallback: (socket, bytes) => void this.#give(socket, bytes) })
+    this.#writer = new TableWriter(this.#kernel)
+    this.#pools = new EndpointPools(this.#agent, clock)
+    this.#look = clock.every(lookMs, () => this.#lookAgain()).unref()
+  }
+
+  /** Where connections to listeners are led instead, by the listener's id; none while it is off. */
+  get ahead(): ReadonlyMap<string, ProxyPlace> {
+    if (!this.isOn) return new Map()
+    return new Map([...this.#services].map(([id, { place }]) => [id, place]))
+  }
+
+  /** Off: from the next request on all connections are the workers'. */
+  get isOn(): boolean {
+    return this.#kernel.isOn
+  }
+
+  set isOn(value: boolean) {
+    this.#kernel.isOn = value
+  }
+
+  /** Whether a response is owed on the path. */
+  get isBusy(): boolean {
+    return [...this.#kernel.map('kh_backends').entries()].some(([, { owner }]) => owner !== 0n)
+  }
+
+  /** What became of the rules of each Service's port, by listener id. */
+  get compiled(): ReadonlyMap<string, CompiledService> {
+    return this.#compiled
+  }
+
+  /** Requests that were answered on the path, of all rules. */
+  get served(): bigint {
+    return this.#numbers.all().reduce((sum, number) => sum + (this.#kernel.counts(number)?.requests ?? 0n), 0n)
+  }
+
+  get reasons(): ReadonlyMap<string, bigint> {
+    return this.#kernel.reasons()
+  }
+
+  get sizes(): HttpAgent['sizes'] {
+    return this.#agent.sizes
+  }
+
+  /** Tables, pools and listening sockets for a newer snapshot; each request is led by the old one or by the new one. */
+  update(snapshot: MeshSnapshot): void {
+    this.#snapshot = snapshot
+    const wanted = [...snapshot.listeners.values()].filter(listener => this.#mayCarry(listener, snapshot))
+    const possible = wanted.map(listener => this.#compile(listener, ({ address }) => isLoopback(address)))
+    this.#pools.want(possible.flatMap(({ rules }) => rules.flatMap(endpointsOf)))
+    this.#reached = this.#pools.reached
+    const compiled = wanted.map(
+      listener => [listener, this.#compile(listener, endpoint => this.#pools.isReached(endpoint))] as const,
+    )
+    this.#compiled = new Map(compiled.map(([{ id }, service]) => [id, service]))
+    const carried = new Set<string>()
+    for (const [listener, service] of compiled) {
+      if (service.table === undefined || !service.rules.some(({ number }) => number !== undefined)) continue
+      carried.add(listener.id)
+      this.#carry(listener, service.table, service.rules)
+    }
+    for (const id of this.#services.keys()) if (!carried.has(id)) this.#leave(id)
+  }
+
+  #mayCarry({ kind, protocol, virtualHosts }: Listener, { backends }: MeshSnapshot): boolean {
+    if (kind !== 'service' || protocol !== 'HTTP') return false
+    const own = backends.get((virtualHosts[0]?.id ?? '').replace(/^Service /, ''))
+    return own?.settings.kernelHttp !== 'off'
+  }
+
+  #compile(listener: Listener, isReached: (endpoint: Endpoint) => boolean): CompiledService {
+    return compileService({
+      snapshot: this.#snapshot,
+      listener,
+      isReached,
+      poolOf: endpoint => this.#pools.numberOf(endpoint),
+      numberOf: (route: HttpRoute, rule: number) => this.#numbers.of(`${listener.id} ${route.key} ${rule}`),
+    })
+  }
+
+  #carry(listener: Listener, table: KernelService, rules: readonly CompiledRule[]): void {
+    const service = this.#services.get(listener.id) ?? this.#open(listener)
+    const permissions = permissionsFor(rules, this.#snapshot.access)
+    const policed = permissions === undefined ? table : withPermissions(table, permissions)
+    const text = JSON.stringify(policed, (_, value: unknown) =>
+      typeof value === 'bigint' ? String(value) : value instanceof Map ? [...value] : value,
+    )
+    if (service.written !== text) this.#writer.write(service.number, policed)
+    service.written = text
+  }
+
+  #open(listener: Listener): OpenService {
+    const { fd, port } = this.#sockets.openAlone({ transport: 'tcp', address: loopback, port: 0 })
+    const server = createServer({ allowHalfOpen: true, noDelay: true }, socket => this.#agent.accept(socket))
+    server.on('error', error => this.#options.logger.error('a listener of the path failed', { error: error.message }))
+    server.listen({ fd })
+    const service: OpenService = {
+      number: this.#nextService++,
+      place: { address: loopback, port },
+      server,
+      written: '',
+    }
+    this.#services.set(listener.id, service)
+    this.#byPort.set(port, listener.id)
+    this.#kernel.map('kh_listeners').set(placeOf(loopback, port), service.number)
+    return service
+  }
+
+  /** Its requests go to user space from now on; its socket stays for connections that were led to it a moment ago. */
+  #leave(id: string): void {
+    const service = this.#services.get(id)
+    if (service === undefined) return
+    this.#services.delete(id)
+    this.#writer.remove(service.number)
+    this.#kernel.map('kh_listeners').delete(placeOf(service.place.address, service.place.port))
+    this.#options.clock.after(leavingMs, () => this.#closeListener(service)).unref()
+  }
+
+  #closeListener({ server, place }: OpenService): void {
+    server.close()
+    this.#byPort.delete(place.port)
+  }
+
+  #lookAgain(): void {
+    if (this.#pools.reached !== this.#reached) this.#options.onChange()
+  }
+
+  async #give(socket: Socket, bytes: Buffer): Promise<void> {
+    const listener = this.#byPort.get(socket.localPort ?? 0)
+    try {
+      const given = await giveSocket(socket, bytes)
+      if (given === undefined) return
+      if (listener !== undefined && this.#options.give({ listener, ...given })) return
+      this.#sockets.close(given.descriptor)
+    } catch (error) {
+      socket.resetAndDestroy()
+      this.#options.logger.error('a connection could not be given to a worker', { error: messageOf(error) })
+    }
+  }
+
+  /** Connections that are on the path end; `isOn = false` and a while before that loses none. */
+  [Symbol.dispose](): void {
+    this.#look[Symbol.dispose]()
+    this.#kernel.isOn = false
+    for (const service of this.#services.values()) this.#closeListener(service)
+    this.#services.clear()
+    this.#pools[Symbol.dispose]()
+    this.#agent[Symbol.dispose]()
+    this.#kernel[Symbol.dispose]()
+    this.#sockets[Symbol.dispose]()
+    this.#bpf[Symbol.dispose]()
+  }
+}
+
+function withPermissions(table: KernelService, permissions: NonNullable<KernelService['permissions']>): KernelService {
+  const hosts = [...(table.hosts ?? [])].map(([host, own]) => [host, { ...own, permissions }] as const)
+  return { ...table, permissions, ...(table.hosts === undefined ? {} : { hosts: new Map(hosts) }) }
+}
+
+function endpointsOf({ verdict }: CompiledRule): readonly Endpoint[] {
+  return verdict.kind === 'kernel' ? verdict.targets.map(({ endpoint }) => endpoint) : []
+}
+
+/** Only what listens on this node can be a member of its mesh. */
+function isLoopback(address: string): boolean {
+  return address.startsWith('127.') || address === '::1'
+}
