@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
 export interface UntilOptions {
-  /** @default 20_000 */
+  /** @default 40_000 */
   readonly timeoutMs?: number
   /** @default 5 */
   readonly intervalMs?: number
@@ -17,7 +17,7 @@ export interface UntilOptions {
  */
 export async function until(
   condition: () => boolean | Promise<boolean>,
-  { timeoutMs = 20_000, intervalMs = 5, explain = () => condition.toString() }: UntilOptions = {},
+  { timeoutMs = 40_000, intervalMs = 5, explain = () => condition.toString() }: UntilOptions = {},
 ): Promise<void> {
   const endMs = performance.now() + timeoutMs
   let cause: unknown = undefined
