@@ -96,6 +96,7 @@ async function runTests(how: readonly string[], run: Run): Promise<void> {
   console.log(`\nOnce more, with nothing beside them: ${failed.join(', ')}`)
   const again = await runOnce(alone, { ...run, paths: failed })
   if (again.length > 0) process.exitCode = 1
+  if (isInterrupted) return
   for (const path of failed) if (!again.includes(path)) unstable.add(path)
 }
 

@@ -33,11 +33,13 @@ class Bench implements AsyncDisposable {
   }
 
   static async open(bpf: Bpf): Promise<Bench> {
+    // First, since this is what may be refused: nothing else is open then.
+    const object = loadObject(bpf, readSelfTestObject())
     const server = createServer({ pauseOnConnect: true, noDelay: true, allowHalfOpen: true })
     await once(server.listen(0, '127.0.0.1'), 'listening')
     const [client, clientPeer] = await pair(server)
     const [other, otherPeer] = await pair(server)
-    const bench = new Bench(loadObject(bpf, readSelfTestObject()), server, [client, clientPeer, other, otherPeer])
+    const bench = new Bench(object, server, [client, clientPeer, other, otherPeer])
     try {
       bench.#prepare(bpf)
       return bench
