@@ -1,7 +1,7 @@
 /**
  * What every room may lean on: errors, time, and the ports for logs and metrics.
  * It is not a drawer: a file enters when two rooms need it and it imports nothing of ours.
- * All rooms call it, on every thread; nothing here does I/O except the system clock.
+ * All rooms call it, on every thread; nothing here does I/O except the system clock and `resetSocket`.
  * Read `errors.ts` first, then `clock.ts`.
  */
 export { assertNever, MeshError, messageOf } from './errors.ts'
@@ -14,3 +14,4 @@ export { silentMeter } from './meter.ts'
 export type { Counter, Gauge, Histogram, Labels, Meter, MetricName } from './meter.ts'
 export { formatProblem } from './problem.ts'
 export type { Problem } from './problem.ts'
+export { resetSocket } from './reset-socket.ts'

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net'
-import { systemClock } from '../core/index.ts'
+import { resetSocket, systemClock } from '../core/index.ts'
 import type { Timer } from '../core/index.ts'
 import { khReason } from './generated/http.ts'
 import type { KhClient } from './generated/http.ts'
@@ -76,7 +76,7 @@ export class ClientConnection {
   }
 
   reset(): void {
-    this.socket.resetAndDestroy()
+    resetSocket(this.socket)
   }
 
   /** The maps may be gone from now on. */

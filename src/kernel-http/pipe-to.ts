@@ -1,5 +1,6 @@
 import { connect } from 'node:net'
 import type { Socket } from 'node:net'
+import { resetSocket } from '../core/index.ts'
 
 /**
  * For `onFallback`: joins a client's connection to a listener of the proxy, which reads it from the first byte that is not of
@@ -15,7 +16,7 @@ export function pipeTo(address: string, port: number): (client: Socket, bytes: B
       [client, proxy],
       [proxy, client],
     ] as const) {
-      from.on('error', () => to.resetAndDestroy())
+      from.on('error', () => resetSocket(to))
       from.on('close', () => to.destroy())
     }
   }

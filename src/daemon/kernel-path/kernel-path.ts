@@ -1,6 +1,6 @@
 import { createServer } from 'node:net'
 import type { Server, Socket } from 'node:net'
-import { messageOf } from '../../core/index.ts'
+import { messageOf, resetSocket } from '../../core/index.ts'
 import type { Clock, Logger, Timer } from '../../core/index.ts'
 import type { MeshCgroup, ProxyPlace } from '../../datapath/index.ts'
 import { compileService, HttpAgent, KernelHttp, placeOf, TableWriter } from '../../kernel-http/index.ts'
@@ -208,7 +208,7 @@ export class KernelPath implements Disposable {
       if (listener !== undefined && this.#options.give({ listener, ...given })) return
       this.#sockets.close(given.descriptor)
     } catch (error) {
-      socket.resetAndDestroy()
+      resetSocket(socket)
       this.#options.logger.error('a connection could not be given to a worker', { error: messageOf(error) })
     }
   }

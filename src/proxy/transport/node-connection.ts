@@ -1,5 +1,6 @@
 import type net from 'node:net'
 import tls from 'node:tls'
+import { resetSocket } from '../../core/index.ts'
 import type { Connection, ConnectionHandler, TlsFacts } from './connection.ts'
 
 /** Less than this is copied before it is written: cheaper than to give up the caller's memory. */
@@ -92,10 +93,7 @@ export class NodeConnection implements Connection {
   }
 
   reset(): void {
-    const socket = this.#socket
-    // libuv resets no socket whose end is on its way; Node would lose it, still open, and never leave at its exit.
-    if (socket.destroyed || socket.writableEnded || 'encrypted' in socket) socket.destroy()
-    else socket.resetAndDestroy()
+    resetSocket(this.#socket)
   }
 
   pause(): void {

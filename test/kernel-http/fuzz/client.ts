@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises'
 import { parentPort, workerData } from 'node:worker_threads'
+import { resetSocket } from '../../../src/core/index.ts'
 import { seededRandom } from '../../../src/proxy/routing/fixtures.ts'
 import { parseAnswer, RawClient } from '../../support/raw.ts'
 import type { Answer } from '../../support/raw.ts'
@@ -119,7 +120,7 @@ class Conversation {
       this.#cuts('split'),
     )
     for (let turns = below(this.#random, 12); turns > 0; turns--) await turn()
-    if (below(this.#random, 2) === 0) this.#client.socket.resetAndDestroy()
+    if (below(this.#random, 2) === 0) resetSocket(this.#client.socket)
     else this.#client.socket.destroy()
     return false
   }

@@ -2,6 +2,7 @@
 import { createServer } from 'node:net'
 import type { Socket } from 'node:net'
 import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises'
+import { resetSocket } from '../../../src/core/index.ts'
 import { seededRandom } from '../../../src/proxy/routing/fixtures.ts'
 import { parseRequest } from './parse-request.ts'
 import type { Request } from './parse-request.ts'
@@ -71,7 +72,7 @@ async function answer(socket: Socket, request: Request): Promise<void> {
     case 'excess':
       return write(socket, `${whole}and more that nobody asked for`)
     case 'reset':
-      socket.resetAndDestroy()
+      resetSocket(socket)
       return
     case 'end':
       socket.destroy()
