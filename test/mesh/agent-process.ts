@@ -47,15 +47,17 @@ export class TestMesh {
     renameSync(`${target}~`, target)
   }
 
-  /** Starts `heddle up`; resolves when it is ready. */
+  /** Starts `heddle up`; resolves when it is ready, and has said where it listens and what is wrong. */
   async up(options: { flags?: readonly string[]; env?: Readonly<Record<string, string>> } = {}): Promise<ChildProcess> {
     const flags = ['--admin-address', '127.0.0.1:0', '--workers', '2', '--service-cidr', this.#network]
     const child = this.heddle(
       ['up', '-f', path.join(this.directory, 'mesh'), ...flags, ...(options.flags ?? [])],
       options.env,
     )
+    let said = ''
+    child.stderr?.on('data', (text: string) => (said += text))
     await Promise.race([
-      this.until(() => this.isReady()),
+      this.until(async () => (await this.isReady()) && /^\d+ service ports, /m.test(said)),
       once(child, 'exit').then(() => Promise.reject(new Error(`the agent ended:\n${this.#output}`))),
     ])
     return child
