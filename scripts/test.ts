@@ -3,8 +3,8 @@
  *
  * Without arguments everything that needs npm alone: src/, bench/ and test/, except
  * test/real (real clients and servers from Debian packages). `--all` adds
- * those, `--unit` is src/ and the house's own checks only; other arguments are
- * parts of the paths to run. Suites of the proxy run twice, over sockets of our
+ * those, `--unit` is src/ and the house's own checks only, `--beyond-unit` all
+ * but these; other arguments are parts of the paths to run. Suites of the proxy run twice, over sockets of our
  * own and over those of Node; HEDDLE_TEST_TRANSPORT=native or node picks one.
  *
  * Files run beside each other, and many of them fill the machine. A file that
@@ -22,7 +22,11 @@ import { keepCompiledCode } from './compile-cache.ts'
 import { filesBelow, root } from './files.ts'
 
 const { values, positionals } = parseArgs({
-  options: { all: { type: 'boolean', default: false }, unit: { type: 'boolean', default: false } },
+  options: {
+    all: { type: 'boolean', default: false },
+    unit: { type: 'boolean', default: false },
+    'beyond-unit': { type: 'boolean', default: false },
+  },
   allowPositionals: true,
 })
 
@@ -33,7 +37,9 @@ const proxySuites = ['test/proxy/', 'test/gateway/']
 
 const inRooms = [...(await filesBelow('src', '.test.ts')), ...(await filesBelow('bench', '.test.ts'))]
 const across = values.unit ? houseTests : await filesBelow('test', '.test.ts')
+const unit = new Set([...inRooms, ...houseTests])
 const wanted = [...inRooms, ...across].filter(path => {
+  if (values['beyond-unit'] && unit.has(path)) return false
   if (positionals.length > 0) return positionals.some(part => path.includes(part))
   return values.all || !path.startsWith('test/real/')
 })
