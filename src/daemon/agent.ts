@@ -1,14 +1,11 @@
 import type { Socket } from 'node:net'
 import { MeshError, messageOf, systemClock } from '../core/index.ts'
 import type { Clock, Logger, Timer } from '../core/index.ts'
-import { emptySnapshot, diffSnapshots } from '../model/index.ts'
-import type { MeshSnapshot } from '../model/index.ts'
 import { HealthChecker } from '../proxy/index.ts'
 import type { NamesServer } from '../names/index.ts'
 import { FileSource } from '../sources/index.ts'
 import type { SourceState } from '../sources/index.ts'
 import { compilePlugin } from '../wasm/index.ts'
-import { AccessMemo } from './access-memo.ts'
 import { openAdminServer, openAgentSocket } from './admin-server.ts'
 import type { AdminServer } from './admin-server.ts'
 import { AgentMetrics } from './agent-metrics.ts'
@@ -30,10 +27,10 @@ import { Handover } from './handover/handover.ts'
 import { withoutStarts } from './quiet-starts.ts'
 import { openMeshNames } from './mesh-names.ts'
 import { FlowBook } from './flows/flow-book.ts'
-import { nameSockets } from './name-askers.ts'
 import { openTier } from './tier.ts'
 import type { ActiveTier, Tier } from './tier.ts'
 import { probePort } from './port-probe.ts'
+import { Publication } from './publication.ts'
 import { Readiness } from './readiness.ts'
 import { answerRun } from './run-answer.ts'
 import { formatAddress } from './settings.ts'
@@ -96,15 +93,13 @@ export class Agent {
   readonly #tier: Tier
   readonly #flows: FlowBook
   readonly #networkPolicies: NetworkPolicies
-  /** Of the kernel tier. */
-  readonly #access = new AccessMemo()
   readonly #gate = new ListenerGate({
     isOurs: place => this.#handover?.has(place) === true,
     probe: (place, own) => this.#handover?.probe(place, own) ?? probePort(place, own),
     settled: () => this.#settled(),
     onChange: () => {
       this.#listenFailures.refused(this.#gate.refused)
-      this.#publish(false)
+      this.#publication.publish({ evenUnchanged: false })
     },
   })
   readonly #joins: Joins
@@ -119,13 +114,11 @@ export class Agent {
   #names: NamesServer | undefined
   /** In the kernel tier. */
   #handover: Handover | undefined
-  #state: SourceState | undefined
   /** When the change was read that was taken last. */
   #changedMs = -1
   readonly #threads: WorkerThreads
   #pool: WorkerPool | undefined
-  /** What the workers were last told, with health in it and a version of our own count. */
-  #published: MeshSnapshot = emptySnapshot
+  readonly #publication: Publication
   readonly #listenFailures: ListenFailures
   #timers: Timer[] = []
   #healthTimer: Timer | undefined
@@ -156,7 +149,7 @@ export class Agent {
       file: `${socketPath}.joined`,
       logger: options.logger,
       tier: this.#tier,
-      onChange: () => this.#publish(true),
+      onChange: () => this.#publication.publish({ evenUnchanged: true }),
     })
     this.#transport = chooseTransport(options.settings.transport)
     this.#kernelPath = new KernelPathSwitch({
@@ -166,7 +159,7 @@ export class Agent {
       clock: this.#clock,
       logger: options.logger,
       give: connection => this.#pool?.give(connection) ?? false,
-      onChange: () => this.#updateKernelPath(),
+      onChange: () => this.#publication.updateKernelPath(),
     })
     this.view = this.#openView()
     this.#ticketKeys = new TicketKeyRotation(this.#clock, key => this.#pool?.setTicketKeys(key))
@@ -180,9 +173,20 @@ export class Agent {
       clock: this.#clock,
       logger: options.logger,
       validate: compilePlugin,
-      onChange: () => this.#publish(false),
+      onChange: () => this.#publication.publish({ evenUnchanged: false }),
     })
     this.#health = new MeshHealth(this.#checker, workload => this.#supervisor.stateOf(workload))
+    this.#publication = new Publication({
+      health: this.#health,
+      modules: this.#modules,
+      gate: this.#gate,
+      networkPolicies: this.#networkPolicies,
+      joins: this.#joins,
+      tier: this.#tier,
+      kernelPath: this.#kernelPath,
+      metrics: this.#metrics,
+      late: () => ({ pool: this.#pool, names: this.#names, handover: this.#handover }),
+    })
     this.#supervisor = openPrograms({
       options,
       clock: this.#clock,
@@ -197,7 +201,7 @@ export class Agent {
     this.#callers = new CallerFinder({
       clock: this.#clock,
       logger: options.logger,
-      roots: () => callerRoots(this.#state?.workloads ?? [], pidOf),
+      roots: () => callerRoots(this.#publication.state?.workloads ?? [], pidOf),
     })
   }
 
@@ -214,8 +218,8 @@ export class Agent {
       tier: this.#tier,
       transport: this.#transport,
       now: () => ({
-        state: this.#state,
-        published: this.#published,
+        state: this.#publication.state,
+        published: this.#publication.current,
         pool: this.#pool,
         names: this.#names,
         keeper: this.#handover?.status,
@@ -301,7 +305,8 @@ export class Agent {
       feed: this.#feed,
       flows: this.#flows,
       register: (request: RunRequest, connection: Socket) => this.#register(request, connection),
-      decide: (questions: readonly PolicyQuestion[]) => this.#networkPolicies.answer(questions, this.#state),
+      decide: (questions: readonly PolicyQuestion[]) =>
+        this.#networkPolicies.answer(questions, this.#publication.state),
       join: (body: unknown) => this.#joins.join(body),
       leave: (workload: string) => this.#joins.leave(workload),
       kernelHttp: async (turn: boolean | undefined) => {
@@ -343,7 +348,7 @@ export class Agent {
     requirePaths(paths, this.#source)
     this.#leases = new WorkloadLeases(this.#source)
     this.#joins.open(this.#source)
-    if (this.#state === undefined) this.#take(this.#source.current)
+    if (this.#publication.state === undefined) this.#take(this.#source.current)
     configured()
     this.#healthChanged()
     // So that the workers start with every listener they may have.
@@ -357,7 +362,7 @@ export class Agent {
       this.#clock.every(collectMs, () => void this.#tick()),
       this.#clock.every(retryListenersMs, () => this.#retryListeners()),
     )
-    void pool.applied(this.#published.version).then(() => {
+    void pool.applied(this.#publication.current.version).then(() => {
       listening()
       this.#handover?.complete()
       this.#announce()
@@ -365,7 +370,7 @@ export class Agent {
   }
 
   #startPool(): WorkerPool {
-    this.#pool = openPool(this.#published, {
+    this.#pool = openPool(this.#publication.current, {
       settings: this.#options.settings,
       threads: this.#threads,
       kept: this.#handover?.tables,
@@ -385,7 +390,7 @@ export class Agent {
 
   /** A newer configuration. One that could not be read never comes here: the last good one stays in force. */
   #take(state: SourceState): void {
-    this.#state = state
+    this.#publication.state = state
     if (this.#networkPolicies.update(state.networkPolicies)) {
       const { enforcement } = this.#networkPolicies
       this.#logger.warn(notEnforcedHeadline, { reason: enforcement.reason })
@@ -393,10 +398,10 @@ export class Agent {
     this.#flows.update(state.networkPolicies)
     this.#health.update(state.snapshot, state.workloads)
     this.#modules.update(state.snapshot.plugins)
-    this.#publish(false)
-    this.#tellNames()
+    this.#publication.publish({ evenUnchanged: false })
+    this.#publication.tellNames()
     // Before programs start: who they are is known then.
-    this.#tellTier()
+    this.#publication.tellTier()
     this.#supervisor.update(state)
     this.#metrics.networkPolicies(state.networkPolicies.policies.length, this.#networkPolicies.enforcement)
     this.#metrics.problems([...state.problems, ...this.#networkPolicies.problems()])
@@ -408,75 +413,15 @@ export class Agent {
 
   /** Every worker has the configuration of this moment, and what was under way before has had its time. */
   async #trafficMoved(): Promise<void> {
-    await this.#pool?.applied(this.#published.version)
+    await this.#pool?.applied(this.#publication.current.version)
     await new Promise<void>(resolve => this.#clock.after(leavingGraceMs, resolve))
-  }
-
-  /** Hands the workers what changed, if anything did. */
-  #publish(evenUnchanged: boolean): void {
-    const state = this.#state
-    if (state === undefined) return
-    const before = this.#published
-    const overlaid = this.#modules.apply(this.#health.apply(state.snapshot))
-    const after = { ...overlaid, listeners: this.#gate.admit(overlaid.listeners), version: before.version + 1 }
-    const delta = diffSnapshots(before, after)
-    const changes = [delta.listeners, delta.routes, delta.streamRoutes, delta.backends, delta.plugins]
-    const isSame = changes.every(({ set, removed }) => set.length === 0 && removed.length === 0)
-    const parts = {
-      compiled: this.#networkPolicies.compiled,
-      members: state.networkPolicies.members,
-      workloads: state.workloads,
-    }
-    const hasTables = this.#tier.pins === undefined || this.#access.isMadeOf(parts)
-    if (isSame && hasTables && !evenUnchanged && before.version > 0) return
-    this.#published = after
-    this.#handover?.update(after.listeners)
-    this.#tellNames()
-    // First, since it makes the cgroups that the workers have to know.
-    this.#tellTier()
-    if (this.#tier.pins !== undefined) {
-      this.#published = { ...after, access: this.#access.take({ ...parts, cgroups: this.#tier.members }) }
-    }
-    this.#pool?.apply(this.#published)
-    this.#metrics.published(before, delta)
-    this.#updateKernelPath()
-  }
-
-  /** Its tables are there before anybody is led to it. */
-  #updateKernelPath(): void {
-    if (this.#kernelPath.update(this.#published)) this.#tellTier()
-  }
-
-  /** In force from the next name on that is asked for. */
-  #tellNames(): void {
-    this.#names?.update({ services: this.#state?.namedServices ?? [], backends: this.#published.backends })
-  }
-
-  #tellTier(): void {
-    const state = this.#state
-    if (state === undefined) return
-    const { ahead } = this.#kernelPath
-    const { nodeSockets, names } = nameSockets(this.#names)
-    this.#tier.update(
-      {
-        snapshot: this.#published,
-        namedServices: state.namedServices,
-        ahead,
-        policies: this.#networkPolicies.compiled,
-        members: state.networkPolicies.members,
-        nodeSockets: [...nodeSockets, ...[...ahead.values()].map(place => ({ ...place, protocol: 'TCP' as const }))],
-        names,
-        joined: this.#joins.current,
-      },
-      state.workloads.map(({ key }) => key),
-    )
   }
 
   #healthChanged(): void {
     this.#healthTimer ??= this.#clock.after(healthBatchMs, () => {
       this.#healthTimer = undefined
       this.#health.settle()
-      this.#publish(false)
+      this.#publication.publish({ evenUnchanged: false })
       if (this.#checked === undefined || this.#health.pending > 0) return
       this.#checked()
       this.#checked = undefined
@@ -487,7 +432,7 @@ export class Agent {
   /** At once: a program that ends, or is about to, gets no more requests. */
   #programsChanged(): void {
     this.#health.settle()
-    this.#publish(false)
+    this.#publication.publish({ evenUnchanged: false })
     this.#healthChanged()
   }
 
@@ -498,13 +443,13 @@ export class Agent {
   /** Resolves when the workers have done what they were told up to this turn. */
   async #settled(): Promise<void> {
     await Promise.resolve()
-    await this.#pool?.applied(this.#published.version)
+    await this.#pool?.applied(this.#publication.current.version)
     this.#handover?.settled()
   }
 
   #retryListeners(): void {
     this.#gate.retry()
-    if (this.#listenFailures.hasOfWorkers) this.#publish(true)
+    if (this.#listenFailures.hasOfWorkers) this.#publication.publish({ evenUnchanged: true })
   }
 
   async #tick(): Promise<void> {

@@ -1,7 +1,7 @@
 import { grpcForms, grpcStatuses, methodCodes } from '../../codec/index.ts'
 import type { HeaderList } from '../../codec/index.ts'
 import { localReplies } from '../../model/index.ts'
-import type { HeaderEdits, ReplyReason } from '../../model/index.ts'
+import type { ReplyReason } from '../../model/index.ts'
 import type { FilterReply } from '../filters/filter-exchange.ts'
 import type { FilterPlan } from '../filters/filter-plan.ts'
 import { attributeOf } from '../plugins/attributes.ts'
@@ -14,10 +14,9 @@ import type { RouteDecision } from '../routing/route-table.ts'
 import type { ProxyRuntime } from '../runtime.ts'
 import type { Connection } from '../transport/connection.ts'
 import type { AnswerHead } from '../upstream/answer-head.ts'
-import { OutgoingRequest } from '../upstream/outgoing-request.ts'
 import { Affinity } from './affinity.ts'
 import { AnswerPath } from './answer-path.ts'
-import type { CompiledBackend, CompiledRule } from './compiled-rule.ts'
+import type { CompiledRule } from './compiled-rule.ts'
 import type { ExchangeClient, RoutesInForce } from './exchange-client.ts'
 import type { LateAnswerListener } from './compressed-answer.ts'
 import { answerEarly, redirect, toLines } from './filter-answers.ts'
@@ -29,17 +28,14 @@ import type { GuardOwner } from './guard.ts'
 import type { IncomingRequest } from './incoming-request.ts'
 import type { LocalReply } from './local-reply-text.ts'
 import { LoggedExchange } from './logged-exchange.ts'
-import { Mirrors } from './mirror.ts'
 import { patienceMs, timeLimitOf } from './patience.ts'
 import type { Silence } from './patience.ts'
 import { refusalReason } from './refusal-reason.ts'
-import { renderRequest } from './request-head.ts'
+import { RequestPath } from './request-path.ts'
+import type { RequestPathOwner } from './request-path.ts'
 import { Tries } from './tries.ts'
 import type { TriesListener } from './tries-plan.ts'
 import { Tunnel } from './tunnel.ts'
-import { isByHttp2 } from './version-towards.ts'
-
-const noEdits: readonly HeaderEdits[] = []
 
 /**
  * One request from its head to the last byte of its answer. A connection borrows
@@ -50,7 +46,7 @@ const noEdits: readonly HeaderEdits[] = []
  *                              └─ tries ─┬─ answer, passed on ─┤
  *                                        └─ no answer: 502 … ──┘
  */
-export class Exchange implements TriesListener, GuardOwner, LateAnswerListener, PluggedOwner {
+export class Exchange implements TriesListener, GuardOwner, LateAnswerListener, PluggedOwner, RequestPathOwner {
   readonly #runtime: ProxyRuntime
   readonly #routes: RoutesInForce
   #downstream: ExchangeClient
@@ -58,10 +54,7 @@ export class Exchange implements TriesListener, GuardOwner, LateAnswerListener, 
   readonly #tries: Tries
   readonly #affinity: Affinity
   readonly #requestTimer: WheelTimer
-  readonly #outgoing = new OutgoingRequest()
-  #mirrors: Mirrors | undefined = undefined
-  /** Only of rules with safeguards. */
-  #guard: Guard | undefined = undefined
+  readonly #request: RequestPath
   /** Only of rules with plugins. */
   #plugged: Plugged | undefined = undefined
   /** Once the protocol was changed. */
@@ -71,8 +64,6 @@ export class Exchange implements TriesListener, GuardOwner, LateAnswerListener, 
   readonly #logged: LoggedExchange
   /** Milliseconds that the request may take; Infinity for no limit. */
   #limitMs = Infinity
-  #hasBody = false
-  #isRequestDone = false
   #asksUpgrade = false
 
   constructor(runtime: ProxyRuntime, routes: RoutesInForce, downstream: ExchangeClient) {
@@ -81,7 +72,8 @@ export class Exchange implements TriesListener, GuardOwner, LateAnswerListener, 
     this.#downstream = downstream
     this.#tries = new Tries(runtime, this)
     this.#record = new ExchangeRecord(runtime, this.#tries)
-    this.#logged = new LoggedExchange(this.#record, this.#tries, this.#outgoing, runtime.wallOffsetMs)
+    this.#request = new RequestPath(runtime, this.#tries, this.#record, this)
+    this.#logged = new LoggedExchange(this.#record, this.#tries, this.#request.outgoing, runtime.wallOffsetMs)
     this.#answer = new AnswerPath(runtime, this.#tries, this, downstream.answer)
     this.#affinity = new Affinity()
     this.#requestTimer = new WheelTimer(() => this.#onRequestTimeout())
@@ -104,7 +96,7 @@ export class Exchange implements TriesListener, GuardOwner, LateAnswerListener, 
 
   /** Safeguards or plugins hold the request. */
   get #isHolding(): boolean {
-    return this.#guard?.isHolding === true || this.#plugged?.isHolding === true
+    return this.#request.isHeld || this.#plugged?.isHolding === true
   }
 
   /** How long no byte may move. */
@@ -112,7 +104,7 @@ export class Exchange implements TriesListener, GuardOwner, LateAnswerListener, 
     const silence: Silence = {
       isHeldUp: this.isRequestBlocked || this.#answer.to.isBlocked || this.#isHolding,
       isAnswerBegun: this.#answer.isBegun,
-      isRequestDone: this.#isRequestDone,
+      isRequestDone: this.#request.isDone,
       isGrpc: this.#record.isGrpc,
       hasTimeLimit: this.#record.rule?.rule.requestTimeoutMs !== undefined,
       streamIdleTimeoutMs: this.#record.streamIdleMs,
@@ -124,7 +116,7 @@ export class Exchange implements TriesListener, GuardOwner, LateAnswerListener, 
   get isRequestBlocked(): boolean {
     if (this.#isEnded) return false
     if (this.#plugged?.isRequestBlocked === true) return true
-    return this.#guard?.isHolding === true ? this.#guard.run.isBlocked : this.#tries.isRequestBlocked
+    return this.#request.isBlocked
   }
 
   /**
@@ -135,8 +127,7 @@ export class Exchange implements TriesListener, GuardOwner, LateAnswerListener, 
     this.#clear()
     this.#record.take(request)
     this.#asksUpgrade = request.asksUpgrade
-    this.#hasBody = hasBody
-    this.#isRequestDone = !hasBody
+    this.#request.begin(hasBody)
     if (request.refusal !== undefined) {
       this.#reply(request.refusal)
       return
@@ -154,7 +145,7 @@ export class Exchange implements TriesListener, GuardOwner, LateAnswerListener, 
   refuse(version: number, status: number, problem: string): void {
     this.#clear()
     this.#record.takeUnreadable(version)
-    this.#isRequestDone = true
+    this.#request.isDone = true
     this.#reply(refusalReason(status), status, problem)
   }
 
@@ -169,10 +160,9 @@ export class Exchange implements TriesListener, GuardOwner, LateAnswerListener, 
     this.#isEnded = false
     this.#answer.reset()
     this.#record.begin()
-    this.#guard = undefined
+    this.#request.reset()
     this.#plugged = undefined
     this.#tunnel = undefined
-    this.#outgoing.reset()
     this.#tries.reset()
     this.#downstream.listener.active.value++
   }
@@ -204,31 +194,29 @@ export class Exchange implements TriesListener, GuardOwner, LateAnswerListener, 
     const plugged = new Plugged(this.#runtime, chain, { owner: this, decision, scheme: listener.scheme, isHead, to })
     this.#plugged = plugged
     this.#answer.to = plugged.answer
-    plugged.begin(request, this.#hasBody)
+    plugged.begin(request, this.#request.hasBody)
   }
 
   onPluggedRequest(request: IncomingRequest, hasBody: boolean, isRerouted: boolean): void {
     if (this.#isEnded || this.#plugged === undefined) return
-    this.#hasBody = hasBody
+    this.#request.hasBody = hasBody
     if (request.refusal !== undefined) this.#reply(request.refusal)
     else if (isRerouted) this.#route(request)
     else this.#follow(this.#plugged.decision, request)
   }
 
   onPluggedBody(bytes: Buffer): void {
-    this.#guardBody(bytes, 0, bytes.length)
+    this.#request.body(bytes, 0, bytes.length)
   }
 
   onPluggedEnd(trailers: HeaderList | undefined): void {
-    if (this.#isEnded) return
-    if (this.#guard?.isHolding === true) this.#guard.end(trailers)
-    else this.#passEnd(trailers)
+    if (!this.#isEnded) this.#request.end(trailers)
   }
 
   onPluginAnswer(answer: PluginAnswer): LocalReply {
     this.#cancel()
     this.#answer.isBegun = true
-    if (!this.#isRequestDone && !this.#downstream.canSkipBody()) this.#answer.to.closeAfter = true
+    if (!this.#request.isDone && !this.#downstream.canSkipBody()) this.#answer.to.closeAfter = true
     if (this.#record.isGrpc && answer.grpcStatus !== undefined) this.#record.grpcStatus = answer.grpcStatus
     return this.#record.answerOurselves(...replyOfPlugin(answer, this.#answer.lines))
   }
@@ -266,18 +254,18 @@ export class Exchange implements TriesListener, GuardOwner, LateAnswerListener, 
       this.#replyByFilter(redirect(backend.redirect, this.#filterRequest(request, matchedPrefix)))
       return
     }
-    this.#writeHead(request, backend, matchedPrefix)
-    if (this.#record.isGrpc) this.#answer.bridge(this.#record.grpcForm, this.#outgoing)
+    this.#request.writeHead(this.#downstream, request, backend, matchedPrefix)
+    if (this.#record.isGrpc) this.#answer.bridge(this.#record.grpcForm, this.#request.outgoing)
     const nowWallMs = this.#record.startMs + this.#runtime.wallOffsetMs
     this.#answer.lines += this.#affinity.begin(rule.rule.session, backend.target, request, this.#downstream, nowWallMs)
     const choice = { rule, backend, grpcForm: this.#record.grpcForm }
-    this.#mirrors = Mirrors.sample(this.#runtime, this.#downstream, choice, this.#outgoing)
+    this.#request.mirror(this.#downstream, choice)
     const { backendRequestTimeoutMs, retry } = rule.rule
     this.#tries.start({
       access: this.#runtime.gate === undefined ? undefined : this.#downstream.access,
       backend: backend.target,
       methodName: this.#record.method,
-      request: this.#outgoing,
+      request: this.#request.outgoing,
       retry: retry ?? backend.target.backend?.settings.retry,
       isGrpc: this.#record.isGrpc,
       deadlineMs: this.#record.startMs + this.#limitMs,
@@ -285,7 +273,7 @@ export class Exchange implements TriesListener, GuardOwner, LateAnswerListener, 
       hash: this.#affinity.hash,
       preferred: this.#affinity.preferred,
     })
-    if (!this.#hasBody && !this.#isEnded) this.#requestIsDone()
+    if (!this.#request.hasBody && !this.#isEnded) this.#request.complete()
   }
 
   /** @returns false when they need time, or have answered */
@@ -296,9 +284,9 @@ export class Exchange implements TriesListener, GuardOwner, LateAnswerListener, 
     }
     if (plan.steps.length === 0) return true
     const startWallMs = this.#record.startMs + this.#runtime.wallOffsetMs
-    const context = { client: this.#downstream, owner: this, outgoing: this.#outgoing, startWallMs }
+    const context = { client: this.#downstream, owner: this, outgoing: this.#request.outgoing, startWallMs }
     const guard = new Guard(this.#runtime, plan, decision, request, context)
-    this.#guard = guard
+    this.#request.guard = guard
     const outcome = guard.run.begin()
     if (outcome === 'suspended') guard.hold()
     else if (outcome === 'answered' && guard.run.reply !== undefined) this.#replyBySafeguard(guard, guard.run.reply)
@@ -315,8 +303,8 @@ export class Exchange implements TriesListener, GuardOwner, LateAnswerListener, 
     const pieces = guard.release()
     this.#noteSafeguards(guard)
     this.#forward(guard.decision.target, guard.decision.matchedPrefix, guard.request)
-    for (const piece of pieces) this.#passBody(piece, 0, piece.length)
-    if (guard.hasEnded && !this.#isEnded) this.#passEnd(guard.trailers)
+    for (const piece of pieces) this.#request.pass(piece, 0, piece.length)
+    if (guard.hasEnded && !this.#isEnded) this.#request.passEnd(guard.trailers)
   }
 
   onGuardAnswered(guard: Guard, reply: FilterReply): void {
@@ -333,28 +321,6 @@ export class Exchange implements TriesListener, GuardOwner, LateAnswerListener, 
     this.#reply(reply.reason, reply.status, reply.detail, reply.body)
   }
 
-  #writeHead(request: IncomingRequest, backend: CompiledBackend, matchedPrefix: string): void {
-    const target = backend.target?.backend
-    const { grpcForm, rule } = this.#record
-    this.#outgoing.isHttp2 = isByHttp2(target, { isGrpcRule: rule?.isGrpc === true, grpcForm })
-    renderRequest(
-      {
-        request,
-        hasBody: this.#hasBody,
-        scheme: target?.tls === undefined ? 'http' : 'https',
-        forwarded: this.#downstream.forwarded,
-        rewrite: backend.rewrite,
-        matchedPrefix,
-        edits:
-          this.#guard === undefined ? backend.requestEdits : backend.requestEditsWith(this.#guard.run.requestEdits),
-        fallbackHost: target?.service ?? '',
-        ids: this.#runtime.requestIds,
-      },
-      this.#runtime.requestLists,
-      this.#outgoing,
-    )
-  }
-
   #filterRequest(request: IncomingRequest, matchedPrefix: string): FilterRequest {
     const { scheme, port } = this.#downstream.listener
     return { request, scheme, listenerPort: port, matchedPrefix }
@@ -363,50 +329,24 @@ export class Exchange implements TriesListener, GuardOwner, LateAnswerListener, 
   requestBody(bytes: Buffer, start: number, end: number): void {
     this.#record.requestBytes += end - start
     if (this.#isEnded) return
-    if (this.#plugged === undefined) this.#guardBody(bytes, start, end)
+    if (this.#plugged === undefined) this.#request.body(bytes, start, end)
     else this.#plugged.body(bytes, start, end)
-  }
-
-  #guardBody(bytes: Buffer, start: number, end: number): void {
-    if (this.#isEnded) return
-    const guard = this.#guard
-    if (guard !== undefined) {
-      const isHeld = guard.isHolding
-      if (!guard.body(bytes, start, end) && !this.#isEnded) this.#refuseLength(guard)
-      if (isHeld || this.#isEnded) return
-    }
-    this.#passBody(bytes, start, end)
-  }
-
-  #refuseLength(guard: Guard): void {
-    this.#giveUp('DPE', 'payload-too-large', `the body is larger than ${guard.run.maxBodyBytes} bytes`)
-  }
-
-  #passBody(bytes: Buffer, start: number, end: number): void {
-    this.#mirrors?.body(bytes, start, end)
-    if (this.#tries.isActive) this.#tries.requestBody(bytes, start, end)
   }
 
   /** @param trailers  of a request by HTTP/2; those of HTTP/1.1 are part of the body */
   requestEnd(trailers: HeaderList | undefined): void {
-    this.#isRequestDone = true
+    this.#request.isDone = true
     if (this.#isEnded) return
     if (this.#plugged === undefined) this.onPluggedEnd(trailers)
     else this.#plugged.end(trailers)
   }
 
-  #passEnd(trailers: HeaderList | undefined): void {
-    this.#tries.requestEnd(trailers)
-    this.#requestIsDone()
-  }
-
-  #requestIsDone(): void {
-    this.#mirrors?.send()
-    this.#mirrors = undefined
+  onRequestTooLong(maxBytes: number): void {
+    this.#giveUp('DPE', 'payload-too-large', `the body is larger than ${maxBytes} bytes`)
   }
 
   #cancel(): void {
-    this.#guard?.cancel()
+    this.#request.cancel()
     this.#tries.cancel()
   }
 
@@ -431,7 +371,7 @@ export class Exchange implements TriesListener, GuardOwner, LateAnswerListener, 
   /** Nothing has moved for too long. */
   stalled(): void {
     if (this.#isEnded) return
-    this.#giveUp('SI', this.#isRequestDone ? 'upstream-timeout' : 'request-timeout')
+    this.#giveUp('SI', this.#request.isDone ? 'upstream-timeout' : 'request-timeout')
     this.#runtime.out.flush()
   }
 
@@ -468,13 +408,13 @@ export class Exchange implements TriesListener, GuardOwner, LateAnswerListener, 
 
   onAnswerHead(head: AnswerHead): void {
     // A client that is still sending its request can't be kept: its bytes would be taken for the next request.
-    if (!this.#isRequestDone || this.#downstream.mustClose) this.#answer.to.closeAfter = true
+    if (!this.#request.isDone || this.#downstream.mustClose) this.#answer.to.closeAfter = true
     if (this.#record.rule?.rule.session !== undefined) {
       const nowMs = this.#runtime.turnMs + this.#runtime.wallOffsetMs
       const secure = this.#downstream.listener.scheme === 'https'
       this.#answer.lines += this.#affinity.answerLines(this.#tries.endpoint, { secure, nowMs })
     }
-    this.#answer.head(head, this.#record.backend, this.#guard?.run.answerEdits ?? noEdits)
+    this.#answer.head(head, this.#record.backend, this.#request.answerEdits)
   }
 
   onAnswerBody(bytes: Buffer, start: number, end: number): void {
@@ -515,7 +455,7 @@ export class Exchange implements TriesListener, GuardOwner, LateAnswerListener, 
     }
     this.#record.flags = flags
     this.#record.breakCall()
-    const takesTrailers = this.#record.version === 20 && this.#outgoing.isHttp2 && !isUnanswered
+    const takesTrailers = this.#record.version === 20 && this.#request.outgoing.isHttp2 && !isUnanswered
     if (this.#record.grpcForm === grpcForms.grpc && takesTrailers) {
       this.#answer.endCall(this.#record.grpcStatus, detail)
     } else {
@@ -556,7 +496,7 @@ export class Exchange implements TriesListener, GuardOwner, LateAnswerListener, 
 
   #reply(reason: ReplyReason, status: number = localReplies[reason].status, detail = '', body?: Uint8Array): void {
     this.#answer.isBegun = true
-    if (!this.#isRequestDone && !this.#downstream.canSkipBody()) this.#answer.to.closeAfter = true
+    if (!this.#request.isDone && !this.#downstream.canSkipBody()) this.#answer.to.closeAfter = true
     if (this.#downstream.mustClose) this.#answer.to.closeAfter = true
     this.#answer.to.reply(this.#record.answerOurselves(reason, status, { detail, lines: this.#answer.lines, body }))
     if (this.#plugged === undefined) this.#finish()
@@ -575,7 +515,7 @@ export class Exchange implements TriesListener, GuardOwner, LateAnswerListener, 
     if (this.#plugged !== undefined) this.#unplug()
     const runtime = this.#runtime
     runtime.timers.cancel(this.#requestTimer)
-    this.#mirrors = undefined
+    this.#request.close()
     this.#answer.close()
     this.#downstream.listener.active.value--
     runtime.out.flush()
