@@ -49,7 +49,8 @@ console.log(typeof Bpf, none, value)
 }
 
 async function serveHello(heddle: string): Promise<void> {
-  const options = ['--admin-address', '127.0.0.1:0', '--socket-path', join(folder, 'agent.sock')]
+  const socketPath = join(folder, 'agent.sock')
+  const options = ['--admin-address', '127.0.0.1:0', '--socket-path', socketPath]
   const agent = spawn(heddle, ['up', '-f', join(folder, 'hello'), ...options], { stdio: 'inherit' })
   const ended = once(agent, 'exit')
   try {
@@ -64,5 +65,7 @@ async function serveHello(heddle: string): Promise<void> {
   } finally {
     agent.kill('SIGTERM')
     await ended
+    // As root it has left programs and connections to the next agent.
+    await succeed([heddle, 'cleanup', '--socket-path', socketPath])
   }
 }

@@ -8,7 +8,7 @@ import type { Contestant, Scene, SceneMutual, SceneTls } from './contestant.ts'
 /** Of this tree. */
 export const heddleCommand: string = fileURLToPath(new URL('../../bin/heddle', import.meta.url))
 
-/** The agent as a user runs it: one HTTPRoute (GRPCRoute) per route, two Workloads, metrics, access log to a file; one worker. */
+/** The agent as a user without root runs it: one HTTPRoute (GRPCRoute) per route, two Workloads, metrics, access log to a file; one worker. */
 export async function startHeddle(scene: Scene): Promise<Contestant> {
   const home = join(scene.folder, 'heddle')
   // Not beside the access log: the folder of what is configured is watched, and each write there would wake the agent.
@@ -20,7 +20,7 @@ export async function startHeddle(scene: Scene): Promise<Contestant> {
     join(files, 'routes.yaml'),
     scene.routes.map(scene.endpoints === 'grpc' ? grpcRoute : route).join('---\n'),
   )
-  const options = ['--workers', '1', '--admin-address', `127.0.0.1:${adminPort}`]
+  const options = ['--tier', 'user', '--workers', '1', '--admin-address', `127.0.0.1:${adminPort}`]
   const paths = ['--socket-path', join(home, 'agent.sock'), '--access-log', join(home, 'access.log')]
   const program = Program.start('heddle', [heddleCommand, 'up', '-f', files, ...options, ...paths], {
     place: 'proxy',

@@ -45,6 +45,7 @@ const cases: readonly Http1Case[] = [
 export const http1: Suite = {
   name: 'http1',
   limits: [
+    'the agent in user space, as without root: in the kernel tier it also knows who each connection is from',
     'everything on one machine over loopback: no network, no TLS, no HTTP/2',
     'one worker each on one core; how they scale over cores is not measured',
     'routes differ by path prefix only; no filters, retries or health checks at work',

@@ -37,6 +37,7 @@ const cases: readonly Http2Case[] = [
 export const http2: Suite = {
   name: 'http2',
   limits: [
+    'the agent in user space, as without root',
     'everything on one machine over loopback, one worker each on one core; 8 connections with 32 requests at once each',
     'nginx speaks HTTP/1.1 to the backend in every case but gRPC: it has no HTTP/2 there',
     'nghttpx writes each line of its access log at once, has no metrics and makes no request ids',

@@ -34,6 +34,7 @@ const mutualCases: readonly Case[] = [
 export const tls: Suite = {
   name: 'tls',
   limits: [
+    'the agent in user space, as without root',
     'everything on one machine over loopback, one worker each on one core',
     'one certificate (P-256), TLS 1.3, the cipher that client and server agree on',
     'the client of the handshakes is Node: it limits their rate, so compare CPU',

@@ -29,7 +29,7 @@ test('status shows Gateways, routes, services, endpoints and problems', () => {
     renderStatus(sampleStatus, wide),
     golden(`
     heddle 0.1.0, pid 42, up 3m 5s, ready, 2 workers, configuration 7
-    tier: user space (the kernel tier is new, and taken with --tier kernel or auto)
+    tier: user space (as --tier user wants it)
     transport: native (sockets by system calls)
     names: 127.0.0.1:15053
 
@@ -102,7 +102,7 @@ test('top shows busy services first, with latencies and the last minute', () => 
     renderTop(sampleStatus, { ...wide, height: undefined }),
     golden(`
     heddle 0.1.0, pid 42, up 3m 5s, ready, 2 workers, configuration 7
-    tier: user space (the kernel tier is new, and taken with --tier kernel or auto)
+    tier: user space (as --tier user wants it)
     transport: native (sockets by system calls)
     names: 127.0.0.1:15053
 

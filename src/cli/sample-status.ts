@@ -37,7 +37,7 @@ export const sampleStatus: StatusDocument = {
     pid: 42,
     uptimeSeconds: 185,
     transport: { active: 'native', reason: 'sockets by system calls' },
-    tier: { active: 'user space', reason: 'the kernel tier is new, and taken with --tier kernel or auto' },
+    tier: { active: 'user space', reason: 'as --tier user wants it' },
     workers: 2,
     configVersion: 7,
     dns: '127.0.0.1:15053',

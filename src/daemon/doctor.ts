@@ -4,9 +4,10 @@ import { MeshError, messageOf, systemClock } from '../core/index.ts'
 import { cleanUp, datapathFeatures, tierPlaces, tryPrograms } from '../datapath/index.ts'
 import type { CleanupReport } from '../datapath/index.ts'
 import { selfTest } from '../kernel-http/index.ts'
-import { Bpf, checkFeatures, findCgroup2, isBpffs, KeeperClient, missingCapabilities } from '../kernel/index.ts'
+import { Bpf, checkFeatures, findCgroup2, isBpffs, KeeperClient } from '../kernel/index.ts'
 import { keeperPath } from './handover/agent-keeper.ts'
 import { endKept } from './programs/end-kept.ts'
+import { lackedPrivileges, tierCapabilities } from './tier-privileges.ts'
 import type { EndedKeeper } from './programs/end-kept.ts'
 
 /** One thing that the kernel tier needs. */
@@ -15,13 +16,6 @@ export interface Finding {
   readonly isFine: boolean
   /** What is there, or what to do about it. */
   readonly about: string
-}
-
-/** The last one mounts a bpffs, where there is none yet. */
-function capabilitiesFor(socketPath: string): Parameters<typeof missingCapabilities>[0] {
-  const { pins, isOwnMount } = tierPlaces(socketPath)
-  const always = ['CAP_BPF', 'CAP_NET_ADMIN', 'CAP_PERFMON'] as const
-  return isOwnMount && !isBpffs(pins) ? [...always, 'CAP_SYS_ADMIN'] : always
 }
 
 /** What the kernel tier needs of this machine and this process, tried out. Changes nothing. */
@@ -33,14 +27,13 @@ export function examineMachine(socketPath: string): readonly Finding[] {
     return [{ name: 'system calls', isFine: false, about: explain(error) }]
   }
   using open = bpf
-  const capabilities = capabilitiesFor(socketPath)
-  const missing = missingCapabilities(capabilities)
+  const lacked = lackedPrivileges(socketPath)
   return [
     { name: 'system calls', isFine: true, about: `${process.platform}/${process.arch}` },
     {
       name: 'privileges',
-      isFine: missing.length === 0,
-      about: missing.length === 0 ? capabilities.join(' ') : `this process lacks ${missing.join(' ')}: run it as root`,
+      isFine: lacked === undefined,
+      about: lacked ?? tierCapabilities(socketPath).join(' '),
     },
     ...features(open),
     programs(open),

@@ -157,7 +157,7 @@ export const settingDefinitions: { readonly [Key in SettingKey]: SettingDefiniti
     ...choice(['auto', 'user', 'kernel'] as const),
     about:
       'What leads programs of the mesh: kernel is eBPF programs, which need root and are refused without; auto takes them where they can be had; user is loopback addresses alone.',
-    default: () => 'user' as const,
+    default: () => 'auto' as const,
   },
   kernelHttp: {
     ...choice(['off', 'auto'] as const),

@@ -17,6 +17,7 @@ import type { NameAsker, NamesClient } from '../names/index.ts'
 import { nameAsker } from './name-askers.ts'
 import type { Enforcement } from './network-policies.ts'
 import { userSpaceEnforcement } from './network-policies.ts'
+import { lackedPrivileges } from './tier-privileges.ts'
 
 /** Which data path is in force, and why that one. */
 export interface ActiveTier {
@@ -40,12 +41,14 @@ export interface TierOptions {
  */
 export function openTier(options: TierOptions): Tier {
   const { wanted, socketPath } = options
-  if (wanted === 'user') return userTier('the kernel tier is new, and taken with --tier kernel or auto')
+  if (wanted === 'user') return userTier('as --tier user wants it')
   try {
+    const lacked = wanted === 'auto' ? lackedPrivileges(socketPath) : undefined
+    if (lacked !== undefined) return userTier(lacked)
     return new KernelTier(tierPlaces(socketPath), options)
   } catch (error) {
     if (wanted === 'kernel') throw error
-    return userTier(`no kernel tier here: ${messageOf(error)}`)
+    return userTier(`no kernel tier here: ${messageOf(error)}; heddle doctor says more`)
   }
 }
 

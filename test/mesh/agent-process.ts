@@ -67,7 +67,14 @@ export class TestMesh {
   heddle(words: readonly string[], env: Readonly<Record<string, string>> = {}): ChildProcess {
     const child = spawn(process.execPath, [main, ...words], {
       // With the cache of compiled code that bin/heddle gives it.
-      env: { PATH: process.env['PATH'], ...compileCache(), ...env, HEDDLE_SOCKET_PATH: this.socketPath },
+      // In user space unless a test says more: most are about what is the same in both.
+      env: {
+        PATH: process.env['PATH'],
+        HEDDLE_TIER: 'user',
+        ...compileCache(),
+        ...env,
+        HEDDLE_SOCKET_PATH: this.socketPath,
+      },
       stdio: ['ignore', 'pipe', 'pipe'],
       // With whatever it starts in its own group, so that a test that fails leaves nothing.
       detached: true,

@@ -16,7 +16,7 @@ test('an agent starts workloads, serves them at the Gateway and at their virtual
   )
   const agent = await mesh.up({ flags: ['--drain-seconds', '5'] })
   await answering(mesh, '/x', /^a-1 \d+/)
-  assert.match(mesh.output, /tier: user space \(the kernel tier is new, and taken with --tier kernel or auto\)/)
+  assert.match(mesh.output, /tier: user space \(as --tier user wants it\)/)
 
   const [host = '', port] = (await mesh.status()).services[0]?.address?.split(':') ?? []
   const direct = await fetchText({ host, port: Number(port), path: '/', agent: false })
