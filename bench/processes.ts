@@ -79,6 +79,12 @@ export class Program implements AsyncDisposable {
     return kilobytes / 1024
   }
 
+  /** At once: without a chance to end in good order. */
+  async kill(): Promise<void> {
+    this.#child.kill('SIGKILL')
+    await this.#ended
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#child.kill('SIGTERM')
     const isGone = await Promise.race([this.#ended, sleep(5_000, undefined, { ref: false })])

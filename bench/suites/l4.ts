@@ -11,6 +11,7 @@ import { compileNetworkPolicies, emptyCompiledPolicy } from '../../src/policy/in
 import { connectUs, sinkProgram, streamMb } from '../load/connects.ts'
 import type { Target } from '../load/connects.ts'
 import { EditedMesh } from '../load/edited-file.ts'
+import { RestartedAgent } from '../load/restarted-agent.ts'
 import { freePorts, pinned, Program } from '../processes.ts'
 import type { Metric, Sample } from '../result.ts'
 import { rotated } from './suite.ts'
@@ -26,6 +27,7 @@ export const l4: Suite = {
     'events of flows are written for every connection, and read by this process',
     'one connection carries the bytes, from a core that it shares with whoever takes them',
     'an edit replaces a file; one endpoint of it is another; of 10,000 endpoints the file is 0.4 MB of YAML',
+    'the agent that is killed and started again has one route; whoever starts it does so at once',
   ],
   async run(options) {
     const why = whyNot()
@@ -43,6 +45,7 @@ export const l4: Suite = {
       await scene.close()
     }
     await edits(bpf, options, samples)
+    await restarts(options, samples)
     return samples
   },
 }
@@ -235,5 +238,15 @@ async function edits(bpf: Bpf, { only, rounds, folder, progress }: SuiteOptions,
       progress(`l4, ${name}: round ${round + 1} of ${rounds}`)
       samples.push({ case: name, metric: 'change', contestant: 'heddle', round, value: await mesh.editMs(bpf) })
     }
+  }
+}
+
+async function restarts({ only, rounds, folder, progress }: SuiteOptions, samples: Sample[]): Promise<void> {
+  const name = 'killed and started again, until a waiting request is answered'
+  if (!name.includes(only)) return
+  await using agent = await RestartedAgent.start(folder)
+  for (let round = 0; round < rounds; round += 1) {
+    progress(`l4, ${name}: round ${round + 1} of ${rounds}`)
+    samples.push({ case: name, metric: 'change', contestant: 'heddle', round, value: await agent.gapMs() })
   }
 }
