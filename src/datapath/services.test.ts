@@ -57,6 +57,7 @@ const rows: readonly (readonly [name: string, more: Partial<TestService>, expect
     { backend: settings({ circuitBreaker: { ...defaultBackendSettings.circuitBreaker, maxConnections: 1 } }) },
     proxied,
   ],
+  ['a plugin goes to the proxy', { plugins: ['WasmPlugin shop/filter'] }, proxied],
   [
     'UDP is balanced',
     { carrier: 'udp', addresses: ['127.77.0.1'] },

@@ -66,7 +66,7 @@ export function compileServices({ snapshot, namedServices, ahead }: ServiceInput
       const host = `Service ${port.backend}`
       const listener = listeners.get(host)
       if (backend === undefined || listener === undefined) continue
-      const isBalanced = !routed.has(host) && canBalance(backend, listener)
+      const isBalanced = !routed.has(host) && !isPlugged(listener, host) && canBalance(backend, listener)
       for (const text of service.addresses) {
         const address = addressBytes(text)
         if (address === undefined) continue
@@ -105,6 +105,11 @@ function listenersByHost(listeners: MeshSnapshot['listeners']): ReadonlyMap<stri
 function routedHosts(routes: ReadonlyMap<string, StreamRoute>): ReadonlySet<string> {
   const others = [...routes.values()].filter(({ kind }) => kind !== 'Service')
   return new Set(others.flatMap(({ attachments }) => attachments.map(({ virtualHost }) => virtualHost)))
+}
+
+/** Plugins run in the proxy. */
+function isPlugged({ virtualHosts }: Listener, host: string): boolean {
+  return virtualHosts.some(({ id, plugins = [] }) => id === host && plugins.length > 0)
 }
 
 function canBalance(backend: Backend, listener: Listener): boolean {

@@ -14,6 +14,8 @@ export interface TestService {
   /** @default 'Service' */
   readonly route?: StreamRoute['kind']
   readonly affinitySeconds?: number
+  /** Keys, of its port. */
+  readonly plugins?: readonly string[]
 }
 
 /** What the mesh would say of these Services, in the namespace `shop`. */
@@ -34,7 +36,16 @@ export function meshOf(services: readonly TestService[]): ServiceInput {
       port,
       kind: 'service',
       protocol: service.listener ?? (carrier === 'udp' ? 'UDP' : 'TCP'),
-      virtualHosts: [{ id: host, hostname: undefined, certificates: [], tls: undefined, clientCertificate: undefined }],
+      virtualHosts: [
+        {
+          id: host,
+          hostname: undefined,
+          certificates: [],
+          tls: undefined,
+          clientCertificate: undefined,
+          ...(service.plugins === undefined ? {} : { plugins: service.plugins }),
+        },
+      ],
     })
     const kind = service.route ?? 'Service'
     streamRoutes.set(`${kind} ${key}`, {

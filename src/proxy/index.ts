@@ -44,8 +44,9 @@ export { pluginFailure } from './plugins/http-plugins.ts'
 export type {
   HttpPluginChain,
   HttpPluginHost,
-  HttpPlugins,
   PluggedStream,
   PluginAnswer,
   PluginAttribute,
 } from './plugins/http-plugins.ts'
+export type { PluginRunner } from './plugins/plugin-runner.ts'
+export type { PluggedConnection, StreamPluginChain, StreamPluginHost } from './plugins/stream-plugins.ts'

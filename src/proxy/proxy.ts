@@ -31,7 +31,8 @@ import { CompiledRule } from './pipeline/compiled-rule.ts'
 import type { RoutesInForce } from './pipeline/exchange-client.ts'
 import { ExchangePool } from './pipeline/exchange-pool.ts'
 import { refusingChain } from './plugins/http-plugins.ts'
-import type { HttpPluginChain, HttpPlugins } from './plugins/http-plugins.ts'
+import type { HttpPluginChain } from './plugins/http-plugins.ts'
+import type { PluginRunner } from './plugins/plugin-runner.ts'
 import { hostPluginsOf, isSameHostPlugins, pluginsOf } from './plugins/plugin-lists.ts'
 import type { HostPlugins } from './plugins/plugin-lists.ts'
 import { RouteTable } from './routing/route-table.ts'
@@ -54,8 +55,8 @@ export interface ProxyOptions {
   readonly callers?: CallerSource
   /** Enforces the snapshot's NetworkPolicies; all is refused until there are any. @default they are not enforced */
   readonly gate?: AccessGate
-  /** Runs plugins of HTTP. @default what would have to pass one is refused */
-  readonly plugins?: HttpPlugins
+  /** Runs plugins. @default what would have to pass one is refused */
+  readonly plugins?: PluginRunner
   readonly limits?: Partial<ProxyLimits>
   /** Milliseconds of a clock that is the same on every worker and never goes back. @default that of `clock` */
   readonly sharedNowMs?: () => number
@@ -125,7 +126,7 @@ export class Proxy implements AsyncDisposable {
   readonly #rateLimits = new RateLimitTables()
   readonly #filterContext: FilterContext
   readonly #sweeper: Timer
-  readonly #plugins: HttpPlugins | undefined
+  readonly #plugins: PluginRunner | undefined
   #hostPlugins: HostPlugins = new Map()
   #snapshot: MeshSnapshot = emptySnapshot
 
@@ -162,7 +163,7 @@ export class Proxy implements AsyncDisposable {
     // What a virtual host's list holds for is compiled into rules that have not changed themselves.
     const isSame = isSameHostPlugins(this.#hostPlugins, hostPlugins)
     this.#hostPlugins = hostPlugins
-    this.#runtime.streamPlugins = { hosts: hostPlugins, plugins: snapshot.plugins }
+    this.#runtime.streamPlugins = { hosts: hostPlugins, plugins: snapshot.plugins, runner: this.#plugins }
     const table = isSame ? this.#routes.table : RouteTable.empty
     this.#routes.table = table.update(snapshot, (route, rule, virtualHost) => {
       const certificate = clientCertificateOf(route, virtualHost)

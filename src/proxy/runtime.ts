@@ -76,7 +76,7 @@ export class ProxyRuntime {
   readonly kept: KeptSockets | undefined
   readonly ticketKeys: TicketKeys = new TicketKeys()
   /** As in the newest snapshot. */
-  streamPlugins: StreamPlugins = { hosts: new Map(), plugins: new Map() }
+  streamPlugins: StreamPlugins = { hosts: new Map(), plugins: new Map(), runner: undefined }
   /** What Gateways show to backends, by name; as in the newest snapshot. */
   readonly clientCertificates: Map<string, Certificate> = new Map<string, Certificate>()
   readonly out: Output = new Output(outputBytes)

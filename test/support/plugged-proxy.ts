@@ -77,7 +77,8 @@ export class PluggedProxy implements AsyncDisposable {
   }
 }
 
-function pluginOf(key: string, module: string | undefined, rest: Partial<Plugin>): Plugin {
+/** @param module  as the runner knows it; undefined where there is none */
+export function pluginOf(key: string, module: string | undefined, rest: Partial<Plugin>): Plugin {
   return {
     key,
     name: key,

@@ -9,13 +9,14 @@ import type {
   BackendTls,
   Listener,
   MeshSnapshot,
+  Plugin,
   StreamRoute,
   StreamRouteKind,
   VirtualHost,
 } from '../../src/model/index.ts'
 import { MetricRegistry } from '../../src/observe/index.ts'
 import { Proxy } from '../../src/proxy/index.ts'
-import type { CallerSource, ProxyLimits } from '../../src/proxy/index.ts'
+import type { CallerSource, PluginRunner, ProxyLimits } from '../../src/proxy/index.ts'
 import { keepRecords } from './kept-records.ts'
 import { until } from './until.ts'
 import { buildEndpoint, openNative } from './proxy.ts'
@@ -55,6 +56,7 @@ export interface StreamSketch {
   readonly listeners: Readonly<Record<string, ListenerSketch>>
   readonly routes: readonly StreamRouteSketch[]
   readonly backends: Readonly<Record<string, StreamBackendSketch>>
+  readonly plugins?: ReadonlyMap<string, Plugin>
 }
 
 export interface StreamBedOptions {
@@ -63,6 +65,8 @@ export interface StreamBedOptions {
   readonly callers?: CallerSource
   /** @default 1 */
   readonly workers?: number
+  /** Runs those of `StreamSketch`. */
+  readonly runner?: PluginRunner
 }
 
 /** Proxies in this process, as many as there would be workers, that share their ports. */
@@ -74,7 +78,7 @@ export class StreamBed implements AsyncDisposable {
   readonly #ports = new Map<string, number>()
   #version = 0
 
-  private constructor({ transport = 'node', limits = {}, callers, workers = 1 }: StreamBedOptions) {
+  private constructor({ transport = 'node', limits = {}, callers, workers = 1, runner }: StreamBedOptions) {
     this.metrics = new MetricRegistry()
     this.#transports = Array.from({ length: workers }, () => (transport === 'native' ? openNative() : undefined))
     this.proxies = this.#transports.map(
@@ -88,6 +92,7 @@ export class StreamBed implements AsyncDisposable {
           workers,
           limits,
           ...(callers === undefined ? {} : { callers }),
+          ...(runner === undefined ? {} : { plugins: runner }),
           ...(sockets === undefined ? {} : sockets),
         }),
     )
@@ -199,7 +204,7 @@ export function buildStreams(sketch: StreamSketch, ports: ReadonlyMap<string, nu
     version,
     listeners: new Map(listeners.map(listener => [listener.id, listener])),
     routes: new Map(),
-    plugins: new Map(),
+    plugins: sketch.plugins ?? new Map(),
     streamRoutes: new Map(routes.map(route => [route.key, route])),
     backends: new Map(backends.map(backend => [backend.key, backend])),
   }

@@ -28,14 +28,20 @@ export class PluginChain implements HttpPluginChain {
   }
 
   open(host: HttpPluginHost): PluggedStream {
-    const plugins: Plugin[] = []
-    for (const slot of this.#slots) {
-      const { plugin, isOpen } = slot()
-      if (plugin !== undefined) plugins.push(plugin)
-      else if (!isOpen) return refusing(host)
-    }
-    return new ChainedStreams(plugins, host)
+    const plugins = runningPlugins(this.#slots)
+    return plugins === undefined ? refusing(host) : new ChainedStreams(plugins, host)
   }
+}
+
+/** Without those that may be missing; undefined where one is missing that may not. */
+export function runningPlugins(slots: readonly (() => PluginSlot)[]): readonly Plugin[] | undefined {
+  const plugins: Plugin[] = []
+  for (const slot of slots) {
+    const { plugin, isOpen } = slot()
+    if (plugin !== undefined) plugins.push(plugin)
+    else if (!isOpen) return undefined
+  }
+  return plugins
 }
 
 /** Nothing passes where one that has to see it can't run. */

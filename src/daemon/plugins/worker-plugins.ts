@@ -1,12 +1,13 @@
 import { messageOf } from '../../core/index.ts'
 import type { Logger } from '../../core/index.ts'
 import type { Plugin as PluginResource, PluginKey } from '../../model/index.ts'
-import type { HttpPluginChain, HttpPlugins } from '../../proxy/index.ts'
+import type { HttpPluginChain, PluginRunner, StreamPluginChain } from '../../proxy/index.ts'
 import { compilePlugin, Engine, LocalMetrics, Plugin, pluginConfig } from '../../wasm/index.ts'
 import type { PluginModule, PluginServices, PluginState } from '../../wasm/index.ts'
 import type { PluginStatus } from './plugin-status.ts'
 import { PluginChain } from './plugin-chain.ts'
 import type { PluginSlot } from './plugin-chain.ts'
+import { StreamChain } from './stream-chain.ts'
 import type { PluginMetricsReport } from './plugin-metrics.ts'
 
 interface Slot extends PluginSlot {
@@ -26,7 +27,7 @@ const missing: PluginSlot = { plugin: undefined, isOpen: false }
  * the same. A plugin whose module or configuration changed takes over for new
  * streams when it has started; one that does not start replaces nothing.
  */
-export class WorkerPlugins implements HttpPlugins, Disposable {
+export class WorkerPlugins implements PluginRunner, Disposable {
   readonly #services: PluginServices
   readonly #logger: Logger
   readonly #engine = new Engine()
@@ -107,7 +108,15 @@ export class WorkerPlugins implements HttpPlugins, Disposable {
   }
 
   chain(plugins: readonly PluginKey[]): HttpPluginChain {
-    return new PluginChain(plugins.map(key => () => this.#slots.get(key) ?? missing))
+    return new PluginChain(this.#slotsOf(plugins))
+  }
+
+  streamChain(plugins: readonly PluginKey[]): StreamPluginChain {
+    return new StreamChain(this.#slotsOf(plugins))
+  }
+
+  #slotsOf(plugins: readonly PluginKey[]): readonly (() => PluginSlot)[] {
+    return plugins.map(key => () => this.#slots.get(key) ?? missing)
   }
 
   status(): readonly PluginStatus[] {

@@ -1,7 +1,8 @@
 import { encodeProxyHeader } from '../../codec/index.ts'
 import type { ProxyAddresses } from '../../codec/index.ts'
 import { localReplies, Outcome } from '../../model/index.ts'
-import { refusesStreams } from '../plugins/plugin-lists.ts'
+import type { PluginAttribute } from '../plugins/http-plugins.ts'
+import { refusesStreams, streamPluginsOf } from '../plugins/plugin-lists.ts'
 import type { Caller, ReplyReason, TlsRecord } from '../../model/index.ts'
 import { ClientAccess } from '../access/access-gate.ts'
 import type { EndpointState } from '../balancing/endpoint-state.ts'
@@ -16,9 +17,12 @@ import { EndpointSide } from './endpoint-side.ts'
 import type { SideOwner } from './endpoint-side.ts'
 import { Preamble } from './preamble.ts'
 import type { PreambleNeeds } from './preamble.ts'
+import { streamAttributeOf } from './stream-attributes.ts'
 import { failureOf, sourceHash } from './stream-choice.ts'
 import { logStream } from './stream-log.ts'
 import type { StreamFacts } from './stream-log.ts'
+import { StreamRelay } from './stream-relay.ts'
+import type { RelayOwner } from './stream-relay.ts'
 
 /** What accepted the connection. */
 export interface SessionOwner {
@@ -54,7 +58,7 @@ const unrecognizedName: Buffer = Buffer.from([21, 3, 3, 0, 2, 2, 112])
  * that may go on (half-close), and a reset of one side resets the other, so that
  * nobody takes a broken stream for a complete one.
  */
-export class StreamSession implements ConnectionHandler, SideOwner, WheelEntry, StreamFacts, Identified {
+export class StreamSession implements ConnectionHandler, SideOwner, RelayOwner, WheelEntry, StreamFacts, Identified {
   wheelNext: WheelEntry | undefined = undefined
   wheelPrevious: WheelEntry | undefined = undefined
   wheelDueTick = 0
@@ -81,6 +85,7 @@ export class StreamSession implements ConnectionHandler, SideOwner, WheelEntry, 
   readonly #runtime: ProxyRuntime
   readonly #owner: SessionOwner
   readonly #addresses: ProxyAddresses
+  readonly #relay: StreamRelay
   #state: number = readingPreamble
   #side: EndpointSide | undefined = undefined
   /** We are the end of the client's TLS; else what it sends as TLS goes to the endpoint as it is, and none is added. */
@@ -89,6 +94,8 @@ export class StreamSession implements ConnectionHandler, SideOwner, WheelEntry, 
   #access: ClientAccess | undefined = undefined
   #hasClientEnded = false
   #hasEndpointEnded = false
+  /** It closed in peace, and plugins still have bytes of it. */
+  #isEndpointGone = false
   /** It closed without an error: what it sent may still be on its way to the endpoint. */
   #isClientClosed = false
   #tried: EndpointState[] | undefined = undefined
@@ -100,6 +107,7 @@ export class StreamSession implements ConnectionHandler, SideOwner, WheelEntry, 
     this.#runtime = runtime
     this.#owner = owner
     this.client = client
+    this.#relay = new StreamRelay(runtime, this)
     this.preamble = needs === undefined ? undefined : new Preamble(needs)
     this.startMs = runtime.turnMs
     this.#deadlineMs = runtime.turnMs + runtime.limits.handshakeTimeoutMs
@@ -146,7 +154,7 @@ export class StreamSession implements ConnectionHandler, SideOwner, WheelEntry, 
   start(stream: CompiledStream | undefined): void {
     this.stream = stream
     if (stream === undefined) return this.refuse('no-route')
-    if (refusesStreams(this.#runtime.streamPlugins, stream)) return this.refuse('plugin-failed')
+    if (!this.#plug(stream)) return
     const backend = stream.choose(Math.random())
     if (backend === undefined) return this.refuse('no-backend')
     this.backend = backend
@@ -155,6 +163,52 @@ export class StreamSession implements ConnectionHandler, SideOwner, WheelEntry, 
     this.#state = connecting
     this.client.pause()
     this.#connect(backend.target)
+  }
+
+  /** @returns false when the connection was refused, or ended by a plugin */
+  #plug(stream: CompiledStream): boolean {
+    const { streamPlugins } = this.#runtime
+    const plugins = streamPluginsOf(streamPlugins, stream)
+    if (plugins.length === 0) return true
+    const before = this.#state
+    if (streamPlugins.runner !== undefined) this.#relay.plug(streamPlugins.runner.streamChain(plugins))
+    else if (refusesStreams(streamPlugins, stream)) this.refuse('plugin-failed')
+    return this.#state === before
+  }
+
+  get endpointConnection(): Connection | undefined {
+    return this.#state === relaying ? this.#side?.connection : undefined
+  }
+
+  attribute(group: string, name: string): PluginAttribute | undefined {
+    return streamAttributeOf(this, group, name)
+  }
+
+  /** A side is told so after what was sent to it; without the client there is nothing left to do. */
+  onPluginClose(side: 'client' | 'endpoint'): void {
+    if (this.#state === ended || this.#state === lingering) return
+    if (side === 'endpoint' && this.#state === relaying) {
+      this.#side?.connection?.end()
+      return
+    }
+    const endpoint = this.#side?.connection
+    this.#runtime.timers.cancel(this)
+    this.#leaveEndpoint()
+    endpoint?.destroy()
+    this.reason = 'plugin-response'
+    this.flags = localReplies[this.reason].flag
+    this.client.end()
+    this.#linger()
+  }
+
+  onPluginFailure(): void {
+    if (this.#state === ended) return
+    if (this.#side === undefined && this.#state !== lingering) this.refuse('plugin-failed')
+    else this.#cutFor('plugin-failed')
+  }
+
+  onClientTold(): void {
+    if (this.#isEndpointGone && this.#state === relaying) this.#linger()
   }
 
   /** The connection is the owner's for now, or for good. */
@@ -215,7 +269,7 @@ export class StreamSession implements ConnectionHandler, SideOwner, WheelEntry, 
     this.#runtime.tick()
     const { connection, target } = side
     if (this.#side !== side || connection === undefined || this.#state !== connecting) return
-    const { timers, out, turnMs, limits } = this.#runtime
+    const { timers, turnMs, limits } = this.#runtime
     timers.cancel(this)
     side.connected()
     this.#state = relaying
@@ -226,14 +280,14 @@ export class StreamSession implements ConnectionHandler, SideOwner, WheelEntry, 
     const early = this.#early
     this.#early = undefined
     this.preamble?.forgetRest()
+    // Nothing comes before this returns.
+    this.client.resume()
     if (early !== undefined && early.length > 0) {
       this.#countReceived(early.length)
-      out.append(connection, early, 0, early.length)
-      out.flush()
+      this.#relay.fromClient(early, early.length)
     }
-    if (this.#hasClientEnded) connection.end()
+    if (this.#hasClientEnded) this.#relay.clientEnded()
     this.#noteMove()
-    this.client.resume()
   }
 
   /** The connect attempt took too long. */
@@ -272,22 +326,19 @@ export class StreamSession implements ConnectionHandler, SideOwner, WheelEntry, 
       this.client.reset()
       return
     }
-    const { out, turnMs } = this.#runtime
-    this.#state = lingering
+    const { out } = this.#runtime
     out.append(this.client, unrecognizedName, 0, unrecognizedName.length)
     out.flush()
     this.client.end()
-    this.client.resume()
-    this.#waitForReader(turnMs)
+    this.#linger()
   }
 
   onBytes(bytes: Buffer, length: number): void {
-    const endpoint = this.#side?.connection
     switch (this.#state) {
       case relaying:
-        if (endpoint === undefined) return
+        if (this.#side?.connection === undefined) return
         this.#countReceived(length)
-        this.#forward(this.client, endpoint, bytes, length)
+        this.#relay.fromClient(bytes, length)
         return
       case readingPreamble:
         this.#runtime.tick()
@@ -315,14 +366,7 @@ export class StreamSession implements ConnectionHandler, SideOwner, WheelEntry, 
     if (this.sent === 0) side.judge(Outcome.success)
     this.sent += length
     if (this.backend !== undefined) this.backend.series.sent.value += length
-    this.#forward(side.connection, this.client, bytes, length)
-  }
-
-  #forward(from: Connection, to: Connection, bytes: Buffer, length: number): void {
-    const { out, limits } = this.#runtime
-    out.append(to, bytes, 0, length)
-    out.flush()
-    if (to.backlog > limits.backlogBytes) from.pause()
+    this.#relay.fromEndpoint(side.connection, bytes, length)
   }
 
   #countReceived(length: number): void {
@@ -333,7 +377,7 @@ export class StreamSession implements ConnectionHandler, SideOwner, WheelEntry, 
   onEnd(): void {
     this.#runtime.tick()
     this.#hasClientEnded = true
-    if (this.#state === relaying) this.#side?.connection?.end()
+    if (this.#state === relaying) this.#relay.clientEnded()
     else if (this.#state === readingPreamble) {
       this.flags = 'DC'
       this.#finish()
@@ -345,20 +389,22 @@ export class StreamSession implements ConnectionHandler, SideOwner, WheelEntry, 
     if (this.#side !== side || this.#state !== relaying) return
     this.#hasEndpointEnded = true
     side.judge(Outcome.success)
-    this.client.end()
+    this.#relay.endpointEnded()
   }
 
   onWritable(): void {
-    this.#side?.connection?.resume()
+    this.#relay.clientWritable()
   }
 
   onEndpointWritable(side: EndpointSide): void {
-    if (this.#side === side && this.#state === relaying) this.client.resume()
+    if (this.#side === side && this.#state === relaying) this.#relay.endpointWritable()
   }
 
   onClose(error: Error | undefined): void {
     this.#runtime.tick()
-    if (this.#state === handedOver || this.#state === ended) return
+    if (this.#state === handedOver || this.#isOver()) return
+    this.#relay.clientClosed()
+    if (this.#isOver()) return
     if (this.#state === relaying && error === undefined && this.#hasClientEnded) {
       this.#isClientClosed = true
       this.#noteMove()
@@ -381,11 +427,13 @@ export class StreamSession implements ConnectionHandler, SideOwner, WheelEntry, 
     if (error === undefined || this.#hasEndpointEnded) {
       // What it said is complete: the client gets it to the end, although nobody hears the client any more.
       side.judge(Outcome.success)
+      if (!this.#hasEndpointEnded) this.#relay.endpointEnded()
+      this.#hasEndpointEnded = true
+      this.#relay.endpointClosed()
+      if (this.#isOver()) return
       this.#leaveEndpoint()
-      this.#state = lingering
-      this.#waitForReader(this.#runtime.turnMs)
-      this.client.end()
-      this.client.resume()
+      if (this.#relay.isClientTold) this.#linger()
+      else this.#isEndpointGone = true
       return
     }
     this.flags = localReplies['upstream-reset'].flag
@@ -393,6 +441,18 @@ export class StreamSession implements ConnectionHandler, SideOwner, WheelEntry, 
     side.judge(Outcome.reset)
     this.#finish()
     this.client.reset()
+  }
+
+  /** As a method, since a plugin may have made it so in between. */
+  #isOver(): boolean {
+    return this.#state === ended
+  }
+
+  /** Only the last bytes for the client are left to do. */
+  #linger(): void {
+    this.#state = lingering
+    this.#waitForReader(this.#runtime.turnMs)
+    this.client.resume()
   }
 
   /** Looks for timeouts that need no precision. */
@@ -473,6 +533,7 @@ export class StreamSession implements ConnectionHandler, SideOwner, WheelEntry, 
     if (this.#state === ended) return
     this.#leaveEndpoint()
     this.#state = ended
+    this.#relay.end()
     this.#early = undefined
     this.#runtime.timers.cancel(this)
     this.#owner.remove(this)

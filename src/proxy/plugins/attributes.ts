@@ -21,7 +21,7 @@ const readers: Readonly<Record<string, Reader>> = {
   'response.code_details': ({ record }) => record.reason ?? 'via_upstream',
   'source.address': ({ client }) => client.client,
   'source.port': ({ client }) => BigInt(client.connection.remotePort),
-  'destination.address': ({ client: { connection } }) => addressOf(connection.localAddress, connection.localPort),
+  'destination.address': ({ client: { connection } }) => formatEndpoint(connection.localAddress, connection.localPort),
   'destination.port': ({ client }) => BigInt(client.connection.localPort),
   'connection.requested_server_name': ({ client }) => client.connection.tls?.serverName,
   'connection.tls_version': ({ client }) => client.tls?.version,
@@ -40,11 +40,12 @@ export function attributeOf(facts: ExchangeFacts, group: string, name: string): 
   return readers[name === '' ? group : `${group}.${name}`]?.(facts)
 }
 
-function addressOf(address: string, port: number): string {
+export function formatEndpoint(address: string, port: number): string {
   return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`
 }
 
-function portOf(endpoint: string | undefined): bigint | undefined {
+/** Of `127.0.0.1:80`. */
+export function portOf(endpoint: string | undefined): bigint | undefined {
   const port = endpoint?.slice(endpoint.lastIndexOf(':') + 1)
   return port !== undefined && /^\d+$/.test(port) ? BigInt(port) : undefined
 }

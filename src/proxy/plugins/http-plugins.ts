@@ -51,12 +51,6 @@ export interface HttpPluginChain {
   open(host: HttpPluginHost): PluggedStream
 }
 
-/** Whoever runs plugins. `proxy` knows no WebAssembly: the daemon joins the two. */
-export interface HttpPlugins {
-  /** @param plugins  keys, at least one, of the snapshot that comes into force next */
-  chain(plugins: readonly string[]): HttpPluginChain
-}
-
 /** What a plugin that can't decide answers, if nothing may pass it. */
 export function pluginFailure(details: string): PluginAnswer {
   const body = new Uint8Array(0)

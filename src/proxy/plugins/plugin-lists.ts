@@ -1,4 +1,5 @@
 import type { HttpRoute, MeshSnapshot, Plugin, PluginKey, RouteRule } from '../../model/index.ts'
+import type { PluginRunner } from './plugin-runner.ts'
 
 const none: readonly PluginKey[] = []
 
@@ -19,19 +20,26 @@ export function isSameHostPlugins(before: HostPlugins, after: HostPlugins): bool
   return true
 }
 
-/** What is known of plugins where they can't run yet: connections that are no HTTP. */
+/** Plugins for what is no HTTP, as in the newest snapshot. */
 export interface StreamPlugins {
   readonly hosts: HostPlugins
   readonly plugins: ReadonlyMap<PluginKey, Plugin>
+  readonly runner: PluginRunner | undefined
 }
 
-/** Whether connections of a stream route would have to pass a plugin that lets nothing pass when it can't run. */
-export function refusesStreams(
-  { hosts, plugins }: StreamPlugins,
-  stream: { readonly virtualHost: string; readonly plugins: readonly PluginKey[] | undefined },
-): boolean {
-  const keys = stream.plugins ?? hosts.get(stream.virtualHost) ?? none
-  return keys.some(key => plugins.get(key)?.failStrategy !== 'fail-open')
+interface StreamOfPlugins {
+  readonly virtualHost: string
+  readonly plugins: readonly PluginKey[] | undefined
+}
+
+/** What connections of a stream route pass. */
+export function streamPluginsOf({ hosts }: StreamPlugins, stream: StreamOfPlugins): readonly PluginKey[] {
+  return stream.plugins ?? hosts.get(stream.virtualHost) ?? none
+}
+
+/** Whether one of them lets nothing pass where it can't run. */
+export function refusesStreams(known: StreamPlugins, stream: StreamOfPlugins): boolean {
+  return streamPluginsOf(known, stream).some(key => known.plugins.get(key)?.failStrategy !== 'fail-open')
 }
 
 /** What requests of a rule pass on a virtual host, in that order, each once. */
