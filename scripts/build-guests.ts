@@ -1,5 +1,6 @@
 /**
- * `node scripts/build-guests.ts [--check] [PART-OF-A-PATH …]`: compiles test/guests/*.cc and test/guests/assembly/*.ts to the modules beside them.
+ * `node scripts/build-guests.ts [--check] [PART-OF-A-PATH …]`: compiles the plugins of test/guests and examples/plugins, *.cc and assembly/*.ts,
+ * to modules beside them.
  *
  * The modules are committed, so that tests need no compiler. `--check` compiles
  * to a scratch folder and compares byte for byte.
@@ -8,7 +9,7 @@ import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { basename, join } from 'node:path'
+import { basename, dirname, join, relative } from 'node:path'
 import { parseArgs } from 'node:util'
 import { filesBelow, root } from './files.ts'
 
@@ -66,19 +67,30 @@ function cppBuilds(source: string): readonly Build[] {
 /** The compiler and the SDK are packages of test/guests, which only this script needs: `npm ci --prefix test/guests`. */
 function assemblyBuild(source: string): Build {
   const name = basename(source, '.ts')
-  const target = `test/guests/assembly-${name}.wasm`
-  const options = ['--target', 'release', '--config', 'asconfig.json']
+  const isExample = source.startsWith('examples/')
+  const target = isExample ? `examples/plugins/${name}.wasm` : `test/guests/assembly-${name}.wasm`
+  const options = ['--target', 'release', '--config', 'asconfig.json', '--path', 'node_modules']
+  const from = relative('test/guests', source)
   return {
     source,
     target,
-    command: path => ['node', 'node_modules/assemblyscript/bin/asc.js', `assembly/${name}.ts`, ...options, '-o', path],
+    command: path => ['node', 'node_modules/assemblyscript/bin/asc.js', from, ...options, '-o', path],
   }
 }
 
-const all = [
-  ...(await filesBelow('test/guests', '.cc')).flatMap(cppBuilds),
-  ...(await filesBelow('test/guests/assembly', '.ts').catch(() => [])).map(assemblyBuild),
-].filter(({ source }) => positionals.length === 0 || positionals.some(part => source.includes(part)))
+const folders = ['test/guests', 'examples/plugins']
+const sources = await Promise.all(
+  folders.map(async folder => [
+    ...(await filesBelow(folder, '.cc')).flatMap(cppBuilds),
+    // What they share is in folders below.
+    ...(await filesBelow(`${folder}/assembly`, '.ts'))
+      .filter(path => basename(dirname(path)) === 'assembly')
+      .map(assemblyBuild),
+  ]),
+)
+const all = sources
+  .flat()
+  .filter(({ source }) => positionals.length === 0 || positionals.some(part => source.includes(part)))
 
 const folder = values.check ? await mkdtemp(join(tmpdir(), 'heddle-guests-')) : undefined
 try {
@@ -101,4 +113,4 @@ try {
   if (folder !== undefined) await rm(folder, { recursive: true, force: true })
 }
 if (process.exitCode === undefined)
-  console.log(`${all.length} guests are ${values.check ? 'as their sources' : 'built'}`)
+  console.log(`${all.length} plugins are ${values.check ? 'as their sources' : 'built'}`)
