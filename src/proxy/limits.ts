@@ -45,6 +45,8 @@ export interface ProxyLimits {
   readonly pongTimeoutMs: number
   /** A mirrored request whose body is longer is not mirrored: it would have to be kept in memory. */
   readonly mirrorBytes: number
+  /** Interim answers (100, 103) to one request: they pass on at once and no window bounds them, so that an endpoint that sends them for ever would fill our memory for a client that does not read. */
+  readonly maxInterimAnswers: number
 }
 
 export const defaultLimits: ProxyLimits = {
@@ -68,4 +70,5 @@ export const defaultLimits: ProxyLimits = {
   quietClientMs: 60_000,
   pongTimeoutMs: 20_000,
   mirrorBytes: 64 * 1024,
+  maxInterimAnswers: 100,
 }

@@ -57,6 +57,22 @@ describe('proxy answers for itself', () => {
     assert.equal(proxy.proxy.endpointStates()[0]?.activeRequests, 0)
   })
 
+  it('upstream-protocol-error when interim answers do not end', async () => {
+    await using server = await RawServer.open(socket =>
+      socket.write(`${'HTTP/1.1 103 Early Hints\r\n\r\n'.repeat(1_000)}${ok}`),
+    )
+    await using proxy = await startProxy({
+      rules: [{ backends: ['a:80'] }],
+      backends: { 'a:80': { ports: [server.port] } },
+    })
+    await using client = await RawClient.open(proxy.port)
+    client.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
+    await client.receive(text => text.includes('too many interim answers'))
+    assert.match(client.received, /HTTP\/1.1 502 .*x-heddle-reason: upstream-protocol-error/s)
+    assert.equal(client.received.split('HTTP/1.1 103 ').length - 1, 100)
+    assert.equal(proxy.proxy.endpointStates()[0]?.activeRequests, 0)
+  })
+
   it('overloaded when more requests than allowed are under way', async () => {
     await using server = await RawServer.open(() => {})
     const circuitBreaker = { ...defaultBackendSettings.circuitBreaker, maxRequests: 1 }

@@ -176,6 +176,19 @@ suite('requests by HTTP/1.1 to an endpoint by HTTP/2', () => {
     assert.equal(text, 'hello')
     assert.ok(interim.includes(103))
   })
+
+  test('interim answers that do not end are cut off', async () => {
+    await using server = await Http2Server.start(stream => {
+      stream.on('error', () => {})
+      for (let sent = 0; sent <= 100; sent++) stream.additionalHeaders({ ':status': 103 })
+      stream.respond({ ':status': 200 })
+      stream.end('late')
+    })
+    await using proxy = await proxyFor(server)
+    const response = await fetch(`http://127.0.0.1:${proxy.port}/`)
+    assert.equal(response.status, 502)
+    assert.match(await response.text(), /too many interim answers/)
+  })
 })
 
 suite('answers by HTTP/2 to clients of HTTP/1.1', () => {

@@ -65,6 +65,7 @@ export class Tries implements UpstreamOwner, BodySink {
   #sentMs = 0
   /** How often the request moved to another connection without counting as tried. */
   #moves = 0
+  #interimAnswers = 0
 
   constructor(runtime: ProxyRuntime, listener: TriesListener) {
     this.#runtime = runtime
@@ -104,6 +105,7 @@ export class Tries implements UpstreamOwner, BodySink {
     this.#isAnswering = false
     this.#tried = undefined
     this.#moves = 0
+    this.#interimAnswers = 0
     this.#trailers = undefined
     const { bodyChange } = plan.request
     if (bodyChange !== bodyChanges.none) {
@@ -368,8 +370,13 @@ export class Tries implements UpstreamOwner, BodySink {
     this.#runtime.out.flush()
   }
 
-  onInterim(_upstream: UpstreamStream, head: AnswerHead): void {
-    this.#listener.onInterim(head)
+  onInterim(upstream: UpstreamStream, head: AnswerHead): void {
+    if (this.#interimAnswers++ < this.#runtime.limits.maxInterimAnswers) {
+      this.#listener.onInterim(head)
+      return
+    }
+    upstream.abandon()
+    this.onUpstreamFailed(upstream, 'protocol-error', 'too many interim answers')
   }
 
   onUpgraded(
