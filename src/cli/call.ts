@@ -44,7 +44,7 @@ export function parseCall(verb: Verb, words: readonly string[]): Call {
 }
 
 export function usage(verb: Pick<Verb, 'name'>, message: string): MeshError {
-  return new MeshError('MESH_USAGE', message, { source: 'config', hint: `heddle help ${verb.name}` })
+  return new MeshError('MESH_USAGE', message, { source: 'config', hint: `heddle help ${verb.name}`.trimEnd() })
 }
 
 function findFlag(

@@ -13,7 +13,7 @@ export const explain: Verb = {
   usage: 'METHOD URL | TCP|TLS|UDP HOST:PORT',
   flags: [
     { name: 'header', short: 'H', value: 'NAME:VALUE', isRepeated: true, about: 'A header of the request.' },
-    { name: 'from', value: 'NAMESPACE/SERVICE', about: 'The client is this workload of the mesh.' },
+    { name: 'from', value: '[NAMESPACE/]SERVICE', about: 'The client is this Service of the mesh.' },
     outputFlag,
     socketFlag,
     colorFlag,

@@ -95,6 +95,7 @@ const outcomes: readonly { words: string; code: number; stdout?: RegExp; stderr?
   { words: 'run --help', code: 0, stdout: /--health-path PATH/ },
   { words: '--version', code: 0, stdout: /^heddle \d+\.\d+\.\d+ on Node v/ },
   { words: 'stats', code: 2, stderr: /there is no command "stats", did you mean status\?/ },
+  { words: 'zzzzzz', code: 2, stderr: /heddle help\n$/ },
   { words: 'help stats', code: 2, stderr: /did you mean status\?/ },
   {
     words: 'status',

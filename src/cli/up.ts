@@ -8,6 +8,7 @@ import {
   flagOf,
   formatSettingProblem,
   formatSettings,
+  logProblem,
   readSettings,
   settingDefinitions,
   settingKeys,
@@ -79,14 +80,15 @@ async function runAgent(
     const agent = await Agent.start({ paths, settings, origins, env: io.env, logger })
     const onHangup = (): void => agent.reopenLogs()
     process.on('SIGHUP', onHangup)
-    if (format === 'text') io.err(`${renderStart(await agent.view.status(), agent.adminUrl, settings, paint)}\n`)
-    else
-      logger.info('the agent runs', {
-        pid: agent.view.pid,
-        admin: agent.adminUrl,
-        tier: agent.tier.active,
-        why: agent.tier.reason,
-      })
+    const document = await agent.view.status()
+    if (format === 'text') {
+      io.err(`${renderStart(document, agent.adminUrl, settings, paint)}\n`)
+    } else {
+      const { pid } = agent.view
+      const { active, reason } = agent.tier
+      logger.info('the agent runs', { pid, admin: agent.adminUrl, tier: active, why: reason })
+      for (const problem of document.problems) logProblem(logger, problem)
+    }
     void agent.ready.then(() => {
       logger.info('the agent is ready')
       // One that is killed would leave nothing of it to the next.

@@ -30,6 +30,7 @@ import { FlowBook } from './flows/flow-book.ts'
 import { openTier } from './tier.ts'
 import type { ActiveTier, Tier } from './tier.ts'
 import { probePort } from './port-probe.ts'
+import { ProblemLog } from './problem-log.ts'
 import { Publication } from './publication.ts'
 import { Readiness } from './readiness.ts'
 import { answerRun } from './run-answer.ts'
@@ -120,6 +121,7 @@ export class Agent {
   #pool: WorkerPool | undefined
   readonly #publication: Publication
   readonly #listenFailures: ListenFailures
+  readonly #problemLog: ProblemLog
   #timers: Timer[] = []
   #healthTimer: Timer | undefined
   /** Ends the wait for first answers; undefined once they are in. */
@@ -134,6 +136,7 @@ export class Agent {
     this.#clock = options.clock ?? systemClock
     this.#logger = options.logger
     this.#startedMs = this.#clock.nowMs()
+    this.#problemLog = new ProblemLog(options.logger)
     this.#listenFailures = new ListenFailures(options.logger, failures => this.#source?.setListenFailures(failures))
     const { tier: wanted, socketPath } = options.settings
     this.#tier = openTier({
@@ -405,6 +408,7 @@ export class Agent {
     this.#supervisor.update(state)
     this.#metrics.networkPolicies(state.networkPolicies.policies.length, this.#networkPolicies.enforcement)
     this.#metrics.problems([...state.problems, ...this.#networkPolicies.problems()])
+    this.#problemLog.update(state.problems, { isTold: this.#pool === undefined })
     const changedMs = this.#source?.changedMs ?? this.#startedMs
     if (changedMs === this.#changedMs) return
     this.#changedMs = changedMs

@@ -84,6 +84,7 @@ const snapshot: MeshSnapshot = {
 const addresses: readonly ServiceAddress[] = [
   { namespace: 'shop', service: 'cart', address: '127.77.0.1', port: 80, portName: '' },
   { namespace: 'other', service: 'cart', address: '127.77.0.2', port: 80, portName: '' },
+  { namespace: 'shop', service: 'web', address: '127.77.0.3', port: 80, portName: '' },
 ]
 
 function explain(url: string, options: Partial<ExplainRequest> = {}) {
@@ -103,6 +104,7 @@ const listeners: readonly (readonly [string, string | undefined, string])[] = [
   ['http://cart.other.svc.cluster.local/', undefined, '127.77.0.2:80'],
   ['http://127.77.0.1/', undefined, '127.77.0.1:80'],
   ['http://cart:81/', 'shop', 'none'],
+  ['http://cart/', 'web', '127.77.0.1:80'],
 ]
 for (const [url, from, expected] of listeners) {
   test(`explain ${url} from ${from} finds listener ${expected}`, () => {
@@ -110,6 +112,14 @@ for (const [url, from, expected] of listeners) {
     assert.equal(found.kind === 'found' ? found.id : 'none', expected)
   })
 }
+
+test('explain does not guess who --from means', () => {
+  assert.equal(explain('http://cart/', { from: 'wbe' }).listener.why, '--from wbe: there is no Service wbe')
+  assert.equal(
+    explain('http://cart/', { from: 'cart' }).listener.why,
+    'several Services are called cart: --from shop/cart or other/cart',
+  )
+})
 
 test('explain says which Gateways listen when none fits', () => {
   const { listener: found } = explain('http://www.shop.example/')

@@ -48,13 +48,14 @@ export class Explainer {
   explain(request: ExplainRequest, snapshot: MeshSnapshot, addresses: readonly ServiceAddress[]): ExplainDocument {
     this.#table = this.#table.update(snapshot, () => null)
     const { url, method } = request
-    const clientNamespace = namespaceOf(request.from)
+    const client = clientOf(request.from, snapshot, addresses)
+    const clientNamespace = client.namespace
     const headers = headersOf(request)
     const isGrpc = grpcFormOf(headers.get('content-type')) !== grpcForms.none
     const base = { method, url: url.href, clientNamespace: clientNamespace ?? null, isGrpc, stream: null }
-    const listener = findListener(request, snapshot, addresses)
+    const listener = client.problem ?? findListener(request, clientNamespace, snapshot, addresses)
     if (listener.kind === 'none') return { ...base, listener, explanation: null, refused: null, backends: [] }
-    if (isStream(url)) return this.#explainStream({ ...base, listener }, request, snapshot)
+    if (isStream(url)) return this.#explainStream({ ...base, listener }, url, snapshot)
     const path = normalizePath(url.pathname)
     if (path.kind === 'refuse') {
       const refused = 'the path hides a dot segment, a null byte or a broken escape, and is answered 400'
@@ -72,9 +73,9 @@ export class Explainer {
     return { ...base, listener, explanation, refused: null, backends: backendsOf(explanation, snapshot) }
   }
 
-  #explainStream(base: Asked, { url, from }: ExplainRequest, snapshot: MeshSnapshot): ExplainDocument {
+  #explainStream(base: Asked, url: URL, snapshot: MeshSnapshot): ExplainDocument {
     const listener = snapshot.listeners.get(base.listener.id)
-    const question = { hostname: hostOf(url), clientNamespace: namespaceOf(from) }
+    const question = { hostname: hostOf(url), clientNamespace: base.clientNamespace ?? undefined }
     const found = listener === undefined ? undefined : this.#streams.explain({ ...question, listener }, snapshot)
     if (found === undefined) {
       const refused = 'HTTP is spoken there: ask with a method and a URL, such as GET http://shop.example:8080/cart'
@@ -108,17 +109,17 @@ function headersOf(request: ExplainRequest): ReadonlyMap<string, string> {
  * Which listener a URL leads to. A client in the mesh (`--from`) means Services
  * first, anybody else Gateways first.
  */
-export function findListener(
-  request: ExplainRequest,
+function findListener(
+  { url }: ExplainRequest,
+  clientNamespace: string | undefined,
   snapshot: MeshSnapshot,
   addresses: readonly ServiceAddress[],
 ): ExplainedListener {
-  const { url, from } = request
   const port = url.port === '' ? (url.protocol === 'https:' ? 443 : 80) : Number(url.port)
   const host = hostOf(url)
-  const service = serviceListener({ host, port, protocol: url.protocol }, namespaceOf(from), snapshot, addresses)
+  const service = serviceListener({ host, port, protocol: url.protocol }, clientNamespace, snapshot, addresses)
   const gateway = gatewayListener(host, port, url.protocol, snapshot)
-  const found = from === undefined ? (gateway ?? service) : (service ?? gateway)
+  const found = clientNamespace === undefined ? (gateway ?? service) : (service ?? gateway)
   if (found !== undefined) return found
   const gateways = [...snapshot.listeners.values()].filter(listener => listener.kind === 'gateway')
   const known = gateways.map(listener => `${listener.protocol} on ${listener.id}`).join(', ')
@@ -175,9 +176,33 @@ function fitsHostname(hostname: string | undefined, host: string): boolean {
   return hostname.startsWith('*.') && host.endsWith(hostname.slice(1)) && host.length > hostname.length - 1
 }
 
-/** `--from shop/web` and `--from shop` both mean a client of namespace shop. */
-function namespaceOf(from: string | undefined): string | undefined {
-  return from === undefined || from === '' ? undefined : from.split('/')[0]
+/** Who asks; `problem` when nobody can tell. */
+interface Client {
+  /** Undefined for a client outside of the mesh. */
+  readonly namespace: string | undefined
+  readonly problem?: ExplainedListener
+}
+
+/** `--from shop/web` and `--from web` mean a client of web's namespace, `--from shop` one of namespace shop. */
+function clientOf(from: string | undefined, snapshot: MeshSnapshot, addresses: readonly ServiceAddress[]): Client {
+  if (from === undefined || from === '') return { namespace: undefined }
+  if (from.includes('/')) return { namespace: from.split('/')[0] }
+  const homes = new Set(addresses.filter(({ service }) => service === from).map(({ namespace }) => namespace))
+  const [home, ...others] = homes
+  if (home === undefined) return clientOfNamespace(from, snapshot, addresses)
+  if (others.length === 0) return { namespace: home }
+  const which = [...homes].map(namespace => `${namespace}/${from}`).join(' or ')
+  return {
+    namespace: undefined,
+    problem: { kind: 'none', why: `several Services are called ${from}: --from ${which}` },
+  }
+}
+
+function clientOfNamespace(name: string, snapshot: MeshSnapshot, addresses: readonly ServiceAddress[]): Client {
+  const holders = [addresses, snapshot.routes.values(), snapshot.streamRoutes.values()]
+  const isKnown = holders.some(all => [...all].some(({ namespace }) => namespace === name))
+  if (isKnown) return { namespace: name }
+  return { namespace: undefined, problem: { kind: 'none', why: `--from ${name}: there is no Service ${name}` } }
 }
 
 function backendsOf(explanation: RouteExplanation<null>, snapshot: MeshSnapshot): ExplainedBackend[] {

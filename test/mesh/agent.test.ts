@@ -124,8 +124,10 @@ test('a bad edit keeps the last good version in force and says what is wrong', a
   const { code, stdout } = await mesh.run('status')
   assert.equal(code, 1)
   assert.match(stdout, /Problems\nerror .*route\.yaml:\d+: HTTPRoute shop\/all: /)
+  assert.match(mesh.output, /ERROR .*route\.yaml:\d+: HTTPRoute shop\/all: /)
   mesh.write('route.yaml', route([['a', 1]]))
   await mesh.until(async () => (await mesh.status()).problems.length === 0)
+  await mesh.until(async () => mesh.output.includes('the configuration has no problems any more'))
 })
 
 test('a worker that dies is replaced, what it counted stays, and the others go on', async t => {

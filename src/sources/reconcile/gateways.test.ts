@@ -89,7 +89,7 @@ test('a GatewayClass decides whether its Gateways are served', () => {
       classes: gatewayClass('heddle', 'controllerName: example.com/other'),
       gateway: undefined,
       class: undefined,
-      problem: /belongs to another controller/,
+      problem: /belongs to another controller; Heddle.s are of heddle.dev\/gateway-controller/,
     },
     {
       classes: gatewayClass('hedle', ours),

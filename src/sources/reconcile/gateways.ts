@@ -1,4 +1,4 @@
-import type { Certificate, Listener, ResourceStatus } from '../../model/index.ts'
+import { controllerName, type Certificate, type Listener, type ResourceStatus } from '../../model/index.ts'
 import { resourceIdOf, type GatewayResource, type ListenerSetResource } from '../schema/resource.ts'
 import { compareAge } from './age.ts'
 import type { CertificateResolver } from './certificates.ts'
@@ -87,7 +87,11 @@ function judgeGateway(
   const base = { kind: 'Gateway', key: `${namespace}/${name}`, namespace, name } as const
   if (owner === 'missing' || owner === 'foreign') {
     if (owner === 'foreign') {
-      report('warning', 'spec.gatewayClassName', `GatewayClass ${gatewayClassName} belongs to another controller`)
+      report(
+        'warning',
+        'spec.gatewayClassName',
+        `GatewayClass ${gatewayClassName} belongs to another controller; Heddle's are of ${controllerName}`,
+      )
     } else {
       const hint = input.classes.suggest(gatewayClassName)
       report('error', 'spec.gatewayClassName', `no GatewayClass ${gatewayClassName}${hint}`)
