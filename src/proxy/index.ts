@@ -39,6 +39,7 @@ export { StreamTable } from './l4/stream-table.ts'
 export { chooseHost } from './listeners/tls-certificates.ts'
 export { explainRoute, normalizePath, RouteTable } from './routing/index.ts'
 export type * from './routing/index.ts'
+export type { GrpcCallObserver, GrpcCallOptions, OpenGrpcCall } from './pipeline/grpc-backend-call.ts'
 export type { AuthCall, AuthCallOutcome, PendingCall } from './filters/filter-exchange.ts'
 export { pluginFailure } from './plugins/http-plugins.ts'
 export type {

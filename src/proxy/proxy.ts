@@ -29,6 +29,8 @@ import { Authorizers } from './pipeline/authorizers.ts'
 import { ClientStreams } from './pipeline/client-streams.ts'
 import { CompiledRule } from './pipeline/compiled-rule.ts'
 import type { RoutesInForce } from './pipeline/exchange-client.ts'
+import { GrpcBackendCall } from './pipeline/grpc-backend-call.ts'
+import type { GrpcCallObserver, GrpcCallOptions, OpenGrpcCall } from './pipeline/grpc-backend-call.ts'
 import { ExchangePool } from './pipeline/exchange-pool.ts'
 import { refusingChain } from './plugins/http-plugins.ts'
 import type { HttpPluginChain } from './plugins/http-plugins.ts'
@@ -201,6 +203,13 @@ export class Proxy implements AsyncDisposable {
   /** Sends one request to a backend, as its requests are sent, but only once. `done` comes later. */
   call(call: AuthCall, done: (outcome: AuthCallOutcome) => void): PendingCall {
     return this.#filterContext.auth.call(call, done)
+  }
+
+  /** Begins a call of gRPC to a backend, of whichever form. The observer is not told anything before this has returned. */
+  grpc(options: GrpcCallOptions, observer: GrpcCallObserver): OpenGrpcCall {
+    const call = new GrpcBackendCall(this.#runtime, this.#backend(options.backend), options, observer)
+    process.nextTick(() => call.start())
+    return call
   }
 
   /**

@@ -1,12 +1,28 @@
 import { HeaderMap } from '../../codec/index.ts'
 import type { Clock } from '../../core/index.ts'
-import type { Backend, BackendKey } from '../../model/index.ts'
-import type { AuthCall, AuthCallOutcome, PendingCall } from '../../proxy/index.ts'
-import type { CallRefusal, Callouts, GrpcStream, HttpCall, HttpCallResult } from '../../wasm/index.ts'
+import type { Backend, BackendKey, HeaderValue } from '../../model/index.ts'
+import type {
+  AuthCall,
+  AuthCallOutcome,
+  GrpcCallObserver,
+  GrpcCallOptions,
+  OpenGrpcCall,
+  PendingCall,
+} from '../../proxy/index.ts'
+import type {
+  CallRefusal,
+  Callouts,
+  GrpcCall,
+  GrpcObserver,
+  GrpcStream,
+  HttpCall,
+  HttpCallResult,
+} from '../../wasm/index.ts'
 
 /** Who sends a request to a backend: the worker's proxy. */
 export interface CallSender {
   call(call: AuthCall, done: (outcome: AuthCallOutcome) => void): PendingCall
+  grpc(options: GrpcCallOptions, observer: GrpcCallObserver): OpenGrpcCall
 }
 
 export interface CalloutOptions {
@@ -17,6 +33,8 @@ export interface CalloutOptions {
 }
 
 /** Fields that are told otherwise, or belong to the connection. */
+/** Those that every call of gRPC has. */
+const ofTheCall: ReadonlySet<string> = new Set(['te', 'content-type', 'grpc-timeout', 'host', 'connection'])
 const notPassed: ReadonlySet<string> = new Set(['host', 'connection', 'transfer-encoding', 'content-length', 'expect'])
 
 /** Calls of plugins go to Services of the mesh as requests do: balanced, by kept connections, within their limits. */
@@ -50,8 +68,33 @@ export class PluginCallouts implements Callouts {
     }
   }
 
-  grpc(): GrpcStream | CallRefusal {
-    return { refused: 'failed', detail: 'calls of gRPC by plugins are not served yet' }
+  grpc(call: GrpcCall, observer: GrpcObserver): GrpcStream | CallRefusal {
+    const { sender, backends } = this.#options
+    const backend = backendNamed(backends(), call.upstream)
+    if (backend === undefined) return { refused: 'unknown-upstream', detail: `there is no Service ${call.upstream}` }
+    const { service, method, metadata, timeoutMs } = call
+    const fields = [...metadata].filter(([name]) => !name.startsWith(':') && !ofTheCall.has(name))
+    const options = {
+      backend,
+      path: `/${service}/${method}`,
+      authority: metadata.get(':authority') ?? call.upstream,
+      metadata: fields.map(([name, value]) => ({ name, value })),
+      timeoutMs,
+    }
+    const open = sender().grpc(options, {
+      onInitialMetadata: given => observer.onInitialMetadata(mapOf(given)),
+      onMessage: message => observer.onMessage(message),
+      onTrailingMetadata: given => observer.onTrailingMetadata(mapOf(given)),
+      onClose: (status, message) => observer.onClose(status, message),
+    })
+    return {
+      send(message, flow) {
+        open.send(message)
+        if (flow === 'end') open.end()
+      },
+      end: () => open.end(),
+      cancel: () => open.cancel(),
+    }
   }
 }
 
@@ -66,6 +109,10 @@ function authCallOf(backend: BackendKey, { headers, body }: HttpCall): AuthCall 
     headers: fields.map(([name, value]) => ({ name, value })),
     body,
   }
+}
+
+function mapOf(fields: readonly HeaderValue[]): HeaderMap {
+  return HeaderMap.of(fields.map(({ name, value }) => [name, value] as const))
 }
 
 function resultOf(outcome: AuthCallOutcome): HttpCallResult {

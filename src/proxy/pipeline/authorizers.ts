@@ -2,14 +2,14 @@ import { entryOf, framings, nameOf } from '../../codec/index.ts'
 import type { HeaderList } from '../../codec/index.ts'
 import { Outcome } from '../../model/index.ts'
 import type { HeaderValue } from '../../model/index.ts'
-import type { EndpointState } from '../balancing/endpoint-state.ts'
 import { maxAuthAnswerBytes } from '../filters/filter-exchange.ts'
 import type { AuthCall, AuthCallOutcome, AuthTransport, PendingCall } from '../filters/filter-exchange.ts'
 import type { ProxyRuntime } from '../runtime.ts'
 import type { AnswerHead } from '../upstream/answer-head.ts'
 import type { BackendRuntime } from '../upstream/backend-runtime.ts'
 import { bodyChanges, OutgoingRequest } from '../upstream/outgoing-request.ts'
-import type { UpstreamFailure, UpstreamOwner, UpstreamStream } from '../upstream/upstream-stream.ts'
+import type { UpstreamStream } from '../upstream/upstream-stream.ts'
+import { BackendCall } from './backend-call.ts'
 import { BodyChange } from './body-change.ts'
 import { translateRequest } from './translate-request.ts'
 
@@ -33,16 +33,9 @@ export class Authorizers implements AuthTransport {
 }
 
 /** One request to an authorizer. It is asked once: the limit of time is short, and another try would come too late. */
-class Question implements UpstreamOwner, PendingCall {
-  readonly #runtime: ProxyRuntime
-  readonly #backend: BackendRuntime
+class Question extends BackendCall implements PendingCall {
   readonly #call: AuthCall
   readonly #done: (outcome: AuthCallOutcome) => void
-  #endpoint: EndpointState | undefined = undefined
-  #upstream: UpstreamStream | undefined = undefined
-  #request: OutgoingRequest | undefined = undefined
-  #isOver = false
-  #sentMs = 0
   #status = 0
   #headers: HeaderValue[] = []
   #pieces: Buffer[] = []
@@ -55,50 +48,12 @@ class Question implements UpstreamOwner, PendingCall {
     call: AuthCall,
     done: (outcome: AuthCallOutcome) => void,
   ) {
-    this.#runtime = runtime
-    this.#backend = backend
+    super(runtime, backend)
     this.#call = call
     this.#done = done
   }
 
-  start(): void {
-    if (this.#isOver) return
-    this.#runtime.tick()
-    const nowMs = this.#runtime.turnMs
-    const endpoint = this.#backend.pick({ nowMs, hash: -1, random: Math.random, tried: undefined })
-    if (endpoint === undefined) {
-      this.#fail('the authorizer has no endpoint')
-      return
-    }
-    if (this.#backend.breaker?.tryAcquire('request') !== true) {
-      this.#backend.metrics.overloadedRequests.value++
-      this.#fail('the authorizer is overloaded')
-      return
-    }
-    this.#endpoint = endpoint
-    endpoint.activeRequests++
-    this.#sentMs = nowMs
-    this.#request = this.#render()
-    const acquired = this.#backend.acquire(this, this.#request, endpoint, nowMs)
-    if (acquired === 'overloaded') {
-      this.#backend.metrics.overloadedConnections.value++
-      this.#fail('the authorizer is overloaded')
-      return
-    }
-    if (acquired === 'waiting') return
-    this.#upstream = acquired
-    if (!acquired.isConnecting) this.onUpstreamReady(acquired)
-    this.#runtime.out.flush()
-  }
-
-  cancel(): void {
-    if (this.#isOver) return
-    if (this.#upstream === undefined) this.#backend.cancel(this)
-    else this.#upstream.abandon()
-    this.#leave(Outcome.success, false)
-  }
-
-  #render(): OutgoingRequest {
+  protected render(): OutgoingRequest {
     const { method, target, host, headers, body, protocol } = this.#call
     const grpc = protocol === 'grpc' ? 'content-type: application/grpc\r\nte: trailers\r\n' : ''
     const lines = headers.map(({ name, value }) => `${name}: ${value}\r\n`).join('')
@@ -110,9 +65,9 @@ class Question implements UpstreamOwner, PendingCall {
       'latin1',
     )
     request.length = request.bytes.length
-    const backend = this.#backend.backend
+    const backend = this.backend.backend
     if (backend?.protocol !== 'h2c' && protocol !== 'grpc') return request
-    const { requestLists, headLimits } = this.#runtime
+    const { requestLists, headLimits } = this.runtime
     const scheme = backend?.tls === undefined ? 'http' : 'https'
     const translated = translateRequest(request, { lists: requestLists, limits: headLimits, scheme })
     // Ends at each hop, and gRPC wants it all the same (PROTOCOL-HTTP2.md).
@@ -120,20 +75,8 @@ class Question implements UpstreamOwner, PendingCall {
     return translated
   }
 
-  onUpstreamOpening(upstream: UpstreamStream): void {
-    this.#upstream = upstream
-  }
-
-  onUpstreamQueued(): void {
-    this.#upstream = undefined
-  }
-
-  onUpstreamReady(upstream: UpstreamStream): void {
-    const request = this.#request
-    if (request === undefined) return
-    this.#upstream = upstream
-    upstream.begin(this, request)
-    if (!request.hasBody) return
+  protected begun(upstream: UpstreamStream): void {
+    if (this.#call.body.length === 0) return
     const body = Buffer.from(this.#call.body)
     upstream.sendBody(body, 0, body.length)
     upstream.sendEnd(undefined)
@@ -149,7 +92,7 @@ class Question implements UpstreamOwner, PendingCall {
     }
     if (list !== undefined) this.#addFields(list)
     if (head.framing !== framings.chunked) return
-    this.#decoder = new BodyChange(this.#runtime.chunkLimits, this.#runtime.entries, {
+    this.#decoder = new BodyChange(this.runtime.chunkLimits, this.runtime.entries, {
       onChangedBody: (bytes, start, end) => this.#keep(bytes, start, end),
     })
     this.#decoder.start(bodyChanges.decode)
@@ -164,9 +107,9 @@ class Question implements UpstreamOwner, PendingCall {
   onResponseBody(upstream: UpstreamStream, bytes: Buffer, start: number, end: number): void {
     if (this.#decoder === undefined) this.#keep(bytes, start, end)
     else this.#decoder.take(bytes, start, end)
-    if (this.#length <= maxAuthAnswerBytes || this.#isOver) return
+    if (this.#length <= maxAuthAnswerBytes || this.isOver) return
     upstream.abandon()
-    this.#fail(`the authorizer answered with more than ${maxAuthAnswerBytes} bytes`)
+    this.fail(`it answered with more than ${maxAuthAnswerBytes} bytes`)
   }
 
   #keep(bytes: Buffer, start: number, end: number): void {
@@ -177,42 +120,12 @@ class Question implements UpstreamOwner, PendingCall {
   onResponseEnd(_upstream: UpstreamStream, trailers: HeaderList | undefined): void {
     if (trailers !== undefined) this.#addFields(trailers)
     const outcome = this.#status >= 500 ? Outcome.failure5xx : Outcome.success
-    this.#leave(outcome, true)
+    this.leave(outcome, { isJudged: true })
     this.#done({ kind: 'answer', status: this.#status, headers: this.#headers, body: Buffer.concat(this.#pieces) })
   }
 
-  onUpstreamFailed(_upstream: UpstreamStream, failure: UpstreamFailure, detail: string): void {
-    this.#fail(`the authorizer: ${failure}${detail === '' ? '' : ` (${detail})`}`, failure)
-  }
-
-  onUpgraded(_upstream: UpstreamStream, _head: AnswerHead, connection: { destroy(): void }): void {
-    connection.destroy()
-    this.#fail('the authorizer changed protocols')
-  }
-
-  onInterim(): void {}
-  onUpstreamTurn(): void {
-    this.#runtime.out.flush()
-  }
-  onUpstreamWritable(): void {}
-
-  #fail(detail: string, failure?: UpstreamFailure): void {
-    if (this.#isOver) return
-    this.#leave(failure?.startsWith('connect') === true ? Outcome.connectFailure : Outcome.reset, failure !== undefined)
-    this.#done({ kind: 'failed', detail })
-  }
-
-  /** @param isJudged  whether the endpoint is to be judged by it */
-  #leave(outcome: Outcome, isJudged: boolean): void {
-    this.#isOver = true
-    const endpoint = this.#endpoint
-    if (endpoint === undefined) return
-    this.#endpoint = undefined
-    endpoint.activeRequests--
-    this.#backend.breaker?.release('request')
-    if (!isJudged) return
-    const nowMs = this.#runtime.turnMs
-    this.#backend.balancer?.onResult(endpoint, outcome, nowMs - this.#sentMs, nowMs)
+  protected failed(detail: string): void {
+    this.#done({ kind: 'failed', detail: `the authorizer: ${detail}` })
   }
 }
 
