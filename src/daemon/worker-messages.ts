@@ -13,6 +13,7 @@ export interface WorkerStart {
   readonly modules: ReadonlyMap<string, Uint8Array>
   /** What plugins of all workers share. */
   readonly pluginData: SharedArrayBuffer
+  readonly pluginQueues: SharedArrayBuffer
   /** Of TLS sessions, the same for all workers. */
   readonly ticketKeys: Uint8Array
   readonly options: WorkerOptions

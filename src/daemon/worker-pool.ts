@@ -96,6 +96,7 @@ export class WorkerPool {
   readonly #rateLimits = new RateLimitMemories()
   readonly #modules: ModuleBytes
   readonly #pluginData = new ThreadSharedData().buffer
+  readonly #pluginQueues = new ThreadSharedData().buffer
   #snapshot: MeshSnapshot
   #ticketKeys: Uint8Array
   #isTapped = false
@@ -252,6 +253,7 @@ export class WorkerPool {
       rateLimits: this.#rateLimits.all,
       modules: this.#modules.all,
       pluginData: this.#pluginData,
+      pluginQueues: this.#pluginQueues,
       ticketKeys: this.#ticketKeys,
       options: { ...options, workers: count, isTapped: this.#isTapped },
     }

@@ -12,7 +12,7 @@ import type { MeshSnapshot } from '../model/index.ts'
 import { MetricRegistry, openAccessLog } from '../observe/index.ts'
 import type { MetricsState } from '../observe/index.ts'
 import { AccessGate, Proxy } from '../proxy/index.ts'
-import { offlineServices, ThreadSharedData } from '../wasm/index.ts'
+import { offlineServices, ThreadSharedData, ThreadSharedQueues } from '../wasm/index.ts'
 import { CallerClient } from './callers/caller-client.ts'
 import { KernelCallers } from './callers/kernel-callers.ts'
 import type { SocketTable } from './handover/listener-sockets.ts'
@@ -75,10 +75,12 @@ function runWorker(port: MessagePort, start: WorkerStart): void {
     meter,
     send: questions => send({ kind: 'callers-asked', questions }),
   })
+  const queues = new ThreadSharedQueues(new ThreadSharedData(start.pluginQueues), 'queues of plugins')
   const plugins = new WorkerPlugins(
     offlineServices({
       logLevel: pluginLogLevels[options.logLevel],
       sharedData: new ThreadSharedData(start.pluginData),
+      queues,
       callouts: new PluginCallouts({ clock: systemClock, sender: () => proxy, backends: () => inUse.backends }),
       log: (level, plugin, text) => logger[loggerLevels[level]](text, { plugin }),
       property: path => (path.join('.') === 'xds.node.id' ? hostname() : undefined),
@@ -162,6 +164,7 @@ function runWorker(port: MessagePort, start: WorkerStart): void {
     if (!handsOver) kept?.update(new Map())
     const { finished, cut } = await proxy.drain(deadlineMs)
     plugins[Symbol.dispose]()
+    queues[Symbol.dispose]()
     sockets?.[Symbol.dispose]()
     inKernel?.[Symbol.dispose]()
     kept?.[Symbol.dispose]()

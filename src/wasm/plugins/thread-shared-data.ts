@@ -24,6 +24,19 @@ const recordInts = 5
 /** A thread that ended within the lock must not stop the others for ever; what takes longest is moving all records, some ms. */
 const lockTimeoutMs = 1000
 
+export interface SharedEntry {
+  readonly value: Uint8Array
+  readonly cas: number
+}
+
+/** What may be done while no other thread does anything. */
+export interface SharedEntries {
+  get(vmId: string, key: string): SharedEntry | undefined
+  /** @returns false when there is no memory for it: all is as before */
+  set(vmId: string, key: string, value: Uint8Array): boolean
+  delete(vmId: string, key: string): void
+}
+
 /**
  * Data that plugins on several threads share: what one sets the others get at once.
  *
@@ -46,35 +59,48 @@ export class ThreadSharedData implements SharedData {
     Atomics.compareExchange(this.#ints, endAt, 0, firstRecord)
   }
 
-  get(vmId: string, key: string): { readonly value: Uint8Array; readonly cas: number } | undefined {
-    const name = nameOf(vmId, key)
+  get(vmId: string, key: string): SharedEntry | undefined {
+    return this.alone(() => this.#get(vmId, key))
+  }
+
+  set(vmId: string, key: string, value: Uint8Array, cas: number): 'set' | 'cas-mismatch' | 'full' {
+    return this.alone(() => this.#set(vmId, key, value, cas))
+  }
+
+  /** Does several things of which no other thread sees but all or nothing. @param action  short, and calls nothing else of this */
+  alone<T>(action: (data: SharedEntries) => T): T {
     this.#lock()
     try {
-      const record = this.#find(name)
-      if (record === 0) return undefined
-      const start = valueStart(record, this.#int(record, keyLengthAt))
-      const value = this.#bytes.slice(start, start + this.#int(record, valueLengthAt))
-      return { value, cas: this.#int(record, recordCasAt) >>> 0 }
+      return action(this.#entries)
     } finally {
       this.#unlock()
     }
   }
 
-  set(vmId: string, key: string, value: Uint8Array, cas: number): 'set' | 'cas-mismatch' | 'full' {
+  readonly #entries: SharedEntries = {
+    get: (vmId, key) => this.#get(vmId, key),
+    set: (vmId, key, value) => this.#set(vmId, key, value, 0) === 'set',
+    delete: (vmId, key) => this.#unlink(nameOf(vmId, key)),
+  }
+
+  #get(vmId: string, key: string): SharedEntry | undefined {
+    const record = this.#find(nameOf(vmId, key))
+    if (record === 0) return undefined
+    const start = valueStart(record, this.#int(record, keyLengthAt))
+    const value = this.#bytes.slice(start, start + this.#int(record, valueLengthAt))
+    return { value, cas: this.#int(record, recordCasAt) >>> 0 }
+  }
+
+  #set(vmId: string, key: string, value: Uint8Array, cas: number): 'set' | 'cas-mismatch' | 'full' {
     const name = nameOf(vmId, key)
-    this.#lock()
-    try {
-      const known = this.#find(name)
-      if (known !== 0 && cas !== 0 && this.#int(known, recordCasAt) >>> 0 !== cas) return 'cas-mismatch'
-      const record = known !== 0 && this.#int(known, roomAt) >= value.length ? known : this.#replace(name, value.length)
-      if (record === 0) return 'full'
-      this.#bytes.set(value, valueStart(record, name.length))
-      this.#setInt(record, valueLengthAt, value.length)
-      this.#setInt(record, recordCasAt, this.#nextCas())
-      return 'set'
-    } finally {
-      this.#unlock()
-    }
+    const known = this.#find(name)
+    if (known !== 0 && cas !== 0 && this.#int(known, recordCasAt) >>> 0 !== cas) return 'cas-mismatch'
+    const record = known !== 0 && this.#int(known, roomAt) >= value.length ? known : this.#replace(name, value.length)
+    if (record === 0) return 'full'
+    this.#bytes.set(value, valueStart(record, name.length))
+    this.#setInt(record, valueLengthAt, value.length)
+    this.#setInt(record, recordCasAt, this.#nextCas())
+    return 'set'
   }
 
   /** 0 means any in the ABI, so it is never one. */
