@@ -304,6 +304,7 @@ export class Agent {
     const configured = this.#readiness.await('configuration')
     const working = this.#readiness.await('workers')
     const listening = this.#readiness.await('listeners')
+    const leading = this.#readiness.await('kernel tier')
     const control = {
       feed: this.#feed,
       flows: this.#flows,
@@ -365,8 +366,11 @@ export class Agent {
       this.#clock.every(collectMs, () => void this.#tick()),
       this.#clock.every(retryListenersMs, () => this.#retryListeners()),
     )
-    void pool.applied(this.#publication.current.version).then(() => {
+    void pool.applied(this.#publication.current.version).then(async () => {
       listening()
+      // Only now, since whoever waited in the listeners' sockets is served meanwhile.
+      await this.#tier.complete()
+      leading()
       this.#handover?.complete()
       this.#announce()
     })

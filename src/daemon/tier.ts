@@ -81,6 +81,8 @@ export interface Tier extends Disposable {
   adopt(pid: number, workload: string): number
   /** @param workloads  keys of all that are in the mesh; the cgroups of others go once they are empty */
   update(state: DatapathState, workloads: readonly string[]): void
+  /** What `update` has told so far is in force when this resolves; until then what an earlier agent has left may be. */
+  complete(): Promise<void>
 }
 
 function userTier(reason: string): Tier {
@@ -98,6 +100,7 @@ function userTier(reason: string): Tier {
     pidsOf: () => [],
     adopt: () => 0,
     update() {},
+    complete: () => Promise.resolve(),
     [Symbol.dispose]() {},
   }
 }
@@ -129,6 +132,8 @@ class KernelTier implements Tier {
   #datapath: Datapath | undefined
   readonly #told = new Set<string>()
   #isAttached = false
+  /** Whether programs of an earlier agent may go on for a moment: loading our own takes longer than all else of a start. */
+  #mayBeLate = true
   #members: ReadonlyMap<bigint, string> = new Map()
   /** Of the last update. */
   #failure: string | undefined
@@ -201,24 +206,55 @@ class KernelTier implements Tier {
   update(state: DatapathState, workloads: readonly string[]): void {
     try {
       const known = new Set(workloads)
+      const there = new Set(this.cgroup.workloads().values())
+      // One that those programs have never been told of would be refused everything.
+      if (!workloads.every(workload => there.has(workload))) this.#mayBeLate = false
       for (const workload of workloads) this.cgroup.enter(workload)
       for (const workload of this.cgroup.workloads().values()) if (!known.has(workload)) this.cgroup.leave(workload)
       this.#datapath ??= this.#open()
       this.#datapath.update(state)
       const joined = membersOf(state.joined ?? []).map(({ id, workload }) => [id, workload] as const)
       this.#note(new Map([...this.cgroup.workloads(), ...joined]))
-      if (!this.#isAttached) this.#datapath.attach()
-      this.#isAttached = true
+      if (!this.#mayBeLate || this.#datapath.isLoaded) this.#attach(this.#datapath)
       this.#failure = undefined
     } catch (error) {
-      this.#failure = messageOf(error)
-      this.#logger.error('the kernel tier could not be brought up to date', { error: this.#failure })
-      // What its maps hold is not certain any more. The programs stay at work by their pins until new ones, with maps
-      // that are filled from nothing, take their place at the next change.
-      this.#datapath?.[Symbol.dispose]()
-      this.#datapath = undefined
-      this.#isAttached = false
+      this.#failed(error)
     }
+  }
+
+  async complete(): Promise<void> {
+    while (this.#datapath?.isLoaded === false) {
+      try {
+        this.#datapath.loadNext()
+      } catch (error) {
+        this.#failed(error)
+      }
+      // Others have their turn.
+      await new Promise(resolve => setImmediate(resolve))
+    }
+    this.#mayBeLate = false
+    try {
+      if (this.#datapath !== undefined) this.#attach(this.#datapath)
+    } catch (error) {
+      this.#failed(error)
+    }
+  }
+
+  #attach(datapath: Datapath): void {
+    this.#mayBeLate = false
+    if (!this.#isAttached) datapath.attach()
+    this.#isAttached = true
+  }
+
+  #failed(error: unknown): void {
+    this.#failure = messageOf(error)
+    this.#logger.error('the kernel tier could not be brought up to date', { error: this.#failure })
+    // What its maps hold is not certain any more. The programs stay at work by their pins until new ones, with maps
+    // that are filled from nothing, take their place at the next change.
+    this.#datapath?.[Symbol.dispose]()
+    this.#datapath = undefined
+    this.#isAttached = false
+    this.#mayBeLate = false
   }
 
   #note(members: ReadonlyMap<bigint, string>): void {
@@ -230,14 +266,16 @@ class KernelTier implements Tier {
   #open(): Datapath {
     const { pins: pinFolder } = this.#places
     const { cgroup } = this
-    return Datapath.open(this.#bpf, {
+    const options = {
       cgroup,
       agentCgroup: cgroup.agentId,
       pinFolder,
       ...(this.#serviceCidr === undefined ? {} : { serviceCidr: this.#serviceCidr }),
-      onFlow: flow => this.#tell(flow),
-      onProblem: error => this.#logger.error('connections that policies refuse could not be ended', { error }),
-    })
+      onFlow: (flow: Flow) => this.#tell(flow),
+      onProblem: (error: string) =>
+        this.#logger.error('connections that policies refuse could not be ended', { error }),
+    }
+    return Datapath.open(this.#bpf, options, { isLate: this.#mayBeLate })
   }
 
   #tell(flow: Flow): void {
@@ -253,9 +291,10 @@ class KernelTier implements Tier {
     this.#logger.warn('a connection was refused by the kernel tier', { ...fields, to: formatPlace(address, port) })
   }
 
-  /** Programs stay at work, pinned. */
+  /** Programs stay at work, pinned; of one that has not come to attach its own, those before. */
   [Symbol.dispose](): void {
     this.#datapath?.[Symbol.dispose]()
+    this.#datapath = undefined
     this.#bpf[Symbol.dispose]()
   }
 }

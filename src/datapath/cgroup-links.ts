@@ -27,8 +27,15 @@ export class CgroupLinks implements Disposable {
 
   /** In the place of programs that are pinned there, or at a free place. @throws MeshError MESH_KERNEL_SYSCALL */
   attach({ folder, id }: MeshCgroup): void {
+    // All, before the first of them takes another's place.
+    for (const name of this.missing) this.#object.program(name)
     for (const name of this.#programsFor('all')) this.#main.push(this.#attach(name, { folder, id, pin: name }))
     this.#removeUnknown()
+  }
+
+  /** Programs of the mesh's cgroup that are not loaded yet. */
+  get missing(): readonly string[] {
+    return this.#programsFor('all').filter(name => !this.#object.programs.has(name))
   }
 
   #programsFor(part: JoinedCgroup['part']): readonly string[] {
@@ -103,6 +110,14 @@ export class CgroupLinks implements Disposable {
     this.#main.length = 0
     this.#joined.clear()
   }
+}
+
+/** Whether programs of an earlier agent run at every place of the mesh's cgroup. */
+export function areAtWork(bpf: Bpf, names: readonly string[], folder: string, { id }: MeshCgroup): boolean {
+  return names.every(name => {
+    using link = openLink(bpf, `${folder}/${name}`)
+    return link?.info().cgroupId === id
+  })
 }
 
 /** Between the name of a program and the id of a cgroup. */

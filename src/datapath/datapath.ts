@@ -7,7 +7,7 @@ import { findAsker } from './askers.ts'
 import type { Asker } from './askers.ts'
 import { callerCgroup, callersPin } from './callers.ts'
 import type { AgentConnection } from './callers.ts'
-import { adoptedPrograms, CgroupLinks } from './cgroup-links.ts'
+import { adoptedPrograms, areAtWork, CgroupLinks } from './cgroup-links.ts'
 import { FlowReader } from './flow-reader.ts'
 import type { Flow } from './flow.ts'
 import type { CallerKey, DatagramKey, Endpoint, Question } from './generated/sockets.ts'
@@ -74,7 +74,7 @@ function virtualNetwork(cidr: string | undefined): Record<string, number> {
 }
 
 /** What sockets of today are known by is kept from the programs of an earlier version, map by map, if it looks the same. */
-function load(bpf: Bpf, options: DatapathOptions): LoadedObject {
+function load(bpf: Bpf, options: DatapathOptions, { isLate }: { readonly isLate: boolean }): LoadedObject {
   const { cgroup, pinFolder, serviceCidr, agentCgroup = 0n, forgetMs = defaultForgetMs } = options
   const spec = readSockets()
   const own = {
@@ -83,10 +83,12 @@ function load(bpf: Bpf, options: DatapathOptions): LoadedObject {
     forget_ns: BigInt(forgetMs) * 1_000_000n,
   }
   const constants = { ...own, ...virtualNetwork(serviceCidr) }
+  // They are half of what the verifier has to do, and most meshes need none of them.
+  const names = spec.programs.map(({ name }) => name).filter(name => !adoptedPrograms.includes(name))
+  const mayWait = isLate && pinFolder !== undefined && areAtWork(bpf, names, pinFolder, cgroup)
   return loadObject(bpf, spec, {
     constants,
-    // They are half of what the verifier has to do, and most meshes need none of them.
-    programs: ({ name }) => !adoptedPrograms.includes(name),
+    programs: ({ name }, { werePinned }) => names.includes(name) && !(mayWait && werePinned),
     ...(pinFolder === undefined ? {} : { pinFolder, replacesDifferent: true }),
   })
 }
@@ -94,7 +96,7 @@ function load(bpf: Bpf, options: DatapathOptions): LoadedObject {
 /**
  * The programs of the mesh's cgroup, and their maps.
  *
- * `open` loads, `update` fills the maps, `attach` puts the programs in the place of those that are pinned there, or at
+ * `open` loads, or leaves that to `loadNext`, `update` fills the maps, `attach` puts the programs in the place of those that are pinned there, or at
  * a free place: from one moment to the next connections are led and judged by these maps. Closing leaves pinned
  * programs at work with what they were last told.
  */
@@ -126,10 +128,26 @@ export class Datapath implements Disposable {
 
   /**
    * Loads the programs; nothing runs yet. The caller owns what is returned; `bpf` is borrowed.
+   * @param when.isLate  where programs of an earlier agent are at work, with maps of the same shape, loading is left to
+   *   `loadNext` or `attach`. @default false
    * @throws MeshError MESH_EBPF_REFUSED, MESH_KERNEL_UNSUPPORTED, MESH_KERNEL_SYSCALL
    */
-  static open(bpf: Bpf, options: DatapathOptions): Datapath {
-    return new Datapath(bpf, options, load(bpf, options))
+  static open(bpf: Bpf, options: DatapathOptions, { isLate = false }: { readonly isLate?: boolean } = {}): Datapath {
+    return new Datapath(bpf, options, load(bpf, options, { isLate }))
+  }
+
+  /** Whether `attach` is a matter of moments. */
+  get isLoaded(): boolean {
+    return this.#links.missing.length === 0
+  }
+
+  /**
+   * Loads one program that `open` has left; the largest take the verifier a tenth of a second.
+   * @throws MeshError MESH_EBPF_REFUSED, MESH_KERNEL_SYSCALL
+   */
+  loadNext(): void {
+    const [name] = this.#links.missing
+    if (name !== undefined) this.#object.program(name)
   }
 
   /**

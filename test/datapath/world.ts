@@ -89,14 +89,15 @@ export class World {
     assert.equal(ids.filter(([kind]) => kind === 'link').length, 12)
   }
 
-  #open(): Datapath {
+  #open(when: { readonly isLate?: boolean } = {}): Datapath {
+    const options: DatapathOptions = {
+      cgroup: this.cgroup,
+      agentCgroup: this.cgroup.agentId,
+      ...this.#options,
+      onFlow: flow => (flow.kind === 'begin' ? this.flows : this.ends).push(flow),
+    }
     try {
-      return Datapath.open(this.bpf, {
-        cgroup: this.cgroup,
-        agentCgroup: this.cgroup.agentId,
-        ...this.#options,
-        onFlow: flow => (flow.kind === 'begin' ? this.flows : this.ends).push(flow),
-      })
+      return Datapath.open(this.bpf, options, when)
     } catch (error) {
       removeCgroups(this.cgroup.folder)
       this.bpf[Symbol.dispose]()
@@ -123,6 +124,13 @@ export class World {
     const names = { open: undefined, led: [] }
     this.#state = { ...meshOf([]), policies, members: all, nodeSockets: [], names }
     this.datapath.update(this.#state)
+  }
+
+  /** The next agent is there, and has loaded no program if it need not. @returns the one before, the caller's */
+  openNext(): Datapath {
+    const before = this.datapath
+    this.datapath = this.#open({ isLate: true })
+    return before
   }
 
   /** The programs of the next agent take over, as when this one was killed. */

@@ -26,7 +26,13 @@ export interface LoadObjectOptions {
   /** Pinned maps of another shape are made anew; theirs are the pins once all is loaded. @default false: they are an error */
   readonly replacesDifferent?: boolean
   /** Which programs to load at once; `LoadedObject.program` loads others when they are asked for. @default all */
-  readonly programs?: (program: ProgramSpec) => boolean
+  readonly programs?: (program: ProgramSpec, maps: OpenedMaps) => boolean
+}
+
+/** What `LoadObjectOptions.programs` may look at: maps come before programs. */
+export interface OpenedMaps {
+  /** Whether all that belong into the folder of pins were there, in their shape. */
+  readonly werePinned: boolean
 }
 
 /** A variable of a loaded object. */
@@ -106,8 +112,9 @@ export class LoadedObject implements Disposable {
   #load(options: LoadObjectOptions): void {
     for (const map of this.spec.maps) this.#maps.set(map.name, this.#openMap(map, options))
     for (const section of this.spec.globals) this.#maps.set(section.name, this.#makeGlobals(section, options))
+    const opened = { werePinned: options.pinFolder !== undefined && this.#unpinned.length === 0 }
     for (const program of this.spec.programs) {
-      if (options.programs?.(program) !== false) this.#loadProgram(program)
+      if (options.programs?.(program, opened) !== false) this.#loadProgram(program)
     }
     for (const { map, path } of this.#unpinned.splice(0)) map.pin(path, { replace: true })
   }
