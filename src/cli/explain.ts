@@ -1,5 +1,5 @@
 import type { ExplainDocument, ExplainedCandidate, ExplainedStream, Mismatch } from '../daemon/index.ts'
-import { describeFilter, describeMatch, describeRetry } from '../daemon/index.ts'
+import { describeFilter, describeMatch, describePlugin, describeRetry } from '../daemon/index.ts'
 import { usage } from './call.ts'
 import { agentOf, paintOf, printJson, wantsJson } from './context.ts'
 import { withoutControls } from './paint.ts'
@@ -108,7 +108,10 @@ function streamNode(stream: ExplainedStream, document: ExplainDocument, paint: P
   const end: Node =
     route === null
       ? leaf(`${paint.bad('refused, no-route')}: no route${tls === null ? '' : ` for ${name}`}`)
-      : { text: `${paint.good('✓')} ${paint.name(withoutControls(route))}`, children: backendNodes(document, paint) }
+      : {
+          text: `${paint.good('✓')} ${paint.name(withoutControls(route))}`,
+          children: [...pluginNodes(document, paint), ...backendNodes(document, paint)],
+        }
   return { text: `${paint.good('✓')} virtual host ${paint.name(virtualHost)}${how}`, children: [...losers, end] }
 }
 
@@ -160,7 +163,10 @@ function candidateNode(candidate: ExplainedCandidate, document: ExplainDocument,
 
 function outcomeNodes(candidate: ExplainedCandidate, document: ExplainDocument, paint: Paint): Node[] {
   const { rule } = candidate
-  const filters = rule.filters.map(filter => leaf(`filter ${withoutControls(describeFilter(filter))}`))
+  const filters = [
+    ...pluginNodes(document, paint),
+    ...rule.filters.map(filter => leaf(`filter ${withoutControls(describeFilter(filter))}`)),
+  ]
   if (rule.failure !== undefined) {
     const text = `${paint.bad(`answer ${rule.failure.status}`)}: ${withoutControls(rule.failure.message)}`
     return [...filters, leaf(text)]
@@ -176,6 +182,13 @@ function outcomeNodes(candidate: ExplainedCandidate, document: ExplainDocument, 
   if (rule.retry !== undefined) settings.push(leaf(describeRetry(rule.retry)))
   if (rule.session !== undefined) settings.push(leaf(`session by ${rule.session.kind} ${rule.session.name}`))
   return [...filters, ...settings, ...backendNodes(document, paint)]
+}
+
+function pluginNodes({ plugins }: ExplainDocument, paint: Paint): Node[] {
+  return plugins.map(plugin => {
+    const text = withoutControls(describePlugin(plugin))
+    return leaf(plugin.problem === null ? text : paint.bad(text))
+  })
 }
 
 function backendNodes({ backends, stream }: ExplainDocument, paint: Paint): Node[] {

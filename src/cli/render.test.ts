@@ -149,6 +149,7 @@ const explained: ExplainDocument = {
   listener: { kind: 'found', id: '127.0.0.1:8080', role: 'gateway', why: 'the Gateway listener on port 8080' },
   refused: null,
   stream: null,
+  plugins: [{ key: 'WasmPlugin shop/auth', failStrategy: 'fail-closed', problem: 'auth.wasm is missing' }],
   explanation: {
     kind: 'routed',
     virtualHosts: [
@@ -241,6 +242,7 @@ test('explain draws the way of a request and why the others were not taken', () 
        ├─ ✓ virtual host Gateway shop/web/http for *.shop.example
        │  ├─ ✗ HTTPRoute shop/r0 rule 0: /reviews/*: header x-user is missing; method is not POST
        │  ├─ ✓ HTTPRoute shop/r1 rule 1: /reviews/*
+       │  │  ├─ plugin WasmPlugin shop/auth, which does not run and lets nothing pass: auth.wasm is missing
        │  │  ├─ filter request headers: set x: 1, remove y
        │  │  ├─ timeout 1.5s
        │  │  ├─ up to 2 retries after 503

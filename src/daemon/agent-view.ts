@@ -13,6 +13,7 @@ import { listenProblems } from './listen-problems.ts'
 import { maskedSnapshot, maskedWorkload } from './mask.ts'
 import { buildStatus } from './mesh-status.ts'
 import type { NetworkPolicies } from './network-policies.ts'
+import { pluginProblems } from './plugins/describe-plugins.ts'
 import type { Readiness } from './readiness.ts'
 import { findResources } from './resource-status.ts'
 import type { ResourceQuery } from './resource-status.ts'
@@ -143,6 +144,7 @@ export class AgentView implements AdminView {
       ...this.#parts.networkPolicies.problems(),
       ...certificateProblems(this.#certificates(), this.#parts.clock.wallMs()),
       ...listenProblems(this.#now.listenFailures, state.snapshot.listeners),
+      ...pluginProblems(this.#now.published.plugins, this.#now.pool?.plugins() ?? []),
     ]
   }
 

@@ -5,6 +5,8 @@ import type { RouteExplanation } from '../proxy/index.ts'
 import type { ExplainRequest } from './admin-pages.ts'
 import { isStream, StreamExplainer, streamProtocols } from './explain-stream.ts'
 import type { ExplainedStream } from './explain-stream.ts'
+import { knownPlugins, pluginsOfRule, pluginsOfStream } from './plugins/describe-plugins.ts'
+import type { ExplainedPlugin } from './plugins/describe-plugins.ts'
 
 /** The answer to `heddle explain`: what would happen to a request, and why. Nothing is sent. */
 export interface ExplainDocument {
@@ -21,6 +23,8 @@ export interface ExplainDocument {
   readonly refused: string | null
   /** Of a connection or datagram that is forwarded as bytes, instead of `explanation`. */
   readonly stream: ExplainedStream | null
+  /** That it passes first, in their order. */
+  readonly plugins: readonly ExplainedPlugin[]
   /** Of the chosen rule or route. */
   readonly backends: readonly ExplainedBackend[]
 }
@@ -52,7 +56,7 @@ export class Explainer {
     const clientNamespace = client.namespace
     const headers = headersOf(request)
     const isGrpc = grpcFormOf(headers.get('content-type')) !== grpcForms.none
-    const base = { method, url: url.href, clientNamespace: clientNamespace ?? null, isGrpc, stream: null }
+    const base = { method, url: url.href, clientNamespace: clientNamespace ?? null, isGrpc, stream: null, plugins: [] }
     const listener = client.problem ?? findListener(request, clientNamespace, snapshot, addresses)
     if (listener.kind === 'none') return { ...base, listener, explanation: null, refused: null, backends: [] }
     if (isStream(url)) return this.#explainStream({ ...base, listener }, url, snapshot)
@@ -70,7 +74,8 @@ export class Explainer {
       header: (name: string) => headers.get(name),
     }
     const explanation = explainRoute(this.#table, listener.id, asked, clientNamespace)
-    return { ...base, listener, explanation, refused: null, backends: backendsOf(explanation, snapshot) }
+    const found = { backends: backendsOf(explanation, snapshot), plugins: pluginsOn(explanation, snapshot) }
+    return { ...base, listener, explanation, refused: null, ...found }
   }
 
   #explainStream(base: Asked, url: URL, snapshot: MeshSnapshot): ExplainDocument {
@@ -82,7 +87,12 @@ export class Explainer {
       return { ...base, explanation: null, refused, backends: [] }
     }
     const backends = describeBackends(found.route?.backends ?? [], snapshot)
-    return { ...base, explanation: null, refused: null, stream: found.stream, backends }
+    const { route, stream } = found
+    const plugins =
+      route === undefined || stream.virtualHost === null
+        ? []
+        : pluginsOfStream(knownPlugins(snapshot), route, stream.virtualHost)
+    return { ...base, explanation: null, refused: null, stream, plugins, backends }
   }
 }
 
@@ -203,6 +213,12 @@ function clientOfNamespace(name: string, snapshot: MeshSnapshot, addresses: read
   const isKnown = holders.some(all => [...all].some(({ namespace }) => namespace === name))
   if (isKnown) return { namespace: name }
   return { namespace: undefined, problem: { kind: 'none', why: `--from ${name}: there is no Service ${name}` } }
+}
+
+function pluginsOn(explanation: RouteExplanation<null>, snapshot: MeshSnapshot): readonly ExplainedPlugin[] {
+  if (explanation.kind !== 'routed' || explanation.decision === undefined) return []
+  const { route, rule } = explanation.decision
+  return pluginsOfRule(knownPlugins(snapshot), route, rule, explanation.virtualHost)
 }
 
 function backendsOf(explanation: RouteExplanation<null>, snapshot: MeshSnapshot): ExplainedBackend[] {

@@ -31,6 +31,8 @@ import type {
   StatusDocument,
 } from '../observe/index.ts'
 import { describeSafeguard } from './describe-safeguard.ts'
+import { knownPlugins, namePlugin, pluginsOfRule, pluginsOfStream } from './plugins/describe-plugins.ts'
+import type { ExplainedPlugin, KnownPlugins } from './plugins/describe-plugins.ts'
 import type { EndpointActivity } from './worker-messages.ts'
 
 /** Everything the status is made of; the agent gathers it. */
@@ -61,6 +63,7 @@ const idle: LiveRates = { ...idleEndpoint, recent: [] }
 /** The mesh at this moment, for the status page and every command that shows it. */
 export function buildStatus(input: StatusInput): StatusDocument {
   const { snapshot, rates } = input
+  const plugins = knownPlugins(snapshot)
   const byRoute = rates.by('route')
   const byBackend = rates.by('backend')
   const activity = sumActivity(input.activity)
@@ -72,8 +75,8 @@ export function buildStatus(input: StatusInput): StatusDocument {
     agent: input.agent,
     gateways: input.statuses.filter(({ kind }) => kind === 'Gateway' || kind === 'ListenerSet'),
     routes: [
-      ...[...snapshot.routes.values()].map(route => routeStatus(route, byRoute.get(route.key) ?? idle)),
-      ...[...snapshot.streamRoutes.values()].map(route => streamStatus(route, byRoute.get(route.key) ?? idle)),
+      ...[...snapshot.routes.values()].map(route => routeStatus(plugins, route, byRoute.get(route.key) ?? idle)),
+      ...[...snapshot.streamRoutes.values()].map(route => streamStatus(plugins, route, byRoute.get(route.key) ?? idle)),
     ],
     services: [...snapshot.backends.values()].map(backend => ({
       key: backend.key,
@@ -154,23 +157,26 @@ function describePath(path: { readonly kind: 'full' | 'prefix'; readonly value: 
   return path.kind === 'full' ? `path to ${path.value}` : `prefix to ${path.value === '' ? '/' : path.value}`
 }
 
-function routeStatus(route: HttpRoute, rates: LiveRates): RouteStatus {
+function routeStatus(known: KnownPlugins, route: HttpRoute, rates: LiveRates): RouteStatus {
   return {
     key: route.key,
     virtualHosts: route.attachments.map(({ virtualHost }) => virtualHost),
     hostnames: [...new Set(route.attachments.flatMap(({ hostnames }) => hostnames))],
-    rules: route.rules.map(ruleStatus),
+    rules: route.rules.map(rule => ruleStatus(known, route, rule)),
     rates,
   }
 }
 
 /** Its one rule takes everything that comes to the route. */
-function streamStatus(route: StreamRoute, rates: LiveRates): RouteStatus {
+function streamStatus(known: KnownPlugins, route: StreamRoute, rates: LiveRates): RouteStatus {
+  const plugins = pluginNames(route, virtualHost => pluginsOfStream(known, route, virtualHost))
   return {
     key: route.key,
     virtualHosts: route.attachments.map(({ virtualHost }) => virtualHost),
     hostnames: [...new Set(route.attachments.flatMap(({ hostnames }) => hostnames))],
-    rules: [{ index: 0, name: route.ruleName ?? null, matches: [], filters: [], backends: backendsOf(route.backends) }],
+    rules: [
+      { index: 0, name: route.ruleName ?? null, matches: [], filters: plugins, backends: backendsOf(route.backends) },
+    ],
     rates,
   }
 }
@@ -183,14 +189,23 @@ function backendsOf(backends: readonly StreamBackend[]): RuleStatus['backends'] 
   }))
 }
 
-function ruleStatus(rule: RouteRule): RuleStatus {
+function ruleStatus(known: KnownPlugins, route: HttpRoute, rule: RouteRule): RuleStatus {
+  const plugins = pluginNames(route, virtualHost => pluginsOfRule(known, route, rule, virtualHost))
   return {
     index: rule.index,
     name: rule.name ?? null,
     matches: rule.matches.map(describeMatch),
-    filters: rule.filters.map(describeFilter),
+    filters: [...plugins, ...rule.filters.map(describeFilter)],
     backends: backendsOf(rule.backends),
   }
+}
+
+/** Those of any of its virtual hosts. */
+function pluginNames(
+  route: HttpRoute | StreamRoute,
+  pluginsOn: (virtualHost: string) => readonly ExplainedPlugin[],
+): readonly string[] {
+  return [...new Set(route.attachments.flatMap(({ virtualHost }) => pluginsOn(virtualHost).map(namePlugin)))]
 }
 
 function targetName(target: BackendTarget): string {

@@ -42,6 +42,8 @@ export type * from './routing/index.ts'
 export type { GrpcCallObserver, GrpcCallOptions, OpenGrpcCall } from './pipeline/grpc-backend-call.ts'
 export type { AuthCall, AuthCallOutcome, PendingCall } from './filters/filter-exchange.ts'
 export { pluginFailure } from './plugins/http-plugins.ts'
+export { hostPluginsOf, pluginsOf, streamPluginsOf } from './plugins/plugin-lists.ts'
+export type { HostPlugins } from './plugins/plugin-lists.ts'
 export type {
   HttpPluginChain,
   HttpPluginHost,

@@ -168,7 +168,7 @@ export class StreamSession implements ConnectionHandler, SideOwner, RelayOwner, 
   /** @returns false when the connection was refused, or ended by a plugin */
   #plug(stream: CompiledStream): boolean {
     const { streamPlugins } = this.#runtime
-    const plugins = streamPluginsOf(streamPlugins, stream)
+    const plugins = streamPluginsOf(streamPlugins.hosts, stream)
     if (plugins.length === 0) return true
     const before = this.#state
     if (streamPlugins.runner !== undefined) this.#relay.plug(streamPlugins.runner.streamChain(plugins))

@@ -33,13 +33,13 @@ interface StreamOfPlugins {
 }
 
 /** What connections of a stream route pass. */
-export function streamPluginsOf({ hosts }: StreamPlugins, stream: StreamOfPlugins): readonly PluginKey[] {
+export function streamPluginsOf(hosts: HostPlugins, stream: StreamOfPlugins): readonly PluginKey[] {
   return stream.plugins ?? hosts.get(stream.virtualHost) ?? none
 }
 
 /** Whether one of them lets nothing pass where it can't run. */
 export function refusesStreams(known: StreamPlugins, stream: StreamOfPlugins): boolean {
-  return streamPluginsOf(known, stream).some(key => known.plugins.get(key)?.failStrategy !== 'fail-open')
+  return streamPluginsOf(known.hosts, stream).some(key => known.plugins.get(key)?.failStrategy !== 'fail-open')
 }
 
 /** What requests of a rule pass on a virtual host, in that order, each once. */
