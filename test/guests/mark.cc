@@ -1,0 +1,36 @@
+// Leaves its mark, the first letter of its configuration, in the header x-order of requests and of responses, and in the
+// trailer x-mark of responses that have trailers. A request with the header x-route goes where that says.
+#include "proxy_wasm.h"
+
+static i32 pointer, size;
+static char mark = '?';
+
+EXPORT(proxy_on_context_create) void proxy_on_context_create(i32, i32) {}
+
+EXPORT(proxy_on_configure) i32 proxy_on_configure(i32, i32 length) {
+  if (length > 0 && proxy_get_buffer_bytes(7, 0, length, (i32)&pointer, (i32)&size) == 0) mark = *(char *)pointer;
+  return 1;
+}
+
+EXPORT(proxy_on_request_headers) i32 proxy_on_request_headers(i32, i32, i32) {
+  proxy_add_header_map_value(0, STRING("x-order"), (i32)&mark, 1);
+  if (proxy_get_header_map_value(0, STRING("x-route"), (i32)&pointer, (i32)&size) != 0 || size == 0) return 0;
+  proxy_replace_header_map_value(0, STRING(":path"), pointer, size);
+  proxy_remove_header_map_value(0, STRING("x-route"));
+  proxy_call_foreign_function(STRING("clear_route_cache"), 0, 0, (i32)&pointer, (i32)&size);
+  return 0;
+}
+
+EXPORT(proxy_on_response_headers) i32 proxy_on_response_headers(i32, i32, i32) {
+  proxy_add_header_map_value(2, STRING("x-order"), (i32)&mark, 1);
+  return 0;
+}
+
+EXPORT(proxy_on_response_trailers) i32 proxy_on_response_trailers(i32, i32) {
+  proxy_add_header_map_value(3, STRING("x-mark"), (i32)&mark, 1);
+  return 0;
+}
+
+EXPORT(proxy_on_done) i32 proxy_on_done(i32) { return 1; }
+EXPORT(proxy_on_log) void proxy_on_log(i32) {}
+EXPORT(proxy_on_delete) void proxy_on_delete(i32) {}
