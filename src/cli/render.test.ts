@@ -231,6 +231,8 @@ test('up tells where Gateways listen, and the ports of ListenerSets', () => {
     choosePaint('never', { isTerminal: false, env: {} }),
   )
   assert.match(shown, /^gateway shop\/web: http:\/\/127\.0\.0\.1:8080\nlistener set shop\/more: http 8080$/m)
+  // Of the two that are in force, one is a Service's own.
+  assert.match(shown, /^\d+ service ports, \d+ endpoints, 1 route$/m)
 })
 
 test('explain draws the way of a request and why the others were not taken', () => {

@@ -142,7 +142,9 @@ export function renderStart(
     lines.push(`gateway ${namespace}/${name}: ${places}`)
   }
   const endpoints = services.reduce((sum, service) => sum + service.endpoints.length, 0)
-  lines.push(`${services.length} service ports, ${endpoints} endpoints, ${document.routes.length} routes`)
+  // Not those that every Service has by itself.
+  const routes = document.routes.filter(({ key }) => !key.startsWith('Service ')).length
+  lines.push(`${services.length} service ports, ${endpoints} endpoints, ${routes} route${routes === 1 ? '' : 's'}`)
   return [...lines, ...problems.map(problem => renderProblem(problem, paint))].join('\n')
 }
 
