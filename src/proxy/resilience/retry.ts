@@ -17,9 +17,9 @@ export interface RetryInput {
   readonly method: string
   /**
    * Whether the endpoint can have acted on the try. `safe`: not one byte was
-   * sent, or no connection made. `if-reused`: a connection used before closed
-   * without a byte of an answer, most likely since it was idle. `never`:
-   * anything else.
+   * sent, or no connection made. `if-reused`: a connection, kept or new, closed
+   * without a byte of an answer, most likely since it was idle or its endpoint
+   * goes away. `never`: anything else.
    */
   readonly safety: Retry
   /** Whether everything sent of the body is still held, none counts as held. */
@@ -59,11 +59,11 @@ export type StopReason =
  *
  * When it is safe: the endpoint cannot have acted (`safety` is `safe`), or the
  * method is idempotent (RFC 9110 section 9.2.2: a proxy must not repeat others
- * by itself). A reused connection that closes without an answer is no proof for
+ * by itself). A connection that closes without an answer is no proof for
  * the others: the endpoint may have died while acting.
  *
  * Without a policy, a try that cannot have been acted on (and an idempotent one
- * lost on a reused connection) is repeated at once, at most twice: the client
+ * whose connection closed without an answer) is repeated at once, at most twice: the client
  * should not notice that an endpoint has just gone.
  *
  * Pauses grow by doubling, with jitter over their whole range above the
