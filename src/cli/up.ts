@@ -10,10 +10,12 @@ import {
   formatSettings,
   logProblem,
   readSettings,
+  ServiceManager,
   settingDefinitions,
   settingKeys,
   thisMachine,
   variableOf,
+  withoutServiceManager,
 } from '../daemon/index.ts'
 import type { Origins, SettingKey, Settings, StatusDocument } from '../daemon/index.ts'
 import { usage } from './call.ts'
@@ -76,8 +78,9 @@ async function runAgent(
     else stopNow()
   }
   process.on('SIGTERM', onSignal).on('SIGINT', onSignal)
+  using manager = new ServiceManager({ env: io.env, clock: systemClock, logger })
   try {
-    const agent = await Agent.start({ paths, settings, origins, env: io.env, logger })
+    const agent = await Agent.start({ paths, settings, origins, env: withoutServiceManager(io.env), logger })
     const onHangup = (): void => agent.reopenLogs()
     process.on('SIGHUP', onHangup)
     const document = await agent.view.status()
@@ -91,10 +94,12 @@ async function runAgent(
     }
     void agent.ready.then(() => {
       logger.info('the agent is ready')
+      manager.ready(`tier: ${agent.tier.active}`)
       // One that is killed would leave nothing of it to the next.
       flushCompileCache()
     })
     const signal = await signalled
+    manager.stopping()
     logger.info('the agent stops', { signal, drainSeconds: settings.drainSeconds })
     const report = await Promise.race([agent.stop({ handsOver: signal === 'SIGTERM' }), again])
     process.off('SIGHUP', onHangup)

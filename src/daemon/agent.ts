@@ -6,6 +6,7 @@ import type { NamesServer } from '../names/index.ts'
 import { FileSource } from '../sources/index.ts'
 import type { SourceState } from '../sources/index.ts'
 import { compilePlugin } from '../wasm/index.ts'
+import { AddressMemory, stateFile } from './address-memory.ts'
 import { openAdminServer, openAgentSocket } from './admin-server.ts'
 import type { AdminServer } from './admin-server.ts'
 import { AgentMetrics } from './agent-metrics.ts'
@@ -104,6 +105,7 @@ export class Agent {
     },
   })
   readonly #joins: Joins
+  readonly #addresses: AddressMemory
   readonly #supervisor: Supervisor
   readonly #callers: CallerFinder
   readonly #startedMs: number
@@ -149,11 +151,12 @@ export class Agent {
     this.#flows = new FlowBook({ clock: this.#clock, meter: this.#metrics.meter, isActive: this.#tier.leads })
     this.#networkPolicies = new NetworkPolicies(this.#tier.enforcement)
     this.#joins = new Joins({
-      file: `${socketPath}.joined`,
+      file: stateFile(options.settings, 'joined'),
       logger: options.logger,
       tier: this.#tier,
       onChange: () => this.#publication.publish({ evenUnchanged: true }),
     })
+    this.#addresses = new AddressMemory(stateFile(options.settings, 'addresses'), options.logger)
     this.#transport = chooseTransport(options.settings.transport)
     this.#kernelPath = new KernelPathSwitch({
       wanted: options.settings.kernelHttp,
@@ -346,6 +349,7 @@ export class Agent {
       logger: this.#logger,
       bindAddress: settings.bindAddress,
       serviceCidr: settings.serviceCidr,
+      keptAddresses: this.#addresses.kept,
       hostEnvironment: this.#options.env,
       onChange: state => this.#take(state),
     })
@@ -402,6 +406,7 @@ export class Agent {
       const { enforcement } = this.#networkPolicies
       this.#logger.warn(notEnforcedHeadline, { reason: enforcement.reason })
     }
+    this.#addresses.keep(state.displacedAddresses)
     this.#flows.update(state.networkPolicies)
     this.#health.update(state.snapshot, state.workloads)
     this.#modules.update(state.snapshot.plugins)

@@ -9,6 +9,8 @@ export interface Settings {
   readonly bindAddress: string
   readonly adminAddress: SocketAddress
   readonly socketPath: string
+  /** A folder, or `auto`. */
+  readonly stateDir: string
   readonly dnsAddress: SocketAddress | 'auto' | 'off'
   /** Path of a resolv.conf(5), or the resolvers themselves. */
   readonly dnsUpstream: string | readonly SocketAddress[]
@@ -79,6 +81,17 @@ export const settingDefinitions: { readonly [Key in SettingKey]: SettingDefiniti
     about: "The agent's Unix socket, which the commands use and only its owner can open.",
     default: defaultSocketPath,
     parse: parseSocketPath,
+    format: String,
+  },
+  stateDir: {
+    type: 'auto or path',
+    about:
+      'Folder for what the next agent is to know, also after a reboot: virtual addresses and programs that have joined. auto is where systemd says ($STATE_DIRECTORY), else beside the socket.',
+    default: ({ env }) => env['STATE_DIRECTORY']?.split(':')[0] || 'auto',
+    parse: text =>
+      text === ''
+        ? { ok: false, expected: 'auto or a path' }
+        : { ok: true, value: text === 'auto' ? text : path.resolve(text) },
     format: String,
   },
   dnsAddress: {

@@ -9,6 +9,7 @@ export { callFailed, errnoName, NativeCalls, probeNative, SystemCallFailure } fr
 export type { FunctionDefinitions, NativeProbe } from './syscall.ts'
 export { readPeerCredentials } from './peer-credentials.ts'
 export type { PeerCredentials } from './peer-credentials.ts'
+export { sendDatagram } from './notify-socket.ts'
 export { SocketDiag } from './socket-diag.ts'
 export { ForeignSockets } from './foreign-sockets.ts'
 export { TcpRefuser } from './tcp-refuser.ts'

@@ -1,4 +1,5 @@
-import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { MeshError, messageOf } from '../../core/index.ts'
 import type { Logger } from '../../core/index.ts'
 import { findJoined, findLeft, moveProcess } from '../../datapath/index.ts'
@@ -208,6 +209,7 @@ export class Joins {
       rmSync(file, { force: true })
       return
     }
+    mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
     writeFileSync(`${file}~`, JSON.stringify([...this.#records.values()]), { mode: 0o600 })
     renameSync(`${file}~`, file)
   }
