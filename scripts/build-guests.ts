@@ -7,7 +7,7 @@
  */
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join, relative } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -37,6 +37,18 @@ function run([program = '', ...args]: readonly string[], cwd: string): void {
   process.exit(1)
 }
 
+/** Those that are for debuggers keep what these read. */
+function isDebugged(source: string): boolean {
+  return basename(source).startsWith('debugged.')
+}
+
+/** Leaves the texts of the compiler's own library out of a source map. */
+async function forgetLibrary(path: string): Promise<void> {
+  const map = JSON.parse(await readFile(path, 'utf8')) as { sources: string[]; sourcesContent: (string | null)[] }
+  map.sourcesContent = map.sourcesContent.map((text, index) => (map.sources[index]?.startsWith('~lib/') ? null : text))
+  await writeFile(path, `${JSON.stringify(map)}\n`)
+}
+
 function cpp(source: string, target: string, flags: readonly string[] = []): Build {
   const language = [
     '--target=wasm32',
@@ -49,11 +61,22 @@ function cpp(source: string, target: string, flags: readonly string[] = []): Bui
     '-mbulk-memory',
   ]
   const freestanding = ['-nostdlib', '-ffreestanding', '-fno-exceptions', '-fno-rtti', '-fno-builtin']
-  const linker = ['-Wl,--no-entry', '-Wl,--strip-debug', '-Wl,-z,stack-size=65536']
+  const linker = ['-Wl,--no-entry', '-Wl,-z,stack-size=65536']
+  const debugging = isDebugged(source) ? ['-g', '-O0', '-fdebug-compilation-dir=.'] : ['-Wl,--strip-debug']
   return {
     source,
     target,
-    command: path => [`clang++-${clangMajor}`, ...language, ...freestanding, ...linker, ...flags, source, '-o', path],
+    command: path => [
+      `clang++-${clangMajor}`,
+      ...language,
+      ...freestanding,
+      ...linker,
+      ...debugging,
+      ...flags,
+      source,
+      '-o',
+      path,
+    ],
   }
 }
 
@@ -70,6 +93,7 @@ function assemblyBuild(source: string): Build {
   const isExample = source.startsWith('examples/')
   const target = isExample ? `examples/plugins/${name}.wasm` : `test/guests/assembly-${name}.wasm`
   const options = ['--target', 'release', '--config', 'asconfig.json', '--path', 'node_modules']
+  if (isDebugged(source)) options.push('--sourceMap', '--debug', '--runtime', 'stub')
   const from = relative('test/guests', source)
   return {
     source,
@@ -103,6 +127,7 @@ try {
     }
     const path = folder === undefined ? join(root, target) : join(folder, basename(target))
     run(command(path), cwd)
+    if (isAssembly && isDebugged(source)) await forgetLibrary(`${path}.map`)
     if (folder === undefined) continue
     const [built, kept] = await Promise.all([readFile(path), readFile(join(root, target)).catch(() => undefined)])
     if (kept !== undefined && built.equals(kept)) continue

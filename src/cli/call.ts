@@ -26,7 +26,8 @@ export function parseCall(verb: Verb, words: readonly string[]): Call {
     if (flag.value === undefined) {
       if (value !== undefined) throw usage(verb, `${spelling} takes no value`)
       value = ''
-    } else if (value === undefined) {
+    } else if (value === undefined && flag.alone !== undefined) value = flag.alone
+    else if (value === undefined) {
       at++
       value = words[at]
       if (value === undefined || value === '--')

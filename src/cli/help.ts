@@ -70,7 +70,7 @@ export function renderHelp(verb: Verb, paint: Paint): string {
 
 function spell(flag: Flag): string {
   const short = flag.short === undefined ? '    ' : `-${flag.short}, `
-  return `${short}--${flag.name}${flag.value === undefined ? '' : ` ${flag.value}`}`
+  return `${short}--${flag.name}${flag.value === undefined ? '' : flag.alone === undefined ? ` ${flag.value}` : `[=${flag.value}]`}`
 }
 
 function aboutOf(flag: Flag): string {

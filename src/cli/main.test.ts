@@ -54,6 +54,7 @@ const verb: Verb = {
     { name: 'file', short: 'f', value: 'PATH', isRepeated: true, about: '' },
     { name: 'form', value: 'FORM', choices: ['a', 'b'], about: '' },
     { name: 'loud', short: 'l', about: '' },
+    { name: 'look', value: 'WHERE', alone: 'here', about: '' },
   ],
   examples: [],
   run: () => Promise.resolve(0),
@@ -63,6 +64,8 @@ const understood: readonly (readonly [string, unknown])[] = [
   ['x --loud y', { flags: [['loud', ['']]], positionals: ['x', 'y'], rest: undefined }],
   ['-f a -fb --file=c --file d', { flags: [['file', ['a', 'b', 'c', 'd']]], positionals: [], rest: undefined }],
   ['--form b -- --loud x', { flags: [['form', ['b']]], positionals: [], rest: ['--loud', 'x'] }],
+  ['--look there', { flags: [['look', ['here']]], positionals: ['there'], rest: undefined }],
+  ['--look=there', { flags: [['look', ['there']]], positionals: [], rest: undefined }],
   ['--', { flags: [], positionals: [], rest: [] }],
   ['-', { flags: [], positionals: ['-'], rest: undefined }],
 ]

@@ -183,12 +183,13 @@ function readText(file: string): string {
 }
 
 function settingFlag(key: SettingKey): Flag {
-  const { about, type } = settingDefinitions[key]
+  const { about, type, alone } = settingDefinitions[key]
   const hints = type.includes(' or ') ? type.split(' or ').filter(word => word !== 'path') : undefined
   return {
     name: flagOf(key),
     value: key.replace(/^.*(?=[A-Z])/, '').toUpperCase(),
     about: `${about} (${variableOf(key)})`,
     ...(hints === undefined ? {} : { hints }),
+    ...(alone === undefined ? {} : { alone }),
   }
 }

@@ -20,6 +20,8 @@ export interface Flag {
   readonly short?: string
   /** What to write for the value in help, `PATH`; absent for a switch. */
   readonly value?: string
+  /** What it means without a value, which then follows `=` only. */
+  readonly alone?: string
   readonly choices?: readonly string[]
   /** Likely values, for shell completion; whoever reads the flag judges it. */
   readonly hints?: readonly string[]

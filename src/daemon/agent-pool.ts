@@ -28,11 +28,11 @@ export function startThreads(count: number): WorkerThreads {
 /** The workers of an agent: what they count and log goes to its metrics and its feed. */
 export function openPool(snapshot: MeshSnapshot, options: AgentPoolOptions): WorkerPool {
   const { settings, feed, metrics, listenFailures, clock } = options
-  const { workers, zone, accessLog, accessLogFormat, logLevel } = settings
+  const { workers, zone, accessLog, accessLogFormat, logLevel, inspectPlugins } = settings
   return new WorkerPool(snapshot, {
     ...options,
     count: workers,
-    worker: { zone, accessLog, accessLogFormat, logLevel },
+    worker: { zone, accessLog, accessLogFormat, logLevel, areInspected: inspectPlugins !== 'off' },
     observer: {
       collected: (worker, state) => metrics.collected(worker, state as MetricsState),
       retired: worker => metrics.retired(worker),

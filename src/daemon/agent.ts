@@ -39,6 +39,7 @@ import { formatAddress } from './settings.ts'
 import type { Settings } from './settings.ts'
 import type { Origins } from './settings-sources.ts'
 import { openPool, startThreads } from './agent-pool.ts'
+import { openInspector, sourceMapsIn } from './plugins/inspector.ts'
 import { moduleDirectory, PluginModules } from './plugins/plugin-modules.ts'
 import { openPrograms } from './agent-programs.ts'
 import type { Supervisor } from './programs/supervisor.ts'
@@ -110,6 +111,7 @@ export class Agent {
   readonly #callers: CallerFinder
   readonly #startedMs: number
   #servers: AdminServer[] = []
+  #inspector: AsyncDisposable | undefined = undefined
   readonly #transport: ActiveTransport
   readonly #kernelPath: KernelPathSwitch
   #source: FileSource | undefined
@@ -179,6 +181,7 @@ export class Agent {
       clock: this.#clock,
       logger: options.logger,
       validate: compilePlugin,
+      ...(options.settings.inspectPlugins === 'off' ? {} : { prepare: sourceMapsIn(options.logger) }),
       onChange: () => this.#publication.publish({ evenUnchanged: false }),
     })
     this.#health = new MeshHealth(this.#checker, workload => this.#supervisor.stateOf(workload))
@@ -293,6 +296,7 @@ export class Agent {
 
   /** Stops at once: what is under way is cut off and workloads are killed, save those that are handed over. */
   async kill(): Promise<void> {
+    await this.#inspector?.[Symbol.asyncDispose]()
     this.#readiness.stop()
     // Connections are cut before programs end: a request that waits for one would be answered with 502.
     await this.#pool?.close()
@@ -330,6 +334,7 @@ export class Agent {
     })
     if (this.#handover !== undefined) this.#supervisor.keepWith(this.#handover.programs)
     this.#servers.push(await openAdminServer(this.view, settings.adminAddress))
+    if (settings.inspectPlugins !== 'off') this.#inspector = openInspector(settings.inspectPlugins, this.#logger)
     this.#names = await openMeshNames({
       settings,
       clock: this.#clock,
@@ -490,6 +495,8 @@ export class Agent {
   }
 
   async #stop(): Promise<DrainReport> {
+    // A worker that stands at a breakpoint would never drain.
+    await this.#inspector?.[Symbol.asyncDispose]()
     const handsOver = this.#handsOver
     this.#readiness.stop()
     for (const timer of this.#timers) timer[Symbol.dispose]()

@@ -26,6 +26,7 @@ export interface Settings {
   readonly transport: 'native' | 'node'
   readonly tier: 'auto' | 'user' | 'kernel'
   readonly kernelHttp: 'off' | 'auto'
+  readonly inspectPlugins: SocketAddress | 'off'
 }
 
 export type SettingKey = keyof Settings
@@ -52,6 +53,8 @@ export interface SettingDefinition<T> {
   readonly about: string
   readonly default: (machine: Machine) => T
   readonly parse: (text: string) => Parsed<T>
+  /** What its flag means without a value, if it may have none. */
+  readonly alone?: string
   /** Text of the value as it would be written. */
   readonly format: (value: T) => string
 }
@@ -177,6 +180,19 @@ export const settingDefinitions: { readonly [Key in SettingKey]: SettingDefiniti
     about:
       'In the kernel tier, whether small plain requests between programs of this node are passed on in the kernel: auto is for all Services whose BackendPolicy does not say Off. New, and off until it has been proven longer.',
     default: () => 'off' as const,
+  },
+  inspectPlugins: {
+    type: 'off or IP address and port',
+    about:
+      'Where debuggers of plugins connect, by the DevTools protocol; loopback only. Whoever connects is master of the agent, and plugins run without their limits of time and memory.',
+    default: () => 'off' as const,
+    alone: '127.0.0.1:9229',
+    parse: text => {
+      if (text === 'off') return { ok: true, value: text }
+      const parsed = parseAdminAddress(text)
+      return parsed.ok ? parsed : { ok: false, expected: 'off or a loopback address and port, such as 127.0.0.1:9229' }
+    },
+    format: value => (typeof value === 'string' ? value : formatAddress(value)),
   },
 }
 

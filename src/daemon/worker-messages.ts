@@ -37,6 +37,8 @@ export interface WorkerOptions {
   readonly accessLog: string
   readonly accessLogFormat: 'text' | 'json'
   readonly logLevel: LogLevel
+  /** Plugins run as their files are, for debuggers. */
+  readonly areInspected: boolean
   /** Whether somebody follows the access log. */
   readonly isTapped: boolean
 }

@@ -76,7 +76,7 @@ function open(t: TestContext, options: { count?: number; snapshot?: MeshSnapshot
     ticketKeys: new Uint8Array(48),
     count: options.count ?? 2,
     transport: 'node',
-    worker: { zone: 'west', accessLog: 'off', accessLogFormat: 'text', logLevel: 'info' },
+    worker: { zone: 'west', accessLog: 'off', accessLogFormat: 'text', logLevel: 'info', areInspected: false },
     observer,
   })
   t.after(() => pool.close())

@@ -86,6 +86,7 @@ function runWorker(port: MessagePort, start: WorkerStart): void {
       property: path => (path.join('.') === 'xds.node.id' ? hostname() : undefined),
     }),
     logger,
+    { areInspected: options.areInspected },
   )
   const pluginMetrics = new PluginMetricsReport(meter)
   const proxy = new Proxy({

@@ -7,6 +7,7 @@
  */
 export { Engine } from './engine/engine.ts'
 export type { GuestMemory } from './engine/guest-memory.ts'
+export { sourceMapUrlOf, withSourceMapUrl } from './engine/source-map-url.ts'
 export { compilePlugin } from './plugins/plugin-module.ts'
 export type { PluginModule } from './plugins/plugin-module.ts'
 export { pluginConfig } from './plugins/plugin-config.ts'

@@ -55,7 +55,7 @@ test('a worker thread runs the plugins of its snapshot, replaces instances that 
       ticketKeys: new Uint8Array(48),
       count: 1,
       transport: 'node',
-      worker: { zone: '', accessLog: 'off', accessLogFormat: 'text', logLevel: 'error' },
+      worker: { zone: '', accessLog: 'off', accessLogFormat: 'text', logLevel: 'error', areInspected: false },
       modules: hash => (hash === 'hash-of-it' ? bytes : undefined),
       observer: {
         collected: (_worker, state) => void (metrics = state),

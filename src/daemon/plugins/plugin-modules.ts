@@ -25,6 +25,8 @@ export interface PluginModulesOptions {
   readonly logger: Logger
   /** Throws for what is no module that could run; it is never handed on then. */
   readonly validate: (bytes: Uint8Array) => Promise<unknown>
+  /** What workers get in place of a module that has been verified. @default the module */
+  readonly prepare?: (bytes: Uint8Array, url: string) => Promise<Uint8Array>
   /** A module came, or why there is none changed. */
   readonly onChange: () => void
 }
@@ -146,10 +148,12 @@ export class PluginModules implements Disposable {
 
   async #take(key: PluginKey, entry: Entry, bytes: Uint8Array): Promise<void> {
     const sha256 = sha256Of(bytes)
-    if (!this.#bytes.has(sha256)) await this.#options.validate(bytes)
+    const { validate, prepare } = this.#options
+    if (!this.#bytes.has(sha256)) await validate(bytes)
+    const prepared = prepare === undefined ? bytes : await prepare(bytes, entry.source.url)
     if (entry.abort.signal.aborted) return
     if (entry.module === sha256 && entry.problem === undefined) return
-    this.#bytes.set(sha256, bytes)
+    this.#bytes.set(sha256, prepared)
     entry.module = sha256
     entry.problem = undefined
     this.#options.logger.info('a module of a plugin came', { plugin: key, url: entry.source.url, sha256 })

@@ -34,9 +34,13 @@ export class WorkerPlugins implements PluginRunner, Disposable {
   readonly #slots = new Map<PluginKey, Slot>()
   readonly #modules = new Map<string, Promise<PluginModule>>()
 
-  constructor(services: PluginServices, logger: Logger) {
+  readonly #areInspected: boolean
+
+  /** @param options.areInspected  modules run as they are, so that debuggers find their lines, and without limits. @default false */
+  constructor(services: PluginServices, logger: Logger, { areInspected = false }: { areInspected?: boolean } = {}) {
     this.#services = services
     this.#logger = logger
+    this.#areInspected = areInspected
   }
 
   /**
@@ -48,7 +52,8 @@ export class WorkerPlugins implements PluginRunner, Disposable {
     resources: ReadonlyMap<PluginKey, PluginResource>,
     bytes: ReadonlyMap<string, Uint8Array>,
   ): Promise<void> {
-    for (const [hash, module] of bytes) if (!this.#modules.has(hash)) this.#modules.set(hash, compile(module))
+    for (const [hash, module] of bytes)
+      if (!this.#modules.has(hash)) this.#modules.set(hash, compile(module, this.#areInspected))
     for (const resource of resources.values()) {
       if (this.#slots.get(resource.key)?.resource !== resource) await this.#put(resource)
     }
@@ -139,8 +144,8 @@ function statusOf({ plugin, resource, module, problem }: Slot): PluginStatus {
 }
 
 /** Whoever waits for it hears why it failed; nobody may wait. */
-function compile(bytes: Uint8Array): Promise<PluginModule> {
-  const module = compilePlugin(bytes)
+function compile(bytes: Uint8Array, isInspected: boolean): Promise<PluginModule> {
+  const module = compilePlugin(bytes, { isInspected })
   module.catch(() => {})
   return module
 }

@@ -21,14 +21,20 @@ export interface GuestModule {
 /** What plugins need is a few MB, Go's 8 to 20; Envoy's limit is 1 GiB, with which a few leaking plugins end a node. */
 export const defaultMemoryLimitBytes: number = 64 * 1024 * 1024
 
+export interface CompileOptions extends Partial<ConfineOptions> {
+  /** The module stays byte for byte as it is, since source maps count its bytes: it has no limits at all then. @default false */
+  readonly isInspected?: boolean
+}
+
 /**
  * Compiles a module with its limits built in.
  *
  * @throws MeshError MESH_PLUGIN_INVALID
  */
-export async function compileGuest(bytes: Uint8Array, options: Partial<ConfineOptions> = {}): Promise<GuestModule> {
+export async function compileGuest(bytes: Uint8Array, options: CompileOptions = {}): Promise<GuestModule> {
   const memoryLimitBytes = options.memoryLimitBytes ?? defaultMemoryLimitBytes
-  const confined = confine(bytes, { time: 'metered', ...options, memoryLimitBytes })
+  const limits = { time: 'metered', ...options, memoryLimitBytes } as const
+  const confined = options.isInspected === true ? bytes : confine(bytes, limits)
   try {
     const module = await webAssembly.compile(confined)
     if (!webAssembly.Module.exports(module).some(({ name, kind }) => name === 'memory' && kind === 'memory'))

@@ -1,7 +1,6 @@
 import { MeshError } from '../../core/index.ts'
 import { compileGuest } from '../engine/guest-module.ts'
-import type { GuestModule } from '../engine/guest-module.ts'
-import type { ConfineOptions } from '../engine/confine.ts'
+import type { CompileOptions, GuestModule } from '../engine/guest-module.ts'
 import { webAssembly } from '../engine/web-assembly.ts'
 import { abiVersionOf } from './abi.ts'
 import type { AbiVersion } from './abi.ts'
@@ -20,7 +19,7 @@ export interface PluginModule {
  *
  * @throws MeshError MESH_PLUGIN_INVALID
  */
-export async function compilePlugin(bytes: Uint8Array, options: Partial<ConfineOptions> = {}): Promise<PluginModule> {
+export async function compilePlugin(bytes: Uint8Array, options: CompileOptions = {}): Promise<PluginModule> {
   const guest = await compileGuest(bytes, options)
   const abi = abiVersionOf(webAssembly.Module.exports(guest.module))
   if (abi === undefined) {
