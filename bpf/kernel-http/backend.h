@@ -2,39 +2,71 @@
 #pragma once
 #include "client.h"
 
-static __always_inline void kh_count(struct kh_backend *backend)
+// Not static: verified once, and its callers know nothing of its branches.
+__noinline __u32 kh_bucket(__u64 ns)
+{
+	__u32 bucket = 0;
+
+#pragma unroll
+	for (int i = 0; i < KH_BUCKETS - 1; i++)
+		bucket += ns > bounds_ns[i];
+	return bucket;
+}
+
+static __noinline void kh_fill_sample(struct kh_sample *sample, struct kh_backend *backend, struct kh_kept *kept)
+{
+	sample->kind = KH_SAMPLED;
+	sample->count = backend->count;
+	sample->client = backend->owner;
+	sample->caller = backend->caller;
+	sample->waited_us = backend->waited_us;
+	sample->request_bytes = backend->request_bytes;
+	sample->response_bytes = backend->response_bytes;
+	sample->status = backend->status;
+	sample->kept = backend->kept;
+	__builtin_memcpy(sample->bytes, kept->bytes, KH_SAMPLE_BYTES);
+}
+
+static __noinline void kh_tell_sample(struct kh_socket *socket, struct kh_backend *backend, __u64 took)
+{
+	struct kh_kept *kept = bpf_map_lookup_elem(&kh_kept, &socket->cookie);
+	struct kh_sample *sample = kept ? bpf_ringbuf_reserve(&kh_events, sizeof(*sample), 0) : 0;
+
+	if (!sample)
+		return;
+	kh_fill_sample(sample, backend, kept);
+	sample->took_ns = took;
+	bpf_ringbuf_submit(sample, 0);
+}
+
+static __always_inline void kh_count(struct kh_socket *socket, struct kh_backend *backend)
 {
 	__u64 took = bpf_ktime_get_ns() - backend->started_ns;
-	__u32 number = backend->number, class = (__u32)backend->status / 100, bucket = 0;
+	__u32 number = backend->count, class = (__u32)backend->status / 100, bucket = kh_bucket(took);
 	struct kh_counts *counts = bpf_map_lookup_elem(&kh_counts, &number);
-	__u64 rest = took >> 12;
 
-	if (!counts)
-		return;
-	// Binary logarithm.
-#pragma unroll
-	for (int bits = 16; bits; bits >>= 1) {
-		if (rest >> bits) {
-			bucket += bits;
-			rest >>= bits;
-		}
+	if (counts && bucket < KH_BUCKETS) {
+		__sync_fetch_and_add(&counts->requests, 1);
+		__sync_fetch_and_add(&counts->request_bytes, backend->request_bytes);
+		__sync_fetch_and_add(&counts->response_bytes, backend->response_bytes);
+		__sync_fetch_and_add(&counts->nanoseconds, took);
+		__sync_fetch_and_add(&counts->buckets[bucket], 1);
+		class &= 7;
+		asm volatile("" : "+r"(class));
+		__sync_fetch_and_add(&counts->classes[class], 1);
+		__sync_fetch_and_add(&counts->waited_us, backend->waited_us);
+		bucket = kh_bucket((__u64)backend->waited_us * 1000);
+		if (bucket < KH_BUCKETS)
+			__sync_fetch_and_add(&counts->waits[bucket], 1);
 	}
-	bucket += rest != 0;
-	__sync_fetch_and_add(&counts->requests, 1);
-	__sync_fetch_and_add(&counts->response_bytes, backend->sent);
-	__sync_fetch_and_add(&counts->nanoseconds, took);
-	bucket &= KH_BUCKETS - 1;
-	asm volatile("" : "+r"(bucket));
-	__sync_fetch_and_add(&counts->buckets[bucket], 1);
-	class &= 7;
-	asm volatile("" : "+r"(class));
-	__sync_fetch_and_add(&counts->classes[class], 1);
+	if (backend->is_sampled)
+		kh_tell_sample(socket, backend, took);
 }
 
 static __always_inline int kh_die(struct kh_backend *backend, __u64 cookie)
 {
 	backend->state = KH_DEAD;
-	kh_tell_of(KH_BACKEND_DEAD, backend->owner, cookie, backend->pool);
+	kh_tell_of(KH_BACKEND_DEAD, backend->owner ? backend->owner : backend->answered, cookie, backend->pool);
 	return SK_PASS;
 }
 
@@ -47,7 +79,8 @@ static __always_inline void kh_end(struct sk_msg_md *msg, struct kh_socket *sock
 	__u32 number = backend->pool;
 	void *pool;
 
-	kh_count(backend);
+	kh_count(socket, backend);
+	backend->answered = backend->owner;
 	if (backend->promised != backend->read || kh_unread(msg->sk))
 		is_clean = 0;
 	backend->state = is_clean ? KH_ANSWERED : KH_DEAD;
@@ -124,7 +157,8 @@ static __always_inline int kh_begin_answer(struct sk_msg_md *msg, struct kh_sock
 	struct kh_scan scan = kh_scan_of(msg, socket);
 	__u32 status = 0, total, reason;
 
-	if (backend->owner == 0)
+	// The rest of a response that was cut off is no response to the next request, of which nothing was read yet.
+	if (backend->owner == 0 || (backend->read == backend->read_before && kh_unread(msg->sk)))
 		return kh_die(backend, socket->cookie);
 	scan.is_response = 1;
 	kh_scan_head(&scan);
@@ -145,11 +179,13 @@ static __always_inline int kh_begin_answer(struct sk_msg_md *msg, struct kh_sock
 	if (total > KH_MESSAGE_BYTES)
 		return kh_relay(socket, backend, KH_LARGE);
 	backend->status = status;
+	backend->response_bytes = total - scan.end;
+	backend->waited_us = (bpf_ktime_get_ns() - backend->started_ns) / 1000;
 	socket->pieces = 0;
 	return kh_answer(msg, socket, backend, total, 1);
 }
 
-static __always_inline int kh_from_backend(struct sk_msg_md *msg, struct kh_socket *socket)
+static __noinline int kh_from_backend(struct sk_msg_md *msg, struct kh_socket *socket)
 {
 	struct kh_backend *backend = bpf_map_lookup_elem(&kh_backends, &socket->cookie);
 

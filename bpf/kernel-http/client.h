@@ -80,10 +80,30 @@ broken:
 	return kh_leave(client, socket->pieces > KH_PIECES_MOST ? KH_PIECES : KH_LOST);
 }
 
+// Keeps the beginning of the request, for whoever may have to send it again or tells of it.
+static __always_inline __u32 kh_keep(struct sk_msg_md *msg, __u64 *cookie)
+{
+	void *data = (void *)(long)msg->data, *end = (void *)(long)msg->data_end;
+	struct kh_kept *kept = bpf_map_lookup_elem(&kh_kept, cookie);
+	__u64 bytes = (__u64)end - (__u64)data;
+
+	if (!kept)
+		return 0;
+	if (bytes > KH_KEPT_BYTES)
+		bytes = KH_KEPT_BYTES;
+	asm volatile("" : "+r"(bytes));
+	if (bytes == 0 || bytes > KH_KEPT_BYTES || bpf_probe_read_kernel(kept->bytes, bytes, data) != 0)
+		return 0;
+	return bytes;
+}
+
 // Hands the message to an idle connection of the pool; 0, or a reason and nothing has happened.
 static __always_inline __u32 kh_hand_over(struct sk_msg_md *msg, struct kh_socket *socket, struct kh_client *client,
-					  const struct kh_request *request, __u32 total)
+					  const struct kh_request *request, __u32 total, __u32 body)
 {
+	int is_safe = body == 0 && (request->method & (KH_GET | KH_HEAD | KH_OPTIONS));
+	__u64 now = bpf_ktime_get_ns();
+	int is_sampled = sample_every_ns && now - sampled_ns > sample_every_ns;
 	__u32 number = request->pool;
 	void *pool = bpf_map_lookup_elem(&kh_pools, &number);
 	__u32 first = msg->size;
@@ -103,10 +123,16 @@ static __always_inline __u32 kh_hand_over(struct sk_msg_md *msg, struct kh_socke
 			continue;
 		backend->state = KH_AT_HEAD;
 		backend->parts = first == total ? KH_REQUEST_ENDED : 0;
-		backend->number = request->number;
-		backend->started_ns = bpf_ktime_get_ns();
+		backend->count = request->count;
+		backend->started_ns = now;
 		backend->left = 0;
+		backend->read_before = backend->read;
 		backend->sent = 0;
+		backend->caller = socket->caller;
+		backend->request_bytes = body;
+		backend->kept = is_safe || is_sampled ? kh_keep(msg, &cookie) : 0;
+		backend->is_repeatable = is_safe && backend->kept == total;
+		backend->is_sampled = is_sampled;
 		backend->is_to_head = request->method == KH_HEAD;
 		client->backend = cookie;
 		if (bpf_msg_redirect_hash(msg, &kh_sockets, &cookie, BPF_F_INGRESS) == SK_PASS) {
@@ -114,6 +140,8 @@ static __always_inline __u32 kh_hand_over(struct sk_msg_md *msg, struct kh_socke
 			socket->partner = cookie;
 			socket->body_left = total - first;
 			socket->pieces = 1;
+			if (is_sampled)
+				sampled_ns = now;
 			return 0;
 		}
 		client->backend = 0;
@@ -214,10 +242,10 @@ static __always_inline __u32 kh_try_request(struct sk_msg_md *msg, struct kh_soc
 	reason = kh_route(&request, socket, &table);
 	if (reason)
 		return reason;
-	return kh_hand_over(msg, socket, client, &request, total);
+	return kh_hand_over(msg, socket, client, &request, total, scan.length);
 }
 
-static __always_inline int kh_from_client(struct sk_msg_md *msg, struct kh_socket *socket)
+static __noinline int kh_from_client(struct sk_msg_md *msg, struct kh_socket *socket)
 {
 	struct kh_client *client = bpf_map_lookup_elem(&kh_clients, &socket->cookie);
 	__u32 reason;

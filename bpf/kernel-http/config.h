@@ -1,12 +1,20 @@
 // What the agent sets.
 #pragma once
-#include <linux/types.h>
+#include "types.h"
 
 // How deep below the root cgroups of workloads lie: that ancestor of a process is who it is.
 const volatile __u32 member_level = 2;
 
 // Cgroup of the agent, whose own connections never take the path; 0 for none.
 const volatile __u64 agent_cgroup = 0;
+
+// Upper bounds of the buckets of durations, as metrics have them.
+const volatile __u64 bounds_ns[KH_BUCKETS - 1] = {};
+
+// At most one request in so long is told of when it is over; 0 for none.
+volatile __u32 sample_every_ns = 0;
+// When the last of them began.
+volatile __u64 sampled_ns = 0;
 
 // 0: the next request of every client goes to user space.
 volatile __u32 is_on = 0;

@@ -17,6 +17,8 @@ KH_MAP(kh_sockets, BPF_MAP_TYPE_SOCKHASH, 65536, 0, __u64, __u64);
 KH_MAP(kh_storage, BPF_MAP_TYPE_SK_STORAGE, 0, BPF_F_NO_PREALLOC, int, struct kh_socket);
 KH_MAP(kh_clients, BPF_MAP_TYPE_HASH, 65536, BPF_F_NO_PREALLOC, __u64, struct kh_client);
 KH_MAP(kh_backends, BPF_MAP_TYPE_HASH, 65536, BPF_F_NO_PREALLOC, __u64, struct kh_backend);
+// The agent makes an entry for each connection that it knows of; without one nothing is kept.
+KH_MAP(kh_kept, BPF_MAP_TYPE_HASH, 65536, BPF_F_NO_PREALLOC, __u64, struct kh_kept);
 // C's connection, as A sees it: its cookie.
 KH_MAP(kh_pairs, BPF_MAP_TYPE_HASH, 65536, BPF_F_NO_PREALLOC, struct kh_pair, __u64);
 KH_MAP(kh_expected, BPF_MAP_TYPE_HASH, 4096, BPF_F_NO_PREALLOC, struct kh_pair, struct kh_expected);

@@ -19,7 +19,7 @@ struct kh_request {
 	__u32 path_length;
 	__u32 last;
 	__u32 pool;
-	__u32 number;
+	__u32 count;
 	__u64 fields;
 };
 
@@ -240,26 +240,28 @@ static __always_inline __u32 kh_judge(__u64 caller, __u32 table, __u32 number, _
 }
 
 // One of the rule's pools, by weight.
-static __always_inline __u32 kh_draw(const struct kh_rule *rule, __u32 *pool)
+static __always_inline __u32 kh_draw(const struct kh_rule *rule, struct kh_request *request)
 {
 	__u32 draw;
 
 	if (rule->draws == 0)
 		return KH_RULE;
-	*pool = rule->targets[0].pool;
+	request->pool = rule->targets[0].pool;
+	request->count = rule->targets[0].count;
 	if (rule->targets[0].below >= rule->draws)
 		return 0;
 	draw = bpf_get_prandom_u32() % rule->draws;
 	for (int i = 0; i < KH_TARGETS; i++) {
 		if (draw < rule->targets[i].below) {
-			*pool = rule->targets[i].pool;
+			request->pool = rule->targets[i].pool;
+			request->count = rule->targets[i].count;
 			return 0;
 		}
 	}
 	return KH_RULE;
 }
 
-// Returns 0 with `pool` and `number`, or why the request goes to user space.
+// Returns 0 with `pool` and `count`, or why the request goes to user space.
 static __always_inline __u32 kh_route(struct kh_request *request, struct kh_socket *socket, const struct kh_table *table)
 {
 	struct kh_candidates *candidates;
@@ -288,13 +290,12 @@ static __always_inline __u32 kh_route(struct kh_request *request, struct kh_sock
 		}
 		if (rule->action != KH_TO_POOLS)
 			return KH_RULE;
-		request->number = rule->number;
 		if (table->flags & KH_IS_POLICED) {
 			reason = kh_judge(socket->caller, table->id, rule->number, request->method);
 			if (reason)
 				return reason;
 		}
-		return kh_draw(rule, &request->pool);
+		return kh_draw(rule, request);
 	}
 	return KH_NO_ROUTE;
 }

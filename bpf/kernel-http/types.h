@@ -143,6 +143,8 @@ struct kh_target {
 	// A draw below this goes here.
 	__u32 below;
 	__u32 pool;
+	// Where what it answers is counted.
+	__u32 count;
 };
 
 struct kh_rule {
@@ -151,13 +153,13 @@ struct kh_rule {
 	enum kh_action action;
 	// Bits of fields that a request must have.
 	__u64 fields;
-	// Where it is counted, and what permissions are for.
+	// What permissions are for.
 	__u32 number;
 	// Sum of the weights.
 	__u32 draws;
 	struct kh_target targets[KH_TARGETS];
 };
-_Static_assert(sizeof(struct kh_rule) == 88, "kh_rule");
+_Static_assert(sizeof(struct kh_rule) == 120, "kh_rule");
 
 // `caller` is the id of a cgroup, 0 for everybody. The value has methods.
 struct kh_permission {
@@ -223,12 +225,14 @@ struct kh_backend {
 	// Cookie of C; 0 for nobody.
 	__u64 owner;
 	__u64 started_ns;
+	// Cgroup of C's program.
+	__u64 caller;
 	enum kh_backend_state state;
 	// Changed by fetch-or.
 	enum kh_parts parts;
 	__u32 pool;
-	// Of the rule.
-	__u32 number;
+	// Where it is counted.
+	__u32 count;
 	// Of the response's body.
 	__u32 left;
 	// Redirected of this response.
@@ -236,24 +240,54 @@ struct kh_backend {
 	// Bytes of requests, modulo 2^32: redirected by programs, and read.
 	__u32 promised;
 	__u32 read;
+	// `read` when the request began.
+	__u32 read_before;
+	__u32 zero;
+	// Cookie of the C whose response was the last one; for when it was cut off.
+	__u64 answered;
+	// Of bodies.
+	__u32 request_bytes;
+	__u32 response_bytes;
+	// From the request's first byte to the first of the response.
+	__u32 waited_us;
+	// How many bytes of the request are in kh_kept, from the first on.
+	__u16 kept;
 	__u16 status;
 	__u8 is_to_head;
-	__u8 zero[5];
+	// All of it is there, and it may be sent twice.
+	__u8 is_repeatable;
+	// Somebody is told of it when it is over.
+	__u8 is_sampled;
+	__u8 rest;
+	__u32 end;
 };
-_Static_assert(sizeof(struct kh_backend) == 56, "kh_backend");
+_Static_assert(sizeof(struct kh_backend) == 96, "kh_backend");
 
-#define KH_BUCKETS 32
+#define KH_KEPT_BYTES 2048
 
-// Of a rule, for each CPU.
+// What a connection's endpoint is asked, by the cookie of B.
+struct kh_kept {
+	__u8 bytes[KH_KEPT_BYTES];
+};
+_Static_assert(sizeof(struct kh_kept) == 2048, "kh_kept");
+
+#define KH_BUCKETS 18
+
+// Of a target of a rule, for each CPU.
 struct kh_counts {
 	__u64 requests;
 	// 1xx to 5xx, by their first digit.
 	__u64 classes[8];
+	__u64 request_bytes;
 	__u64 response_bytes;
 	__u64 nanoseconds;
-	// Bucket n: less than 2^(n+12) ns.
+	// Of the response's first byte.
+	__u64 waited_us;
+	// By `bounds_ns`; the last has none.
 	__u64 buckets[KH_BUCKETS];
+	__u64 waits[KH_BUCKETS];
 };
+_Static_assert(sizeof(struct kh_counts) == 392, "kh_counts");
 
 enum kh_event_kind {
 	KH_CLIENT_OPENED = 1,
@@ -267,6 +301,8 @@ enum kh_event_kind {
 	// C and B are in the middle of a message that cannot go on.
 	KH_PAIR_BROKEN = 7,
 	KH_POOL_WAS_EMPTY = 8,
+	// One of many requests is over: struct kh_sample.
+	KH_SAMPLED = 9,
 };
 
 struct kh_event {
@@ -277,3 +313,22 @@ struct kh_event {
 	struct kh_pair pair;
 };
 _Static_assert(sizeof(struct kh_event) == 72, "kh_event");
+
+#define KH_SAMPLE_BYTES 512
+
+// Begins as struct kh_event does.
+struct kh_sample {
+	enum kh_event_kind kind;
+	__u32 count;
+	__u64 client;
+	__u64 caller;
+	__u64 took_ns;
+	__u32 waited_us;
+	__u32 request_bytes;
+	__u32 response_bytes;
+	__u16 status;
+	__u16 kept;
+	// Of the request's head.
+	__u8 bytes[KH_SAMPLE_BYTES];
+};
+_Static_assert(sizeof(struct kh_sample) == 560, "kh_sample");

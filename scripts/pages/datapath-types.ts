@@ -13,5 +13,5 @@ export async function datapathTypes(): Promise<string> {
 /** The same of the kernel's HTTP path. */
 export async function kernelHttpTypes(): Promise<string> {
   const object = readObject(await readFile(join(root, 'bpf/kernel-http/http.bpf.o')), { name: 'http' })
-  return `// Written by scripts/generate.ts; change bpf/kernel-http/types.h instead.\n\n${generateTypes(object, { types: ['kh_event'] })}`
+  return `// Written by scripts/generate.ts; change bpf/kernel-http/types.h instead.\n\n${generateTypes(object, { types: ['kh_event', 'kh_sample'] })}`
 }

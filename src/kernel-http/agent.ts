@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import { systemClock } from '../core/index.ts'
+import type { Timer } from '../core/index.ts'
 import { badGateway, ClientConnection, gatewayTimeout } from './client-connection.ts'
 import { khBackendState, khEventKind } from './generated/http.ts'
 import type { KhBackend, KhEvent } from './generated/http.ts'
@@ -19,16 +20,40 @@ export interface HttpAgentOptions {
   readonly onFallback: (socket: Socket, bytes: Buffer) => void
   /** A pool that was empty grows up to this. @default 256 */
   readonly mostPooled?: number
-  /** How long a request of a rule may take until its response begins, by the rule's number. @default for ever */
-  readonly timeoutMs?: (rule: number) => number | undefined
+  /** How long a request may take, by where it is counted; undefined for as long as it likes. @default as long as it likes */
+  readonly limitsOf?: (count: number) => TimeLimits | undefined
+  /** How late a time limit may be noticed. @default 50 */
+  readonly lookMs?: () => number
+  /** What the agent answered itself, or carried: programs do not count that. */
+  readonly onAnswered?: (answered: Answered) => void
+}
+
+export interface TimeLimits {
+  /** Until the last byte of the response. */
+  readonly requestMs: number
+  /** Until the first one. */
+  readonly beginMs: number
+}
+
+/** An answer that did not pass in the kernel, to a request that did. */
+export interface Answered {
+  /** Where it is counted. */
+  readonly count: number
+  readonly status: number
+  readonly requestBytes: number
+  readonly responseBytes: number
+  /** From the request's first byte on. */
+  readonly tookMs: number
+  /** Why it is not the endpoint's. */
+  readonly reason: 'upstream-reset' | 'upstream-timeout' | undefined
 }
 
 /** Why a client does not get its endpoint's response: it gets one of these, or a reset when some of it was sent. */
 type Failure = 'bad-gateway' | 'gateway-timeout' | 'reset'
 
-/** How late a timeout may be noticed. */
-const timeoutLookMs = 50
 const reapMs = 5000
+/** A response that was cut off is known by its client's counts after this. */
+const cutOffMs = 200
 
 /**
  * What programs cannot do: it accepts clients' connections, watches both far ends, answers for endpoints that died, carries
@@ -41,7 +66,9 @@ export class HttpAgent implements Disposable {
   readonly #clients = new Map<bigint, ClientConnection>()
   /** Responses for clients whose connection is not accepted yet, by their cookie. */
   readonly #early = new Map<bigint, () => void>()
-  readonly #relays = new Set<Relay>()
+  /** By cookie of B. */
+  readonly #relays = new Map<bigint, Relay>()
+  #overdue: Timer | undefined
   readonly #timers = new DisposableStack()
   /** Endpoints' connections that ended before it was told that they are there. */
   readonly #deadEarly = new Set<bigint>()
@@ -51,9 +78,8 @@ export class HttpAgent implements Disposable {
     this.#kernel = options.kernel
     this.#kernel.onEvent(event => this.#onEvent(event))
     this.#timers.use(systemClock.every(reapMs, () => this.reap()).unref())
-    const { timeoutMs } = options
-    if (timeoutMs === undefined) return
-    this.#timers.use(systemClock.every(timeoutLookMs, () => this.#endOverdue(timeoutMs)).unref())
+    const { limitsOf } = options
+    if (limitsOf !== undefined) this.#lookForOverdue(limitsOf)
   }
 
   /** Finds what events told that were lost. Happens every few seconds by itself. */
@@ -65,13 +91,26 @@ export class HttpAgent implements Disposable {
     })
   }
 
-  #endOverdue(timeoutMs: (rule: number) => number | undefined): void {
+  #lookForOverdue(limitsOf: (count: number) => TimeLimits | undefined): void {
+    this.#overdue = systemClock
+      .after(this.#options.lookMs?.() ?? 50, () => {
+        this.#endOverdue(limitsOf)
+        this.#lookForOverdue(limitsOf)
+      })
+      .unref()
+  }
+
+  #endOverdue(limitsOf: (count: number) => TimeLimits | undefined): void {
     const nowNs = process.hrtime.bigint()
-    for (const [cookie, { owner, number, startedNs, state }] of this.#kernel.map('kh_backends').entries().toArray()) {
-      const mostMs = owner === 0n || state !== khBackendState.KH_AT_HEAD ? undefined : timeoutMs(number)
-      if (mostMs === undefined || nowNs - startedNs < BigInt(Math.round(mostMs * 1e6))) continue
+    for (const [cookie, { owner, count, startedNs, state }] of this.#kernel.map('kh_backends').entries().toArray()) {
+      const limits = owner === 0n ? undefined : limitsOf(count)
+      if (limits === undefined) continue
+      const mostMs = state === khBackendState.KH_AT_HEAD ? Math.min(limits.requestMs, limits.beginMs) : limits.requestMs
+      if (Number(nowNs - startedNs) < mostMs * 1e6) continue
+      const relay = this.#relays.get(cookie)
+      if (relay !== undefined) relay.timeOut()
       const connection = this.#find(cookie)
-      if (connection !== undefined) this.#fail(connection, 'gateway-timeout')
+      if (relay === undefined && connection !== undefined) this.#fail(connection, 'gateway-timeout')
     }
   }
 
@@ -127,8 +166,9 @@ export class HttpAgent implements Disposable {
 
   [Symbol.dispose](): void {
     this.#timers.dispose()
+    this.#overdue?.[Symbol.dispose]()
     this.#kernel.onEvent(() => {})
-    for (const relay of this.#relays) relay[Symbol.dispose]()
+    for (const relay of this.#relays.values()) relay[Symbol.dispose]()
     for (const pool of [...this.#pools.values()].flat()) pool[Symbol.dispose]()
     for (const client of this.#clients.values()) client.destroy()
     this.#early.clear()
@@ -142,6 +182,7 @@ export class HttpAgent implements Disposable {
         return
       case khEventKind.KH_BACKEND_DEAD:
         this.#dropCookie(backend)
+        if (client !== 0n) systemClock.after(cutOffMs, () => this.#resetCutOff(client)).unref()
         return
       case khEventKind.KH_PAIR_BROKEN:
         this.#dropCookie(backend)
@@ -181,11 +222,44 @@ export class HttpAgent implements Disposable {
   /** Gives a pooled connection up, and tells whoever waits for it. */
   #fail(connection: PooledConnection, failure: Failure = 'bad-gateway'): void {
     const entry = this.#kernel.map('kh_backends').take(connection.cookie)
+    const isRepeatable = failure === 'bad-gateway' && entry?.isRepeatable === 1
+    const kept = isRepeatable ? this.#kernel.map('kh_kept').get(connection.cookie)?.bytes : undefined
     connection.pool.drop(connection)
     if (entry === undefined || entry.owner === 0n || entry.state === khBackendState.KH_RELAYED) return
     // It may have its answer already, and another endpoint's connection by now.
     if (this.#kernel.map('kh_clients').get(entry.owner)?.backend !== connection.cookie) return
+    const isUnanswered = entry.state === khBackendState.KH_AT_HEAD || entry.state === khBackendState.KH_DEAD
+    if (kept !== undefined && entry.sent === 0 && isUnanswered) {
+      this.#replay(entry.owner, kept.subarray(0, entry.kept))
+      return
+    }
     this.#tellClient(entry.owner, entry.sent === 0 ? failure : 'reset')
+    if (entry.sent > 0) return
+    const isLate = failure === 'gateway-timeout'
+    this.#tellAnswered(entry, { status: isLate ? 504 : 502, bytes: 0 }, isLate ? 'upstream-timeout' : 'upstream-reset')
+  }
+
+  #tellAnswered(
+    { count, requestBytes, startedNs }: KhBackend,
+    { status, bytes: responseBytes }: { readonly status: number; readonly bytes: number },
+    reason: Answered['reason'],
+  ): void {
+    const tookMs = Number(process.hrtime.bigint() - startedNs) / 1e6
+    this.#options.onAnswered?.({ count, status, requestBytes, responseBytes, tookMs, reason })
+  }
+
+  /** Nothing of the response was sent, and the request may be sent again: the proxy does so. */
+  #replay(cookie: bigint, request: Uint8Array): void {
+    const client = this.#clients.get(cookie)
+    if (client !== undefined) client.replay(Buffer.from(request))
+    else if (this.#kernel.map('kh_clients').has(cookie)) this.#early.set(cookie, () => this.#replay(cookie, request))
+  }
+
+  /** An endpoint's connection went on after the end of a response: perhaps the kernel had no memory for all of it. */
+  #resetCutOff(cookie: bigint): void {
+    const entry = this.#kernel.map('kh_clients').get(cookie)
+    if (entry === undefined || entry.backend !== 0n) return
+    if (entry.promised !== entry.arrived && entry.promised !== entry.read) this.#tellClient(cookie, 'reset')
   }
 
   #tellClient(cookie: bigint, failure: Failure): void {
@@ -223,9 +297,12 @@ export class HttpAgent implements Disposable {
       connection,
       client,
       isToHead: entry.isToHead !== 0,
-      onOver: over => this.#relays.delete(over),
+      onOver: (_, answer) => {
+        this.#relays.delete(connection.cookie)
+        if (answer !== undefined) this.#tellAnswered(entry, answer, undefined)
+      },
     })
-    this.#relays.add(relay)
+    this.#relays.set(connection.cookie, relay)
     relay.start()
   }
 }

@@ -75,6 +75,14 @@ export class ClientConnection {
     this.socket.on('data', ignore).resume()
   }
 
+  /** Its request is the proxy's, from its first byte: an endpoint ended that had said nothing. */
+  replay(request: Buffer): void {
+    if (this.#isOver) return
+    this.#demote({ staysInMap: false })
+    this.#release()
+    this.#events.onFallback(this.socket, Buffer.concat([request, ...this.#held]))
+  }
+
   reset(): void {
     resetSocket(this.socket)
   }
@@ -127,7 +135,7 @@ export class ClientConnection {
       else this.#later(lookMs)
       return
     }
-    if (this.#hasEnded) {
+    if (this.#hasEnded && this.#held.length === 0) {
       // What it has not read yet is read first.
       this.#release()
       this.socket.on('error', ignore).end()

@@ -7,8 +7,8 @@ import {
   RingBuffer,
 } from '../kernel/index.ts'
 import type { Bpf, GlobalValue, LoadedObject, TypedMap } from '../kernel/index.ts'
-import { khReason } from './generated/http.ts'
-import type { KhCounts, KhEvent, Maps } from './generated/http.ts'
+import { khEventKind, khReason } from './generated/http.ts'
+import type { KhCounts, KhEvent, KhSample, Maps } from './generated/http.ts'
 import { readHttpObject } from './object.ts'
 
 export interface KernelHttpOptions {
@@ -16,12 +16,17 @@ export interface KernelHttpOptions {
   readonly memberLevel: number
   /** Id of the agent's own cgroup, whose connections never take the path. @default none */
   readonly agentCgroup?: bigint
-  /** Rules that can be counted. @default 4096 */
-  readonly countedRules?: number
+  /** Where answers can be counted: targets of rules. @default 4096 */
+  readonly counted?: number
+  /** Upper bounds of the 17 buckets in which durations are counted, in seconds; one more has none. @default all in that one */
+  readonly boundsSeconds?: readonly number[]
 }
 
 /** Why messages went to user space: names of `enum kh_reason` in words, `POOL_EMPTY` as `pool empty`. */
 export type UserSpaceReason = string
+
+/** Of `bounds_ns`. */
+const bounds = 17
 
 type MapName = Exclude<keyof Maps, 'kh_storage' | 'kh_pools' | 'kh_events'>
 
@@ -35,14 +40,17 @@ export class KernelHttp implements Disposable {
   readonly #bpf: Bpf
   readonly #object: LoadedObject
   readonly #isOn: GlobalValue<number>
+  readonly #sampleEveryNs: GlobalValue<number>
   readonly #stack = new DisposableStack()
   readonly #pools = new Map<number, TypedMap<undefined, bigint>>()
   #listener: ((event: KhEvent) => void) | undefined
+  #sampled: ((sample: KhSample) => void) | undefined
 
   private constructor(bpf: Bpf, object: LoadedObject) {
     this.#bpf = bpf
     this.#object = this.#stack.use(object)
     this.#isOn = object.global<number>('is_on')
+    this.#sampleEveryNs = object.global<number>('sample_every_ns')
     this.netns = netnsCookie()
   }
 
@@ -50,12 +58,14 @@ export class KernelHttp implements Disposable {
    * Loads the programs; the caller owns what is returned, `bpf` is borrowed.
    * @throws MeshError MESH_EBPF_REFUSED, MESH_KERNEL_UNSUPPORTED, MESH_KERNEL_SYSCALL
    */
-  static open(bpf: Bpf, { memberLevel, agentCgroup = 0n, countedRules = 4096 }: KernelHttpOptions): KernelHttp {
-    const constants = { member_level: memberLevel, agent_cgroup: agentCgroup }
-    return new KernelHttp(
-      bpf,
-      loadObject(bpf, readHttpObject(), { constants, maxEntries: { kh_counts: countedRules } }),
-    )
+  static open(bpf: Bpf, options: KernelHttpOptions): KernelHttp {
+    const { memberLevel, agentCgroup = 0n, counted = 4096, boundsSeconds = [] } = options
+    const constants = {
+      member_level: memberLevel,
+      agent_cgroup: agentCgroup,
+      bounds_ns: Array.from({ length: bounds }, (_, at) => BigInt(Math.round((boundsSeconds[at] ?? 0) * 1e9))),
+    }
+    return new KernelHttp(bpf, loadObject(bpf, readHttpObject(), { constants, maxEntries: { kh_counts: counted } }))
   }
 
   /**
@@ -73,9 +83,13 @@ export class KernelHttp implements Disposable {
       this.#stack.use(attachToCgroup(this.#bpf, this.#object.program(name), cgroup))
     }
     const codec = this.#object.codec<KhEvent>('kh_event')
+    const samples = this.#object.codec<KhSample>('kh_sample')
     const ring = new RingBuffer(this.#bpf, this.#object.map('kh_events').raw, {
       lost: this.map('kh_lost').raw,
-      onRecord: record => this.#listener?.(codec.decode(record, 0)),
+      onRecord: record => {
+        if (record.readUInt32LE(0) === khEventKind.KH_SAMPLED) this.#sampled?.(samples.decode(record, 0))
+        else this.#listener?.(codec.decode(record, 0))
+      },
     })
     this.#stack.use(ring).watch().unref()
   }
@@ -83,6 +97,12 @@ export class KernelHttp implements Disposable {
   /** Who is told of events, on this thread. */
   onEvent(listener: (event: KhEvent) => void): void {
     this.#listener = listener
+  }
+
+  /** Who is told of requests that are over, at most one in so long; nobody until then. */
+  onSample(everyNs: number, listener: (sample: KhSample) => void): void {
+    this.#sampled = listener
+    this.#sampleEveryNs.set(everyNs)
   }
 
   /** While it is false, the next request of every connection goes to user space, and the connection with it. */
@@ -114,15 +134,18 @@ export class KernelHttp implements Disposable {
     this.#object.map<number, number>('kh_pools').delete(number)
   }
 
-  /** What a rule has answered so far, of all CPUs; undefined for a number that nobody counts. */
+  /** What was answered so far, of all CPUs; undefined for a number that nobody counts. */
   counts(number: number): KhCounts | undefined {
     const perCpu = this.#object.map<number, readonly KhCounts[]>('kh_counts').get(number)
     return perCpu?.reduce((sum, each) => ({
       requests: sum.requests + each.requests,
       classes: sum.classes.map((value, at) => value + (each.classes[at] ?? 0n)),
+      requestBytes: sum.requestBytes + each.requestBytes,
       responseBytes: sum.responseBytes + each.responseBytes,
       nanoseconds: sum.nanoseconds + each.nanoseconds,
+      waitedUs: sum.waitedUs + each.waitedUs,
       buckets: sum.buckets.map((value, at) => value + (each.buckets[at] ?? 0n)),
+      waits: sum.waits.map((value, at) => value + (each.waits[at] ?? 0n)),
     }))
   }
 

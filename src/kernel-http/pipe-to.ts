@@ -10,7 +10,8 @@ export function pipeTo(address: string, port: number): (client: Socket, bytes: B
   return (client, bytes) => {
     const proxy = connect({ host: address, port, allowHalfOpen: true, noDelay: true })
     if (bytes.length > 0) proxy.write(bytes)
-    client.pipe(proxy)
+    if (client.readableEnded) proxy.end()
+    else client.pipe(proxy)
     proxy.pipe(client)
     for (const [from, to] of [
       [client, proxy],

@@ -46,6 +46,8 @@ export interface PoolEvents {
 /** Ports that clients get (ip_local_port_range); one that is taken is tried again with another. */
 const [firstPort, ports] = [33_000, 27_000]
 const retryMs = 100
+/** For what programs keep of requests. */
+const nothingKept = { bytes: new Uint8Array(2048) }
 const shortestSweepMs = 100
 /** One of so many. */
 const renewedAtOnce = 4
@@ -98,6 +100,7 @@ export class KernelPool implements Disposable {
     this.#kernel.map('kh_expected').delete(pair)
     connection.cookie = cookie
     this.#open.set(cookie, connection)
+    this.#kernel.map('kh_kept').set(cookie, nothingKept)
     if (this.#renewals > 0) {
       this.#renewals--
       this.#dropOldest()
@@ -157,6 +160,7 @@ export class KernelPool implements Disposable {
     this.#open.delete(connection.cookie)
     if (this.#opening.delete(pairText(connection.pair))) this.#kernel.map('kh_expected').delete(connection.pair)
     this.#kernel.map('kh_backends').delete(connection.cookie)
+    this.#kernel.map('kh_kept').delete(connection.cookie)
   }
 
   #fill(): void {

@@ -27,7 +27,9 @@ export function reap(kernel: KernelHttp, { pools, onClientClosed, onBackendDead 
   for (const pool of pools()) pool.findOpened()
   const isKnown = (cookie: bigint): boolean => pools().some(pool => pool.find(cookie) !== undefined)
   for (const [cookie, { state }] of kernel.map('kh_backends').entries().toArray()) {
-    if (!isKnown(cookie)) kernel.map('kh_backends').delete(cookie)
-    else if (state === khBackendState.KH_DEAD) onBackendDead(cookie)
+    if (!isKnown(cookie)) {
+      kernel.map('kh_backends').delete(cookie)
+      kernel.map('kh_kept').delete(cookie)
+    } else if (state === khBackendState.KH_DEAD) onBackendDead(cookie)
   }
 }

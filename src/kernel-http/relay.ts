@@ -1,6 +1,6 @@
 import { systemClock } from '../core/index.ts'
 import type { Timer } from '../core/index.ts'
-import { badGateway } from './client-connection.ts'
+import { badGateway, gatewayTimeout } from './client-connection.ts'
 import type { ClientConnection } from './client-connection.ts'
 import { khParts } from './generated/http.ts'
 import type { KernelHttp } from './kernel-http.ts'
@@ -13,8 +13,8 @@ export interface RelayOptions {
   readonly connection: PooledConnection
   readonly client: ClientConnection
   readonly isToHead: boolean
-  /** It has ended, in whatever way. */
-  readonly onOver: (relay: Relay) => void
+  /** It has ended, in whatever way: what the client got, undefined where it got none. */
+  readonly onOver: (relay: Relay, answer: { readonly status: number; readonly bytes: number } | undefined) => void
 }
 
 const lookMs = 1
@@ -31,6 +31,7 @@ export class Relay implements Disposable {
   /** Until the head is complete: one that is not understood is not shown. */
   readonly #held: Buffer[] = []
   #hasBegun = false
+  #bytes = 0
 
   constructor(options: RelayOptions) {
     this.#options = options
@@ -70,7 +71,9 @@ export class Relay implements Disposable {
     }
     this.#held.push(progress.kind === 'ended' ? bytes.subarray(0, progress.end) : bytes)
     if (!this.#end.isHeadComplete) return
-    const isFlowing = client.socket.write(Buffer.concat(this.#held.splice(0)))
+    const piece = Buffer.concat(this.#held.splice(0))
+    this.#bytes += piece.length
+    const isFlowing = client.socket.write(piece)
     this.#hasBegun = true
     if (progress.kind === 'ended') this.#finish(progress)
     else if (!isFlowing) connection.socket.pause()
@@ -95,10 +98,16 @@ export class Relay implements Disposable {
     this.#options.client.endRelay({ keepsConnection })
   }
 
-  #fail(): void {
-    this.#close()
+  /** Its request has taken too long. */
+  timeOut(): void {
+    this.#fail(gatewayTimeout)
+  }
+
+  #fail(answer: string = badGateway): void {
+    if (this.#isOver) return
+    this.#close(this.#hasBegun ? undefined : answer)
     if (this.#hasBegun) this.#options.client.reset()
-    else this.#options.client.answer(badGateway)
+    else this.#options.client.answer(answer)
   }
 
   /** The client is the caller's matter. */
@@ -106,7 +115,8 @@ export class Relay implements Disposable {
     this.#close()
   }
 
-  #close(): void {
+  /** @param answer  that was given instead; its status is told */
+  #close(answer?: string): void {
     if (this.#isOver) return
     this.#isOver = true
     this.#timer?.[Symbol.dispose]()
@@ -114,6 +124,7 @@ export class Relay implements Disposable {
     connection.socket.off('data', this.#onData).off('end', this.#onEnd).off('close', this.#onEnd)
     client.socket.off('drain', this.#onDrain).off('close', this.#onClientClose)
     connection.pool.drop(connection)
-    this.#options.onOver(this)
+    const status = answer === undefined ? this.#end.status : Number(answer.slice(9, 12))
+    this.#options.onOver(this, status === 0 ? undefined : { status, bytes: Math.max(0, this.#bytes - this.#end.headBytes) })
   }
 }

@@ -17,6 +17,8 @@ export class ResponseEnd {
   #held: Buffer = Buffer.alloc(0)
   #isInBody = false
   #left = 0
+  /** Of the head, and of interim ones before it. */
+  headBytes = 0
 
   constructor(options: { readonly isToHead: boolean }) {
     this.#parser = new HeadParser('response', defaultHeadLimits)
@@ -32,6 +34,11 @@ export class ResponseEnd {
     return this.#isInBody
   }
 
+  /** 0 before it is known. */
+  get status(): number {
+    return this.#isInBody ? this.#parser.status : 0
+  }
+
   read(bytes: Buffer): ResponseProgress {
     let at = 0
     while (!this.#isInBody) {
@@ -44,6 +51,7 @@ export class ResponseEnd {
         return { kind: 'open' }
       }
       at += this.#parser.length - before
+      this.headBytes += this.#parser.length
       this.#held = Buffer.alloc(0)
       if (this.#parser.status >= 200) this.#isInBody = true
       else this.#parser.reset()

@@ -193,11 +193,11 @@ function fieldKey(table: number, { name, value }: KernelField): KhFieldKey {
 function ruleEntry({ method, fields, action, number }: KernelRule, bits: FieldBits): KhRule {
   const targets = action.kind === 'pools' ? action.targets : []
   let below = 0
-  const rows = targets.map(({ pool, weight }) => {
+  const rows = targets.map(({ pool, weight, count }) => {
     below += weight
-    return { below, pool }
+    return { below, pool, count }
   })
-  while (rows.length < targetCount) rows.push({ below, pool: 0 })
+  while (rows.length < targetCount) rows.push({ below, pool: 0, count: 0 })
   return {
     methods: methodBits(method === undefined ? undefined : [method]),
     action: actionCode(action),

@@ -26,6 +26,8 @@ export interface KernelTarget {
   readonly pool: number
   /** At least 1. */
   readonly weight: number
+  /** Where its answers are counted. */
+  readonly count: number
 }
 
 export interface KernelField {
@@ -40,7 +42,7 @@ export interface KernelRule {
   /** All of them are in the request. */
   readonly fields: readonly KernelField[]
   readonly action: KernelAction
-  /** Where it is counted, and what permissions are for. */
+  /** What permissions are for. */
   readonly number: number
 }
 

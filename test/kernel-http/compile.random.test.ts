@@ -155,7 +155,7 @@ describe('compileService()', () => {
         listener,
         isReached: () => true,
         poolOf: () => 1,
-        numberOf: (route, rule) => {
+        countOf: (route, rule) => {
           const number = numbers.size + 1
           numbers.set(textOf(route, rule), number)
           return number
@@ -174,7 +174,7 @@ describe('compileService()', () => {
         inKernel++
         const decision = proxy.virtualHost(listener.id, request.host)?.match(request, undefined)
         const asked = `${request.method} ${request.host}${request.path}?${request.query}`
-        assert.equal(rule.number, numbers.get(decision?.target ?? ''), asked)
+        assert.equal(rule.action.targets[0]?.count, numbers.get(decision?.target ?? ''), asked)
       }
       assert.ok(inKernel > 0, 'none is in the kernel')
     })

@@ -44,7 +44,7 @@ test('two answers to a client that pipelines stay in order when the thread of th
   const path = (value: string, pool: number, number: number): KernelPath => ({
     kind: 'prefix',
     value,
-    rules: [{ fields: [], action: { kind: 'pools', targets: [{ pool, weight: 1 }] }, number }],
+    rules: [{ fields: [], action: { kind: 'pools', targets: [{ pool, weight: 1, count: number }] }, number }],
   })
   await using world = await World.open(cgroup, {
     backendPort: first.port,

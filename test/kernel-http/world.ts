@@ -25,7 +25,7 @@ export interface WorldOptions {
   readonly mesh?: MeshSketch
   /** Where the Service is. @default a free port */
   readonly port?: number
-  readonly timeoutMs?: (rule: number) => number | undefined
+  readonly timeoutMs?: (count: number) => number | undefined
   /** @default everything leads to pool 1, and is rule 7 */
   readonly table?: (everything: KernelPath) => KernelService
 }
@@ -83,7 +83,10 @@ export class World implements AsyncDisposable {
     const toProxy = pipeTo('127.0.0.1', proxy.port)
     const agent = new HttpAgent({
       kernel,
-      ...(options.timeoutMs === undefined ? {} : { timeoutMs: options.timeoutMs }),
+      limitsOf: count => {
+        const limitMs = options.timeoutMs?.(count)
+        return limitMs === undefined ? undefined : { requestMs: limitMs, beginMs: limitMs }
+      },
       onFallback: (socket, bytes) => {
         world.fallbacks++
         toProxy(socket, bytes)
@@ -104,7 +107,7 @@ export class World implements AsyncDisposable {
       table({
         kind: 'prefix',
         value: '',
-        rules: [{ fields: [], action: { kind: 'pools', targets: [{ pool: 1, weight: 1 }] }, number: 7 }],
+        rules: [{ fields: [], action: { kind: 'pools', targets: [{ pool: 1, weight: 1, count: 7 }] }, number: 7 }],
       }),
     )
     kernel.isOn = true

@@ -149,7 +149,7 @@ export class KernelPath implements Disposable {
       listener,
       isReached,
       poolOf: endpoint => this.#pools.numberOf(endpoint),
-      numberOf: (route: HttpRoute, rule: number) => this.#numbers.of(`${listener.id} ${route.key} ${rule}`),
+      countOf: (route, rule) => this.#numbers.of(`${listener.id} ${route.key} ${rule}`),
     })
   }
 

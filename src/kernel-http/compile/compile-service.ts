@@ -6,7 +6,7 @@ import { matchReason } from './match.ts'
 import type { RuleTarget } from './match.ts'
 import { tableOf } from './paths.ts'
 import { verdictOf } from './verdict.ts'
-import type { Verdict } from './verdict.ts'
+import type { EndpointTarget, Verdict } from './verdict.ts'
 
 export interface CompileInput {
   readonly snapshot: Pick<MeshSnapshot, 'routes' | 'backends'>
@@ -15,8 +15,8 @@ export interface CompileInput {
   readonly isReached: (endpoint: Endpoint) => boolean
   /** Number of the pool to an endpoint. */
   readonly poolOf: (endpoint: Endpoint) => number
-  /** Where a rule is counted; undefined when there is no room for more, and the proxy has it. */
-  readonly numberOf: (route: HttpRoute, rule: number) => number | undefined
+  /** Where answers of an endpoint to a rule are counted; undefined when there is no room for more, and the proxy has it. */
+  readonly countOf: (route: HttpRoute, rule: number, target: EndpointTarget) => number | undefined
 }
 
 /** What became of one rule. */
@@ -26,8 +26,10 @@ export interface CompiledRule {
   readonly verdict: Verdict
   /** By position, why requests of a match are the proxy's although the rule is not; undefined where they are not. */
   readonly matches: readonly (string | undefined)[]
-  /** Where it is counted; undefined in user space. */
+  /** What permissions are for, in the Service's tables; undefined in user space. */
   readonly number: number | undefined
+  /** Where each target of the verdict is counted; none in user space. */
+  readonly counts: readonly number[]
 }
 
 export interface CompiledService {
@@ -48,7 +50,9 @@ export function compileService(input: CompileInput): CompiledService {
     attachments.some(({ virtualHost }) => virtualHost === host?.id),
   )
   const reason = listenerReason(listener, routes)
-  const rules = routes.flatMap(route => route.rules.map((_, index) => compileRule(route, index, input, reason)))
+  const rules = routes
+    .flatMap(route => route.rules.map((_, index) => compileRule(route, index, input, reason)))
+    .map((rule, at): CompiledRule => ({ ...rule, number: rule.verdict.kind === 'kernel' ? at + 1 : undefined }))
   if (reason !== undefined || host === undefined || others.length > 0) return { rules, reason, table: undefined }
   const byRoute = Map.groupBy(rules, ({ route }) => route)
   const targetOf = (route: HttpRoute, index: number): RuleTarget =>
@@ -82,9 +86,9 @@ function listenerReason({ protocol, proxyProtocol, virtualHosts }: Listener, rou
 function compileRule(
   route: HttpRoute,
   index: number,
-  { snapshot, isReached, numberOf }: CompileInput,
+  { snapshot, isReached, countOf }: CompileInput,
   reason: string | undefined,
-): CompiledRule {
+): Omit<CompiledRule, 'number'> {
   const rule = route.rules[index]
   if (rule === undefined) throw new RangeError(`${route.key} has no rule ${index}`)
   const isExtended = route.attachments.some(({ plugins = [] }) => plugins.length > 0)
@@ -93,18 +97,24 @@ function compileRule(
     outer === undefined
       ? verdictOf(rule, { backends: snapshot.backends, isReached })
       : { kind: 'user space', reason: outer }
-  const number = own.kind === 'kernel' ? numberOf(route, index) : undefined
-  const isFull = own.kind === 'kernel' && number === undefined
+  const targets = own.kind === 'kernel' ? own.targets : []
+  const counts = targets.flatMap(target => countOf(route, index, target) ?? [])
+  const isFull = counts.length < targets.length
   const verdict: Verdict = isFull ? { kind: 'user space', reason: 'no room for more rules' } : own
   const matches = rule.matches.map((_, position) => matchReason(new Candidate(null, route, rule, position)))
-  return { route, rule: index, verdict, matches, number }
+  return { route, rule: index, verdict, matches, counts: isFull ? [] : counts }
 }
 
 function ruleTarget(compiled: CompiledRule | undefined, poolOf: CompileInput['poolOf']): RuleTarget {
   if (compiled?.number === undefined || compiled.verdict.kind !== 'kernel') {
     return { action: { kind: 'user-space' }, number: 0 }
   }
-  const targets = compiled.verdict.targets.map(({ endpoint, weight }) => ({ pool: poolOf(endpoint), weight }))
+  const { counts } = compiled
+  const targets = compiled.verdict.targets.map(({ endpoint, weight }, at) => ({
+    pool: poolOf(endpoint),
+    weight,
+    count: counts[at] ?? 0,
+  }))
   const action: KernelAction = { kind: 'pools', targets }
   return { action, number: compiled.number }
 }

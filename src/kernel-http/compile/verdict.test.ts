@@ -54,7 +54,7 @@ test('verdictOf() says whether a rule is in the kernel, or why it is not', () =>
   assert.equal(where({}), '7000:250000 7001:750000')
   assert.equal(where({ retry }), 'retries configured')
   assert.equal(where({ filters: [{ kind: 'request-headers', set: [], add: [], remove: ['a'] }] }), 'header filter')
-  assert.equal(where({ requestTimeoutMs: 5 }), 'time limit')
+  assert.equal(where({ requestTimeoutMs: 5, backendRequestTimeoutMs: 3 }), '7000:250000 7001:750000')
   assert.equal(where({ requestTimeoutMs: 0 }), '7000:250000 7001:750000')
   assert.equal(where({ plugins: ['WasmPlugin shop/auth'] }), 'plugin')
   assert.equal(where({ backends: [] }), 'no backend')

@@ -1,6 +1,6 @@
 import { readyEndpoints } from '../../datapath/index.ts'
 import { defaultBackendSettings } from '../../model/index.ts'
-import type { Backend, BackendSettings, Endpoint, MeshSnapshot, RouteRule, WeightedBackend } from '../../model/index.ts'
+import type { Backend, BackendKey, BackendSettings, Endpoint, MeshSnapshot, RouteRule, WeightedBackend } from '../../model/index.ts'
 import { tableLimits } from '../table.ts'
 
 /** Where requests that a rule takes are answered from; the reason is for people, `retries configured`. */
@@ -10,6 +10,7 @@ export type Verdict =
 
 export interface EndpointTarget {
   readonly endpoint: Endpoint
+  readonly backend: BackendKey
   /** At least 1. */
   readonly weight: number
 }
@@ -29,14 +30,13 @@ function userSpace(reason: string): Verdict {
 
 /** What the path cannot do for a rule, whatever its endpoints are; the first thing that is found. */
 function ruleReason(rule: RouteRule): string | undefined {
-  const { filters, retry, session, failure, requestTimeoutMs = 0, backendRequestTimeoutMs, plugins = [] } = rule
+  const { filters, retry, session, failure, plugins = [] } = rule
   if (failure !== undefined) return 'the rule cannot be carried out'
   const [filter] = filters
   if (filter !== undefined) return filterReasons[filter.kind] ?? `filter ${filter.kind}`
   if (plugins.length > 0) return 'plugin'
   if (retry !== undefined) return 'retries configured'
   if (session !== undefined) return 'session persistence'
-  if (requestTimeoutMs > 0 || backendRequestTimeoutMs > 0) return 'time limit'
   return undefined
 }
 
@@ -108,6 +108,7 @@ function targetsOf(
   const sum = ready.reduce((all, endpoint) => all + endpoint.weight, 0)
   return ready.map(endpoint => ({
     endpoint,
+    backend: backend.key,
     weight: Math.max(1, Math.round((weight / total) * (endpoint.weight / sum) * shares)),
   }))
 }

@@ -74,21 +74,32 @@ export const khReason = {
   KH_REASONS: 32,
 } as const
 
-/** struct kh_backend, 56 bytes. */
+/** struct kh_backend, 96 bytes. */
 export type KhBackend = {
   readonly owner: bigint
   readonly startedNs: bigint
+  readonly caller: bigint
   readonly state: number
   readonly parts: number
   readonly pool: number
-  readonly number: number
+  readonly count: number
   readonly left: number
   readonly sent: number
   readonly promised: number
   readonly read: number
+  readonly readBefore: number
+  readonly zero: number
+  readonly answered: bigint
+  readonly requestBytes: number
+  readonly responseBytes: number
+  readonly waitedUs: number
+  readonly kept: number
   readonly status: number
   readonly isToHead: number
-  readonly zero: Uint8Array
+  readonly isRepeatable: number
+  readonly isSampled: number
+  readonly rest: number
+  readonly end: number
 }
 
 /** enum kh_backend_state. */
@@ -106,6 +117,11 @@ export const khParts = {
   KH_REQUEST_ENDED: 1,
   KH_RESPONSE_ENDED: 2,
 } as const
+
+/** struct kh_kept, 2048 bytes. */
+export type KhKept = {
+  readonly bytes: Uint8Array
+}
 
 /** struct kh_pair, 48 bytes. */
 export type KhPair = {
@@ -154,7 +170,7 @@ export type KhCandidates = {
   readonly count: number
 }
 
-/** struct kh_rule, 88 bytes. */
+/** struct kh_rule, 120 bytes. */
 export type KhRule = {
   readonly methods: number
   readonly action: number
@@ -182,10 +198,11 @@ export const khAction = {
   KH_TO_USER_WITH_QUERY: 3,
 } as const
 
-/** struct kh_target, 8 bytes. */
+/** struct kh_target, 12 bytes. */
 export type KhTarget = {
   readonly below: number
   readonly pool: number
+  readonly count: number
 }
 
 /** struct kh_permission, 16 bytes. */
@@ -195,13 +212,16 @@ export type KhPermission = {
   readonly number: number
 }
 
-/** struct kh_counts, 344 bytes. */
+/** struct kh_counts, 392 bytes. */
 export type KhCounts = {
   readonly requests: bigint
   readonly classes: readonly bigint[]
+  readonly requestBytes: bigint
   readonly responseBytes: bigint
   readonly nanoseconds: bigint
+  readonly waitedUs: bigint
   readonly buckets: readonly bigint[]
+  readonly waits: readonly bigint[]
 }
 
 /** struct kh_event, 72 bytes. */
@@ -223,7 +243,23 @@ export const khEventKind = {
   KH_BACKEND_DEAD: 6,
   KH_PAIR_BROKEN: 7,
   KH_POOL_WAS_EMPTY: 8,
+  KH_SAMPLED: 9,
 } as const
+
+/** struct kh_sample, 560 bytes. */
+export type KhSample = {
+  readonly kind: number
+  readonly count: number
+  readonly client: bigint
+  readonly caller: bigint
+  readonly tookNs: bigint
+  readonly waitedUs: number
+  readonly requestBytes: number
+  readonly responseBytes: number
+  readonly status: number
+  readonly kept: number
+  readonly bytes: Uint8Array
+}
 
 /** Keys and values of the maps; of per-CPU maps, the value of one CPU. */
 export interface Maps {
@@ -231,6 +267,7 @@ export interface Maps {
   readonly kh_sockets: { readonly key: bigint; readonly value: bigint }
   readonly kh_clients: { readonly key: bigint; readonly value: KhClient }
   readonly kh_backends: { readonly key: bigint; readonly value: KhBackend }
+  readonly kh_kept: { readonly key: bigint; readonly value: KhKept }
   readonly kh_pairs: { readonly key: KhPair; readonly value: bigint }
   readonly kh_expected: { readonly key: KhPair; readonly value: KhExpected }
   readonly kh_listeners: { readonly key: KhPlace; readonly value: number }

@@ -13,16 +13,20 @@ const userSpace: KernelAction = { kind: 'user-space' }
 
 /** A Service of all routes, in one of many ways to say it; each leads only where its route may. */
 export function composeTable(random: Random, poolOf: (endpoint: string) => number): KernelService {
-  const targetsOf = (route: string): KernelAction => ({
+  const targetsOf = (route: string, count: number): KernelAction => ({
     kind: 'pools',
-    targets: (endpointsOf[route] ?? []).map(endpoint => ({ pool: poolOf(endpoint), weight: 1 + below(random, 5) })),
+    targets: (endpointsOf[route] ?? []).map(endpoint => ({
+      pool: poolOf(endpoint),
+      weight: 1 + below(random, 5),
+      count,
+    })),
   })
   const pathOf = (route: string, index: number): KernelPath => {
-    const rules: KernelRule[] = [{ fields: [], action: targetsOf(route), number: index + 1 }]
+    const rules: KernelRule[] = [{ fields: [], action: targetsOf(route, index + 1), number: index + 1 }]
     if (below(random, 4) === 0) rules.unshift({ fields: [], method: 'PUT', action: userSpace, number: index + 10 })
     if (below(random, 3) === 0) {
       const fields = [{ name: 'x-flavour', value: pick(random, ['sweet', 'sour']) }]
-      rules.unshift({ fields, action: below(random, 2) === 0 ? userSpace : targetsOf(route), number: index + 20 })
+      rules.unshift({ fields, action: below(random, 2) === 0 ? userSpace : targetsOf(route, index + 20), number: index + 20 })
     }
     return { kind: 'prefix', value: `/${route}`, rules }
   }
