@@ -124,7 +124,13 @@ function tableOf(routes: readonly string[]): KernelService {
     paths: routes.map((value, index) => ({
       kind: 'prefix',
       value,
-      rules: [{ fields: [], action: { kind: 'pools', targets: [{ pool: 1, weight: 1, count: (index % 4095) + 1 }] }, number: index + 1 }],
+      rules: [
+        {
+          fields: [],
+          action: { kind: 'pools', targets: [{ pool: 1, weight: 1, count: (index % 4095) + 1 }] },
+          number: index + 1,
+        },
+      ],
     })),
     permissions: routes.map((_, index) => ({ caller: 0n, number: index + 1 })),
   }

@@ -173,7 +173,7 @@ function outcomeNodes(candidate: ExplainedCandidate, document: ExplainDocument, 
   }
   // They answer, and no backend hears of it.
   if (rule.filters.some(({ kind }) => kind === 'redirect' || kind === 'direct-response')) return filters
-  const settings: Node[] = []
+  const settings: Node[] = document.kernelPath === undefined ? [] : [leaf(`answered in ${document.kernelPath}`)]
   const { requestTimeoutMs } = rule
   if (requestTimeoutMs !== undefined)
     settings.push(leaf(requestTimeoutMs > 0 ? `timeout ${requestTimeoutMs / 1000}s` : 'no timeout'))

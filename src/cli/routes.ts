@@ -50,7 +50,9 @@ function renderRoute(route: RouteStatus, options: RenderOptions): string {
   const on = route.virtualHosts.length === 0 ? 'attached to nothing' : `on ${route.virtualHosts.join(', ')}`
   const title = `${paint.bold(withoutControls(route.key))}  ${withoutControls(hosts)}  ${paint.dim(withoutControls(on))}`
   const rows = route.rules.flatMap(rule => ruleRows(rule, options))
-  return `${title}\n${renderTable(['RULE', 'MATCHES', 'FILTERS', 'BACKENDS'], rows, { ...options, indent: '  ' })}`
+  const hasPath = route.rules.some(({ kernelPath }) => kernelPath !== undefined)
+  const titles = ['RULE', 'MATCHES', 'FILTERS', 'BACKENDS', ...(hasPath ? ['ANSWERED IN'] : [])]
+  return `${title}\n${renderTable(titles, rows, { ...options, indent: '  ' })}`
 }
 
 /** As many lines as the longest of the rule's lists. */
@@ -66,5 +68,6 @@ function ruleRows(rule: RuleStatus, { paint }: RenderOptions): Cell[][] {
     rule.matches[line] ?? '',
     rule.filters[line] ?? '',
     backends[line] ?? '',
+    ...(rule.kernelPath === undefined ? [] : [line === 0 ? rule.kernelPath : '']),
   ])
 }

@@ -26,6 +26,8 @@ export class AgentMetrics {
   readonly #process = new ProcessMetrics(this.#meter)
   readonly #endpoints = new EndpointGauges(this.#meter)
   readonly #workers = new MetricsAggregator()
+  /** Of requests that passed in the kernel; whoever counts there says so. */
+  readonly kernelPath: MetricRegistry = new MetricRegistry()
   /** Of all workers; undefined when it has to be summed up anew. */
   #total: MetricsState | undefined
 
@@ -37,6 +39,11 @@ export class AgentMetrics {
   /** @param state  absolute; replaces what the worker said before */
   collected(worker: number, state: MetricsState): void {
     this.#workers.set(worker, state)
+    this.#total = undefined
+  }
+
+  /** Something was added to `kernelPath`. */
+  kernelPathCounted(): void {
     this.#total = undefined
   }
 
@@ -87,6 +94,7 @@ export class AgentMetrics {
     const keep = keepSeriesAfter(before, delta)
     if (keep === undefined) return
     this.#workers.retain(keep)
+    this.kernelPath.retain(keep)
     this.#total = undefined
   }
 
@@ -103,7 +111,7 @@ export class AgentMetrics {
   }
 
   #sum(): MetricsState {
-    this.#total ??= this.#workers.total()
+    this.#total ??= mergeStates([this.#workers.total(), this.kernelPath.export()])
     return this.#total
   }
 }

@@ -12,6 +12,7 @@ import { Explainer } from './explain.ts'
 import { listenProblems } from './listen-problems.ts'
 import { maskedSnapshot, maskedWorkload } from './mask.ts'
 import { buildStatus } from './mesh-status.ts'
+import type { KernelPathSwitch } from './kernel-path/kernel-path-switch.ts'
 import type { NetworkPolicies } from './network-policies.ts'
 import { pluginProblems } from './plugins/describe-plugins.ts'
 import type { Readiness } from './readiness.ts'
@@ -36,6 +37,7 @@ export interface AgentParts {
   readonly networkPolicies: NetworkPolicies
   readonly tier: Tier
   readonly transport: ActiveTransport
+  readonly kernelPath: Pick<KernelPathSwitch, 'collect' | 'whereOf'>
   /** What changes. */
   readonly now: () => AgentNow
 }
@@ -76,6 +78,7 @@ export class AgentView implements AdminView {
 
   async metrics(): Promise<{ contentType: string; body: string }> {
     await this.#now.pool?.collect({ wantsEndpoints: true })
+    this.#parts.kernelPath.collect()
     this.#parts.metrics.certificates(this.#certificates())
     const body = this.#parts.metrics.render(this.#now.published.backends, this.#now.pool?.endpoints() ?? [])
     return { contentType: prometheusContentType, body }
@@ -133,6 +136,7 @@ export class AgentView implements AdminView {
       named: this.#now.state?.namedServices ?? [],
       activity: this.#now.pool?.endpoints() ?? [],
       rates: this.#parts.metrics.rates,
+      whereOf: (route, rule) => this.#parts.kernelPath.whereOf(route, rule),
     })
   }
 
@@ -166,7 +170,14 @@ export class AgentView implements AdminView {
   }
 
   explain(request: ExplainRequest): unknown {
-    return this.#explainer.explain(request, this.#now.published, this.#now.state?.serviceAddresses ?? [])
+    const { published, state } = this.#now
+    const document = this.#explainer.explain(request, published, state?.serviceAddresses ?? [])
+    const { listener, explanation } = document
+    const chosen =
+      explanation?.kind === 'routed' ? explanation.candidates.find(each => each.verdict === 'chosen') : undefined
+    if (listener.kind === 'none' || chosen === undefined) return document
+    const kernelPath = this.#parts.kernelPath.whereOf(chosen.route.key, chosen.rule.index, listener.id)
+    return kernelPath === undefined ? document : { ...document, kernelPath }
   }
 
   console(): { html: string; headers: Readonly<Record<string, string>> } {

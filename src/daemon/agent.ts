@@ -89,7 +89,10 @@ export class Agent {
   readonly #readiness = new Readiness()
   readonly #metrics = new AgentMetrics()
   readonly #ticketKeys: TicketKeyRotation
-  readonly #feed = new LogFeed(isFollowed => this.#pool?.tap(isFollowed))
+  readonly #feed = new LogFeed(isFollowed => {
+    this.#pool?.tap(isFollowed)
+    this.#kernelPath.tap(isFollowed)
+  })
   readonly #checker: HealthChecker
   readonly #health: MeshHealth
   readonly #modules: PluginModules
@@ -168,6 +171,9 @@ export class Agent {
       logger: options.logger,
       give: connection => this.#pool?.give(connection) ?? false,
       onChange: () => this.#publication.updateKernelPath(),
+      metrics: this.#metrics,
+      settings: options.settings,
+      feed: this.#feed,
     })
     this.view = this.#openView()
     this.#ticketKeys = new TicketKeyRotation(this.#clock, key => this.#pool?.setTicketKeys(key))
@@ -226,6 +232,7 @@ export class Agent {
       networkPolicies: this.#networkPolicies,
       tier: this.#tier,
       transport: this.#transport,
+      kernelPath: this.#kernelPath,
       now: () => ({
         state: this.#publication.state,
         published: this.#publication.current,
@@ -475,6 +482,7 @@ export class Agent {
       this.#joins.check()
       this.#handover?.check()
       await this.#pool?.collect()
+      this.#kernelPath.collect()
       this.#flows.lost(this.#tier.lostFlows)
       this.#metrics.sample(this.#clock.nowMs())
     } catch (error) {

@@ -25,6 +25,8 @@ export interface ExplainDocument {
   readonly stream: ExplainedStream | null
   /** That it passes first, in their order. */
   readonly plugins: readonly ExplainedPlugin[]
+  /** Where requests of the chosen rule are answered, `kernel` or `user space: retries configured`; absent without HTTP in the kernel. */
+  readonly kernelPath?: string
   /** Of the chosen rule or route. */
   readonly backends: readonly ExplainedBackend[]
 }

@@ -47,6 +47,8 @@ export interface StatusInput {
   readonly named: readonly NamedService[]
   readonly activity: readonly EndpointActivity[]
   readonly rates: RateView
+  /** Where a rule's requests are answered, while HTTP is in the kernel. @default nobody knows */
+  readonly whereOf?: (route: string, rule: number) => string | undefined
 }
 
 /** The part of the rate window that is read here. */
@@ -75,7 +77,9 @@ export function buildStatus(input: StatusInput): StatusDocument {
     agent: input.agent,
     gateways: input.statuses.filter(({ kind }) => kind === 'Gateway' || kind === 'ListenerSet'),
     routes: [
-      ...[...snapshot.routes.values()].map(route => routeStatus(plugins, route, byRoute.get(route.key) ?? idle)),
+      ...[...snapshot.routes.values()].map(route =>
+        routeStatus(plugins, route, byRoute.get(route.key) ?? idle, input.whereOf),
+      ),
       ...[...snapshot.streamRoutes.values()].map(route => streamStatus(plugins, route, byRoute.get(route.key) ?? idle)),
     ],
     services: [...snapshot.backends.values()].map(backend => ({
@@ -157,12 +161,21 @@ function describePath(path: { readonly kind: 'full' | 'prefix'; readonly value: 
   return path.kind === 'full' ? `path to ${path.value}` : `prefix to ${path.value === '' ? '/' : path.value}`
 }
 
-function routeStatus(known: KnownPlugins, route: HttpRoute, rates: LiveRates): RouteStatus {
+function withPlace(rule: RuleStatus, kernelPath: string | undefined): RuleStatus {
+  return kernelPath === undefined ? rule : { ...rule, kernelPath }
+}
+
+function routeStatus(
+  known: KnownPlugins,
+  route: HttpRoute,
+  rates: LiveRates,
+  whereOf: StatusInput['whereOf'],
+): RouteStatus {
   return {
     key: route.key,
     virtualHosts: route.attachments.map(({ virtualHost }) => virtualHost),
     hostnames: [...new Set(route.attachments.flatMap(({ hostnames }) => hostnames))],
-    rules: route.rules.map(rule => ruleStatus(known, route, rule)),
+    rules: route.rules.map(rule => withPlace(ruleStatus(known, route, rule), whereOf?.(route.key, rule.index))),
     rates,
   }
 }

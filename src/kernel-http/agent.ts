@@ -69,6 +69,7 @@ export class HttpAgent implements Disposable {
   /** By cookie of B. */
   readonly #relays = new Map<bigint, Relay>()
   #overdue: Timer | undefined
+  readonly #cutOff = new Set<Timer>()
   readonly #timers = new DisposableStack()
   /** Endpoints' connections that ended before it was told that they are there. */
   readonly #deadEarly = new Set<bigint>()
@@ -158,6 +159,13 @@ export class HttpAgent implements Disposable {
     else this.#pools.delete(number)
   }
 
+  /** Where a client is, `127.0.0.1:51034`; empty for one that is gone, or not accepted yet. */
+  addressOf(client: bigint): string {
+    const { remoteAddress, remotePort } = this.#clients.get(client)?.socket ?? {}
+    if (remoteAddress === undefined) return ''
+    return remoteAddress.includes(':') ? `[${remoteAddress}]:${remotePort}` : `${remoteAddress}:${remotePort}`
+  }
+
   /** Clients whose connections are held here, and pooled connections. */
   get sizes(): { readonly clients: number; readonly pooled: number } {
     const pools = [...this.#pools.values()].flat()
@@ -167,6 +175,7 @@ export class HttpAgent implements Disposable {
   [Symbol.dispose](): void {
     this.#timers.dispose()
     this.#overdue?.[Symbol.dispose]()
+    for (const timer of this.#cutOff) timer[Symbol.dispose]()
     this.#kernel.onEvent(() => {})
     for (const relay of this.#relays.values()) relay[Symbol.dispose]()
     for (const pool of [...this.#pools.values()].flat()) pool[Symbol.dispose]()
@@ -182,7 +191,7 @@ export class HttpAgent implements Disposable {
         return
       case khEventKind.KH_BACKEND_DEAD:
         this.#dropCookie(backend)
-        if (client !== 0n) systemClock.after(cutOffMs, () => this.#resetCutOff(client)).unref()
+        if (client !== 0n) this.#checkCutOff(client)
         return
       case khEventKind.KH_PAIR_BROKEN:
         this.#dropCookie(backend)
@@ -253,6 +262,14 @@ export class HttpAgent implements Disposable {
     const client = this.#clients.get(cookie)
     if (client !== undefined) client.replay(Buffer.from(request))
     else if (this.#kernel.map('kh_clients').has(cookie)) this.#early.set(cookie, () => this.#replay(cookie, request))
+  }
+
+  #checkCutOff(cookie: bigint): void {
+    const timer = systemClock.after(cutOffMs, () => {
+      this.#cutOff.delete(timer)
+      this.#resetCutOff(cookie)
+    })
+    this.#cutOff.add(timer.unref())
   }
 
   /** An endpoint's connection went on after the end of a response: perhaps the kernel had no memory for all of it. */

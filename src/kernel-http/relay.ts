@@ -125,6 +125,9 @@ export class Relay implements Disposable {
     client.socket.off('drain', this.#onDrain).off('close', this.#onClientClose)
     connection.pool.drop(connection)
     const status = answer === undefined ? this.#end.status : Number(answer.slice(9, 12))
-    this.#options.onOver(this, status === 0 ? undefined : { status, bytes: Math.max(0, this.#bytes - this.#end.headBytes) })
+    this.#options.onOver(
+      this,
+      status === 0 ? undefined : { status, bytes: Math.max(0, this.#bytes - this.#end.headBytes) },
+    )
   }
 }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import type { ChildProcessWithoutNullStreams } from 'node:child_process'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { request } from 'node:http'
 import type { IncomingMessage } from 'node:http'
 import { join } from 'node:path'
@@ -84,28 +85,29 @@ class Client implements AsyncDisposable {
   }
 }
 
-/** As `heddle kernel-http` asks, without a process for each question. @param isOn  to turn it */
-async function statusOf(each: MemberMesh, isOn?: boolean): Promise<KernelPathStatus> {
+/** As commands ask, without a process for each question. @param body  of a POST */
+async function ask(each: MemberMesh, path: string, body?: string): Promise<string> {
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>()
-  const method = isOn === undefined ? 'GET' : 'POST'
-  const options = {
-    socketPath: each.mesh.socketPath,
-    path: '/kernel-http',
-    method,
-    headers: { host: 'localhost' },
-    agent: false,
-  }
+  const method = body === undefined ? 'GET' : 'POST'
+  const options = { socketPath: each.mesh.socketPath, path, method, headers: { host: 'localhost' }, agent: false }
   request(options, resolve)
     .on('error', reject)
-    .end(isOn === undefined ? '' : JSON.stringify({ isOn }))
-  return JSON.parse(await text(await promise)) as KernelPathStatus
+    .end(body ?? '')
+  return text(await promise)
 }
+
+/** @param isOn  to turn it */
+async function statusOf(each: MemberMesh, isOn?: boolean): Promise<KernelPathStatus> {
+  return JSON.parse(await ask(each, '/kernel-http', isOn === undefined ? undefined : JSON.stringify({ isOn })))
+}
+
+const logOf = ({ mesh }: MemberMesh): string => `${mesh.socketPath}.access`
 
 async function begin(t: TestContext, more: string, ...flags: readonly string[]): Promise<MemberMesh> {
   const port = await freePort()
   const resources = [service('web'), workload('web-0', 'web', port), member('client'), member('stranger'), more]
   const each = await MemberMesh.create(t, resources)
-  await each.up('--dns-address', 'off', ...flags)
+  await each.up('--dns-address', 'off', '--access-log', logOf(each), ...flags)
   return each
 }
 
@@ -134,6 +136,7 @@ test(
     assert.match(String(await client.say('/b')), /^200 web-0 /)
     const first = await statusOf(each)
     assert.equal(first.served, 2)
+    await checkSeen(each)
     await using load = new Client(each, host)
     assert.equal(await load.say('load 4'), 'begun')
     await until(async () => (await statusOf(each)).served > 50)
@@ -150,6 +153,32 @@ test(
     assert.equal((await statusOf(each)).served, served, 'none is answered in the kernel after it is off')
   },
 )
+
+/** What passes in the kernel is seen as all other traffic is. */
+async function checkSeen(each: MemberMesh): Promise<void> {
+  const metrics = await ask(each, '/metrics')
+  const labels = 'virtual_host="Service shop/web:9080",route="Service shop/web:9080",backend="shop/web:9080"'
+  assert.ok(metrics.includes(`http_server_requests_total{${labels},status_class="2xx"} 2\n`), metrics)
+  assert.ok(metrics.includes(`http_server_request_duration_seconds_count{${labels}} 2\n`))
+  assert.match(
+    metrics,
+    /heddle_upstream_requests_total\{backend="shop\/web:9080",endpoint="[^"]+",status_class="2xx"\} 2\n/,
+  )
+  const bytes = /http_server_response_bytes_total\{[^}]*shop\/web:9080[^}]*\} (\d+)/.exec(metrics)
+  assert.ok(Number(bytes?.[1]) > 0)
+  const routes = await each.mesh.run('routes', '--all')
+  assert.match(routes.stdout, /ANSWERED IN[^]*kernel/)
+  const explained = await each.mesh.run('explain', 'GET', 'http://web.shop:9080/a', '--from', 'shop/client')
+  assert.match(explained.stdout, /answered in kernel/)
+  await until(async () => {
+    const { services } = await each.mesh.status()
+    return services.some(({ key, rates }) => key === 'shop/web:9080' && rates.requestsPerSecond > 0)
+  })
+  // Lines are written a moment after their request.
+  const log = logOf(each)
+  await until(() => readFileSync(log, 'utf8').split('\n').length >= 2)
+  assert.match(readFileSync(log, 'utf8'), /GET .*\/a.* 200 .*shop\/web:9080/)
+}
 
 const closed = `
 ---

@@ -214,23 +214,43 @@ test('an unsafe request is never sent twice', { skip }, async () => {
 })
 
 for (const how of ['close', 'reset'] as const) {
-  test(`a safe request whose endpoint's connection ends (${how}) before its answer is asked again`, { skip }, async () => {
-    await using client = await ask(get(`/again-${how}`))
-    await until(() => endpoint.heard.includes(`/again-${how}`))
-    const first = endpoint.asked
-    if (how === 'close') first?.end()
-    else first?.resetAndDestroy()
-    await until(() => endpoint.asked !== first)
-    await until(() => endpoint.heard.includes(`/again-${how}`))
-    endpoint.asked?.write(whole)
-    await client.receive(text => text.endsWith('hello'))
-    client.write(get(`/next-${how}`))
-    await until(() => endpoint.heard.includes(`/next-${how}`))
-    endpoint.asked?.write(whole)
-    await client.receive(text => text.split('hello').length === 3)
-    assert.deepEqual(client.received.match(/HTTP\/1.1 \d+/g), ['HTTP/1.1 200', 'HTTP/1.1 200'])
-  })
+  test(
+    `a safe request whose endpoint's connection ends (${how}) before its answer is asked again`,
+    { skip },
+    async () => {
+      await using client = await ask(get(`/again-${how}`))
+      await until(() => endpoint.heard.includes(`/again-${how}`))
+      const first = endpoint.asked
+      if (how === 'close') first?.end()
+      else first?.resetAndDestroy()
+      await until(() => endpoint.asked !== first)
+      await until(() => endpoint.heard.includes(`/again-${how}`))
+      endpoint.asked?.write(whole)
+      await client.receive(text => text.endsWith('hello'))
+      client.write(get(`/next-${how}`))
+      await until(() => endpoint.heard.includes(`/next-${how}`))
+      endpoint.asked?.write(whole)
+      await client.receive(text => text.split('hello').length === 3)
+      assert.deepEqual(client.received.match(/HTTP\/1.1 \d+/g), ['HTTP/1.1 200', 'HTTP/1.1 200'])
+    },
+  )
 }
+
+test('what an endpoint says before it has read a request is no answer to it', { skip }, async () => {
+  const sockets: Socket[] = []
+  await using server = await RawServer.open(socket => void sockets.push(socket))
+  await using own = await World.open(cgroup, { backendPort: server.port, pooled: 1 })
+  await using first = await ask(get(), own)
+  await until(() => sockets.length === 1)
+  const [socket] = sockets
+  socket?.pause()
+  socket?.write(whole)
+  await first.receive(text => text === whole)
+  await using second = await ask(unsafe, own)
+  await until(() => [...own.kernel.map('kh_backends').entries()].some(([, { owner }]) => owner !== 0n))
+  socket?.write(`${head(5)}stale`)
+  assert.equal(parseAnswer(await second.receive(text => parseAnswer(text) !== undefined))?.status, 502)
+})
 
 test('a client that pipelines and sends nothing more gets both answers', { skip }, async () => {
   await using client = await ask(get('/one'))

@@ -1,8 +1,13 @@
 import { messageOf } from '../../core/index.ts'
-import type { ProxyPlace } from '../../datapath/index.ts'
+import type { MeshCgroup, ProxyPlace } from '../../datapath/index.ts'
 import { selfTest } from '../../kernel-http/index.ts'
 import { Bpf } from '../../kernel/index.ts'
 import type { MeshSnapshot } from '../../model/index.ts'
+import { openAccessLog } from '../../observe/index.ts'
+import type { AccessLogWriter } from '../../observe/index.ts'
+import type { AgentMetrics } from '../agent-metrics.ts'
+import type { LogFeed } from '../log-feed.ts'
+import type { Settings } from '../settings.ts'
 import type { Tier } from '../tier.ts'
 import type { ActiveTransport } from '../transport.ts'
 import { KernelPath } from './kernel-path.ts'
@@ -38,8 +43,12 @@ export interface KernelPathRule {
   readonly exceptions: readonly { readonly match: number; readonly reason: string }[]
 }
 
-export interface KernelPathSwitchOptions extends Omit<KernelPathOptions, 'cgroup'> {
+export interface KernelPathSwitchOptions extends Omit<KernelPathOptions, 'cgroup' | 'registry' | 'onCounted'> {
   readonly wanted: 'off' | 'auto'
+  readonly metrics: AgentMetrics
+  readonly settings: Pick<Settings, 'accessLog' | 'accessLogFormat'>
+  /** Gets lines of the access log while `tap` says that somebody follows. */
+  readonly feed: LogFeed
   readonly tier: Tier
   readonly transport: ActiveTransport
 }
@@ -57,6 +66,17 @@ export class KernelPathSwitch implements Disposable {
   #isTested = false
   #testing: Promise<void> | undefined
   #snapshot: MeshSnapshot | undefined
+  /** Opened with the path. */
+  #log: AccessLogWriter | undefined
+  #isFollowed = false
+  /** As `whereOf` has it, made when it is first asked for. */
+  #where: {
+    readonly of: KernelPath['compiled'] | undefined
+    readonly texts: ReadonlyMap<string, ReadonlySet<string>>
+  } = {
+    of: undefined,
+    texts: new Map(),
+  }
   /** `ahead` after the last update, as text. */
   #told = '[]'
 
@@ -110,6 +130,30 @@ export class KernelPathSwitch implements Disposable {
     while (path.isBusy && clock.nowMs() < endMs) await new Promise<void>(resolve => clock.after(lookMs, resolve))
   }
 
+  /** About every second, and before metrics are told. */
+  collect(): void {
+    this.#path?.collect()
+  }
+
+  /** Whether somebody follows the access log. */
+  tap(isFollowed: boolean): void {
+    this.#isFollowed = isFollowed
+    if (this.#log === undefined) return
+    const { settings, feed, clock } = this.#options
+    const push = (text: string): void => feed.push({ timeMs: clock.wallMs(), source: 'access', stream: 'access', text })
+    this.#log.onLine = isFollowed ? push : undefined
+    this.#path?.logTo(isFollowed || settings.accessLog !== 'off' ? this.#log : undefined)
+  }
+
+  /** Where a rule's requests are answered, at one listener or at all; undefined while there is no path. */
+  whereOf(route: string, rule: number, listener = ''): string | undefined {
+    const path = this.#path
+    if (path?.isOn !== true) return undefined
+    if (this.#where.of !== path.compiled) this.#where = { of: path.compiled, texts: textsOf(path.compiled) }
+    const texts = this.#where.texts.get(whereKey(listener, route, rule))
+    return texts === undefined ? undefined : [...texts].join('; ')
+  }
+
   get status(): KernelPathStatus {
     const path = this.#path
     const services = [...(path?.compiled ?? [])].map(([listener, { rules, reason }]): KernelPathService => ({
@@ -139,7 +183,7 @@ export class KernelPathSwitch implements Disposable {
       const { tier, transport } = this.#options
       if (tier.cgroup === undefined) this.#reason = `it needs the kernel tier: ${tier.status.reason}`
       else if (transport.active !== 'native') this.#reason = `it needs native sockets: ${transport.reason}`
-      else if (this.#isTested) this.#path ??= new KernelPath({ ...this.#options, cgroup: tier.cgroup })
+      else if (this.#isTested) this.#path ??= this.#openPath(tier.cgroup)
       else this.#testing ??= this.#testKernel()
       if (this.#path === undefined) return
       if (this.#snapshot !== undefined) this.#path.update(this.#snapshot)
@@ -147,6 +191,21 @@ export class KernelPathSwitch implements Disposable {
     } catch (error) {
       this.#fail(error)
     }
+  }
+
+  #openPath(cgroup: MeshCgroup): KernelPath {
+    const { metrics, settings, clock, logger } = this.#options
+    const { accessLog: target, accessLogFormat: format } = settings
+    const path = new KernelPath({
+      ...this.#options,
+      cgroup,
+      registry: metrics.kernelPath,
+      onCounted: () => metrics.kernelPathCounted(),
+    })
+    this.#log ??= openAccessLog({ target, format, clock, logger, meter: metrics.meter })
+    this.#path = path
+    this.tap(this.#isFollowed)
+    return path
   }
 
   /** Nothing is opened on a kernel that does not do what the path relies on. */
@@ -178,5 +237,26 @@ export class KernelPathSwitch implements Disposable {
     this.#isWanted = false
     this.#path?.[Symbol.dispose]()
     this.#path = undefined
+    void this.#log?.[Symbol.asyncDispose]()
   }
+}
+
+function whereKey(listener: string, route: string, rule: number): string {
+  return `${listener}\0${route}\0${rule}`
+}
+
+function textsOf(compiled: KernelPath['compiled']): ReadonlyMap<string, ReadonlySet<string>> {
+  const texts = new Map<string, Set<string>>()
+  for (const [listener, { rules }] of compiled) {
+    for (const { route, rule, verdict, matches } of rules) {
+      const where = verdict.kind === 'kernel' ? 'kernel' : `user space: ${verdict.reason}`
+      const some = matches.flatMap((why, match) => (why === undefined ? [] : `match ${match} user space: ${why}`))
+      const text = [where, ...some].join(', ')
+      for (const at of [listener, '']) {
+        const key = whereKey(at, route.key, rule)
+        texts.set(key, (texts.get(key) ?? new Set<string>()).add(text))
+      }
+    }
+  }
+  return texts
 }

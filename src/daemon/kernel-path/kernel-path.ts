@@ -4,15 +4,24 @@ import { messageOf, resetSocket } from '../../core/index.ts'
 import type { Clock, Logger, Timer } from '../../core/index.ts'
 import type { MeshCgroup, ProxyPlace } from '../../datapath/index.ts'
 import { compileService, HttpAgent, KernelHttp, placeOf, TableWriter } from '../../kernel-http/index.ts'
-import type { CompiledRule, CompiledService, KernelService } from '../../kernel-http/index.ts'
+import type {
+  CompiledRule,
+  CompiledService,
+  EndpointTarget,
+  KernelService,
+  TimeLimits,
+} from '../../kernel-http/index.ts'
 import { Bpf, ListeningSockets } from '../../kernel/index.ts'
 import { emptySnapshot } from '../../model/index.ts'
-import type { Endpoint, HttpRoute, Listener, MeshSnapshot } from '../../model/index.ts'
+import type { AccessLog, Endpoint, HttpRoute, Listener, MeshSnapshot, RouteRule } from '../../model/index.ts'
+import type { MetricRegistry } from '../../observe/index.ts'
 import type { GivenConnection } from '../worker-messages.ts'
 import { EndpointPools } from './endpoint-pools.ts'
 import { giveSocket } from './given-socket.ts'
 import { permissionsFor } from './permissions.ts'
-import { RuleNumbers } from './rule-numbers.ts'
+import { logSampled, sampleEveryNs } from './path-log.ts'
+import { boundsSeconds, PathCounts } from './path-counts.ts'
+import { CountPlaces } from './count-places.ts'
 
 export interface KernelPathOptions {
   readonly cgroup: MeshCgroup
@@ -22,6 +31,9 @@ export interface KernelPathOptions {
   readonly give: (connection: GivenConnection) => boolean
   /** What `ahead` says is another now, or may be after an update. */
   readonly onChange: () => void
+  /** Where requests of the path are counted, and who is told that some were. */
+  readonly registry: MetricRegistry
+  readonly onCounted: () => void
 }
 
 /** A Service's port whose connections come here before they come to the proxy. */
@@ -37,6 +49,10 @@ const leavingMs = 5_000
 /** How often it is looked whether connections to an endpoint have come or gone. */
 const lookMs = 100
 const loopback = '127.0.0.1'
+/** As the proxy's stall timeout: a request whose answer does not begin, and whose rule says nothing of time. */
+const mostSilenceMs = 300_000
+/** How late a time limit may be noticed: a tenth of it, between these. */
+const [leastLookMs, mostLookMs] = [50, 5_000]
 
 /**
  * The kernel's HTTP path as a part of the agent, on its main thread: tables for Services whose rules fit, pools for their
@@ -50,7 +66,8 @@ export class KernelPath implements Disposable {
   readonly #agent: HttpAgent
   readonly #writer: TableWriter
   readonly #pools: EndpointPools
-  readonly #numbers = new RuleNumbers()
+  readonly #places = new CountPlaces()
+  readonly #counts: PathCounts
   readonly #sockets = new ListeningSockets()
   readonly #services = new Map<string, OpenService>()
   /** By port of `place`. */
@@ -66,14 +83,25 @@ export class KernelPath implements Disposable {
     const { cgroup, clock } = options
     this.#options = options
     try {
-      this.#kernel = KernelHttp.open(this.#bpf, { memberLevel: cgroup.memberLevel, agentCgroup: cgroup.agentId })
+      const { memberLevel, agentId: agentCgroup } = cgroup
+      this.#kernel = KernelHttp.open(this.#bpf, { memberLevel, agentCgroup, boundsSeconds })
       this.#kernel.attach(cgroup.folder)
     } catch (error) {
       this.#sockets[Symbol.dispose]()
       this.#bpf[Symbol.dispose]()
       throw error
     }
-    this.#agent = new HttpAgent({ kernel: this.#kernel, onFallback: (socket, bytes) => void this.#give(socket, bytes) })
+    this.#counts = new PathCounts(this.#kernel, this.#places, {
+      registry: options.registry,
+      onAdded: options.onCounted,
+    })
+    this.#agent = new HttpAgent({
+      kernel: this.#kernel,
+      onFallback: (socket, bytes) => void this.#give(socket, bytes),
+      limitsOf: count => this.#places.at(count)?.limits,
+      lookMs: () => this.#limitLookMs(),
+      onAnswered: answered => this.#counts.answered(answered),
+    })
     this.#writer = new TableWriter(this.#kernel)
     this.#pools = new EndpointPools(this.#agent, clock)
     this.#look = clock.every(lookMs, () => this.#lookAgain()).unref()
@@ -106,7 +134,23 @@ export class KernelPath implements Disposable {
 
   /** Requests that were answered on the path, of all rules. */
   get served(): bigint {
-    return this.#numbers.all().reduce((sum, number) => sum + (this.#kernel.counts(number)?.requests ?? 0n), 0n)
+    this.#counts.collect()
+    return this.#counts.served
+  }
+
+  /** Takes over what programs have counted. */
+  collect(): void {
+    this.#counts.collect()
+  }
+
+  /** From now on requests are told of, not all of them when there are many; undefined for none. */
+  logTo(log: AccessLog | undefined): void {
+    this.#kernel.onSample(log === undefined ? 0 : sampleEveryNs, sample => {
+      const target = this.#places.at(sample.count)
+      if (log === undefined || target === undefined) return
+      const client = this.#agent.addressOf(sample.client)
+      logSampled(log, { sample, target, client, access: this.#snapshot.access, wallMs: this.#options.clock.wallMs() })
+    })
   }
 
   get reasons(): ReadonlyMap<string, bigint> {
@@ -135,6 +179,16 @@ export class KernelPath implements Disposable {
       this.#carry(listener, service.table, service.rules)
     }
     for (const id of this.#services.keys()) if (!carried.has(id)) this.#leave(id)
+    this.#counts.collect()
+    this.#places.keep(new Set(compiled.flatMap(([, { rules }]) => rules.flatMap(({ counts }) => counts))))
+  }
+
+  #limitLookMs(): number {
+    let shortestMs = Infinity
+    for (const [, { limits }] of this.#places.entries()) {
+      shortestMs = Math.min(shortestMs, limits.requestMs, limits.beginMs)
+    }
+    return Math.min(mostLookMs, Math.max(leastLookMs, shortestMs / 10))
   }
 
   #mayCarry({ kind, protocol, virtualHosts }: Listener, { backends }: MeshSnapshot): boolean {
@@ -149,7 +203,20 @@ export class KernelPath implements Disposable {
       listener,
       isReached,
       poolOf: endpoint => this.#pools.numberOf(endpoint),
-      countOf: (route, rule) => this.#numbers.of(`${listener.id} ${route.key} ${rule}`),
+      countOf: (route, rule, target) => this.#placeOf(listener, route, rule, target),
+    })
+  }
+
+  #placeOf(listener: Listener, route: HttpRoute, index: number, target: EndpointTarget): number | undefined {
+    const rule = route.rules[index]
+    if (rule === undefined) return undefined
+    return this.#places.of({
+      virtualHost: listener.virtualHosts[0]?.id ?? '',
+      route: route.key,
+      rule: rule.name ?? String(rule.index),
+      backend: target.backend,
+      endpoint: target.endpoint.id,
+      limits: limitsOf(rule),
     })
   }
 
@@ -225,6 +292,13 @@ export class KernelPath implements Disposable {
     this.#sockets[Symbol.dispose]()
     this.#bpf[Symbol.dispose]()
   }
+}
+
+/** As the proxy has them: 0 is no limit, and nothing is that of silence. */
+function limitsOf({ requestTimeoutMs, backendRequestTimeoutMs }: RouteRule): TimeLimits {
+  const requestMs = requestTimeoutMs || Infinity
+  const silenceMs = requestTimeoutMs === undefined ? mostSilenceMs : Infinity
+  return { requestMs, beginMs: Math.min(requestMs, backendRequestTimeoutMs || Infinity, silenceMs) }
 }
 
 function withPermissions(table: KernelService, permissions: NonNullable<KernelService['permissions']>): KernelService {

@@ -1,6 +1,14 @@
 import { readyEndpoints } from '../../datapath/index.ts'
 import { defaultBackendSettings } from '../../model/index.ts'
-import type { Backend, BackendKey, BackendSettings, Endpoint, MeshSnapshot, RouteRule, WeightedBackend } from '../../model/index.ts'
+import type {
+  Backend,
+  BackendKey,
+  BackendSettings,
+  Endpoint,
+  MeshSnapshot,
+  RouteRule,
+  WeightedBackend,
+} from '../../model/index.ts'
 import { tableLimits } from '../table.ts'
 
 /** Where requests that a rule takes are answered from; the reason is for people, `retries configured`. */

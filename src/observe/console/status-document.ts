@@ -99,6 +99,8 @@ export interface RuleStatus {
   /** One text per filter, in order: `redirect to https, 301`. */
   readonly filters: readonly string[]
   readonly backends: readonly RuleBackendStatus[]
+  /** `kernel`, or why its requests are answered in user space; absent without HTTP in the kernel. */
+  readonly kernelPath?: string
 }
 
 export interface RuleBackendStatus {

@@ -28,6 +28,12 @@ export class BucketHistogram implements Histogram {
     this.#sum += value
   }
 
+  /** Records that were counted elsewhere. @param counts  one more than bounds, not cumulative */
+  recordAll(counts: readonly number[], sum: number): void {
+    counts.forEach((count, at) => (this.#counts[at]! += count))
+    this.#sum += sum
+  }
+
   isEmpty(): boolean {
     return this.#counts.every(count => count === 0)
   }

@@ -1,5 +1,5 @@
 import { MeshError } from '../../core/index.ts'
-import type { Counter, Gauge, Histogram, Labels, Meter, MetricName } from '../../core/index.ts'
+import type { Counter, Gauge, Labels, Meter, MetricName } from '../../core/index.ts'
 import type { MetricDefinition } from '../../model/index.ts'
 import { BucketHistogram } from './buckets.ts'
 import { definitionOf, seriesKey, strideOf, withoutLabel } from './metrics-state.ts'
@@ -62,7 +62,7 @@ export class MetricRegistry implements Meter {
   }
 
   /** @throws MeshError as `counter` */
-  histogram(name: MetricName, labels: Labels): Histogram {
+  histogram(name: MetricName, labels: Labels): BucketHistogram {
     const family = this.#family('histogram', name)
     const values = labelValues(name, family.definition, labels)
     return this.#resolve(name, family.histograms, values, () => new BucketHistogram(family.bounds))

@@ -26,7 +26,11 @@ export function composeTable(random: Random, poolOf: (endpoint: string) => numbe
     if (below(random, 4) === 0) rules.unshift({ fields: [], method: 'PUT', action: userSpace, number: index + 10 })
     if (below(random, 3) === 0) {
       const fields = [{ name: 'x-flavour', value: pick(random, ['sweet', 'sour']) }]
-      rules.unshift({ fields, action: below(random, 2) === 0 ? userSpace : targetsOf(route, index + 20), number: index + 20 })
+      rules.unshift({
+        fields,
+        action: below(random, 2) === 0 ? userSpace : targetsOf(route, index + 20),
+        number: index + 20,
+      })
     }
     return { kind: 'prefix', value: `/${route}`, rules }
   }
