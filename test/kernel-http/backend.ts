@@ -102,6 +102,17 @@ export const rawAnswers: Readonly<Record<string, readonly string[]>> = {
   'chunked, with extension and trailer': [
     `${ok}Transfer-Encoding: chunked\r\n\r\n5;a=b\r\nhello\r\n0\r\nx-sum: 1\r\n\r\n`,
   ],
+  'chunked, empty': [`${ok}Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n`],
+  'chunked, with capitals and zeros': [`${ok}Transfer-Encoding: chunked\r\n\r\n00A\r\n0123456789\r\n000\r\n\r\n`],
+  'chunked, cut in its line ends': [
+    `${ok}Transfer-Encoding: chunked\r\n\r`,
+    '\n5\r',
+    '\nhello\r',
+    '\n0\r',
+    '\n\r',
+    '\n',
+  ],
+  'chunked, its end apart': [`${ok}Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n`, '0\r\n\r\n'],
   'an interim response before it': ['HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n', `${withLength('hello')}hello`],
   'an interim response in the same piece': [`HTTP/1.1 103 Early Hints\r\n\r\n${withLength('hello')}hello`],
   'a field that is folded': [`${ok}x-long: a\r\n b\r\nContent-Length: 5\r\n\r\nhello`],

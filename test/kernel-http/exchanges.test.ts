@@ -51,6 +51,16 @@ const responseHead =
   'HTTP/1.1 200 OK\r\nDate: Wed, 25 Nov 2026 00:00:00 GMT\r\nConnection: keep-alive\r\nKeep-Alive: timeout=5\r\n'
 const lengthThatFits = messageBytes - responseHead.length - 'Content-Length: 12345\r\n\r\n'.length
 
+/** Sound ways to code a body. */
+const chunkedBodies: Readonly<Record<string, string>> = {
+  empty: '0\r\n\r\n',
+  'of many chunks': `${'1\r\na\r\n'.repeat(60)}0\r\n\r\n`,
+  'with capitals and zeros': `00A\r\n0123456789\r\n000\r\n\r\n`,
+  'with an extension': '5;name="a;b"\r\nhello\r\n0;last\r\n\r\n',
+  'with trailers': '5\r\nhello\r\n0\r\nx-sum: 1\r\nx-more: 2\r\n\r\n',
+  'with an end in its data': 'c\r\n0\r\n\r\nGET / H\r\n0\r\n\r\n',
+}
+
 const exchanges: readonly Exchange[] = [
   { name: 'a request', writes: [small], inKernel: 1 },
   {
@@ -126,6 +136,15 @@ const exchanges: readonly Exchange[] = [
     writes: ['POST /a HTTP/1.1\r\nHost: shop\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n'],
     inKernel: 0,
   },
+  ...Object.entries(chunkedBodies).flatMap(([name, chunked]) => {
+    const text = `${'POST /a HTTP/1.1\r\nHost: shop\r\nTransfer-Encoding: chunked\r\n\r\n'}${chunked}`
+    return [
+      { name: `a chunked request, ${name}`, writes: [text], inKernel: 0 },
+      { name: `a chunked request, ${name}, byte by byte`, writes: text.split(''), inKernel: 0 },
+      { name: `a chunked request, ${name}, then a small one`, writes: [text, 1, small], answers: 2, inKernel: 0 },
+      { name: `a small request, then a chunked one, ${name}`, writes: [small, 1, text], answers: 2, inKernel: 1 },
+    ]
+  }),
   { name: 'a request that wants to close', writes: [get('/a', 'Connection: close\r\n')], inKernel: 0 },
   { name: 'HTTP/1.0', writes: ['GET /a HTTP/1.0\r\nHost: shop\r\n\r\n'], inKernel: 0 },
   { name: 'Expect', writes: [post('/a', 'hello', 'Expect: 100-continue\r\n')], answers: 1, inKernel: 0 },
@@ -174,7 +193,12 @@ function take(client: RawClient, isHead: boolean): Answer | undefined {
   }
 }
 
-async function run(port: number, { writes, answers = 1, isHead = false, ends = false }: Exchange): Promise<Seen> {
+/** @param afterFirst  called when the first write has left */
+async function run(
+  port: number,
+  { writes, answers = 1, isHead = false, ends = false }: Exchange,
+  afterFirst: () => void = () => {},
+): Promise<Seen> {
   await using client = await RawClient.open(port, { allowHalfOpen: true })
   const seen: (readonly [number, string] | 'closed')[] = []
   const collect = async (count: number): Promise<void> => {
@@ -194,9 +218,10 @@ async function run(port: number, { writes, answers = 1, isHead = false, ends = f
       )
     }
   }
-  for (const write of writes) {
+  for (const [at, write] of writes.entries()) {
     if (typeof write === 'number') await collect(write)
     else client.write(write)
+    if (at === 0) afterFirst()
   }
   if (ends) client.socket.end()
   await collect(answers)
@@ -231,6 +256,19 @@ for (const exchange of exchanges) {
       `in the kernel; reasons ${[...world.kernel.reasons()].join(' ')}`,
     )
     assert.deepEqual(seen, await run(world.proxy.port, exchange))
+    await world.settle()
+  })
+
+  test(`the path is switched off in mid-connection: ${exchange.name}`, { skip }, async t => {
+    t.after(() => {
+      world.kernel.isOn = true
+    })
+    const seen = await run(world.port, exchange, () => {
+      world.kernel.isOn = false
+    })
+    const { served } = world
+    assert.deepEqual(seen, await run(world.proxy.port, exchange))
+    assert.ok(world.served - served === 0, 'one more was answered in the kernel')
     await world.settle()
   })
 }
