@@ -36,6 +36,11 @@ export const metrics: Readonly<Record<string, MetricDefinition>> = {
     help: 'Requests of gRPC that ended, by gRPC status (ok, unavailable, …); each counts in http_server_requests_total, too.',
     labels: [...routeLabels, 'grpc_status'],
   },
+  heddle_service_requests_total: {
+    type: 'counter',
+    help: 'Requests of callers whom the mesh knows, by the Services at both ends (a Workload where it has none) and status class.',
+    labels: ['source', 'destination', 'status_class'],
+  },
   http_server_active_requests: { type: 'gauge', help: 'Requests under way.', labels: ['listener'] },
   heddle_caller_lookups_total: {
     type: 'counter',

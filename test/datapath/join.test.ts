@@ -48,7 +48,7 @@ class Outside implements AsyncDisposable {
   }
 }
 
-const listen = 's = socket.socket(); s.bind(("127.0.0.1", 0)); s.listen(); s.settimeout(5)'
+const listen = 's = socket.socket(); s.bind(("127.0.0.1", 0)); s.listen(); s.settimeout(60)'
 
 test(
   'a service of the system joins with all its sockets, stays over a restart of the agent, and leaves',
@@ -69,7 +69,7 @@ test(
       return await from.do(`c.connect(("127.0.0.1", ${port}))`)
     }
     assert.equal(await connect(other), 'None')
-    await service.do('a = s.accept()[0]; a.settimeout(0.5)')
+    await service.do('a = s.accept()[0]')
     const words = ['join', outside.folder, '-s', 'web', '-n', 'shop', '-l', 'app=joined', '--name', 'web-0']
     const joined = await mesh.mesh.run(...words)
     assert.equal(joined.code, 0, joined.stderr)
@@ -81,15 +81,16 @@ test(
     assert.match(again.stderr, /workload shop\/web-0 has joined already/)
     const judged = async (when: string, hasAgent = true): Promise<void> => {
       assert.equal(await connect(client), 'None', when)
+      // Nothing answers without an agent: half a second is not awaited in vain by whoever is let in.
       const [seconds, refused] = hasAgent ? [20, 'ConnectionRefusedError'] : [0.5, 'TimeoutError']
       assert.equal(await connect(other, seconds), refused, when)
-      assert.equal(await service.do('socket.create_connection(("127.0.0.1", 1), 5)'), 'PermissionError', when)
+      assert.equal(await service.do('socket.create_connection(("127.0.0.1", 1), 60)'), 'PermissionError', when)
     }
     await judged('a listener from before')
     await other.do('d = c')
     const services = (await mesh.mesh.status()).services
     const address = services.find(({ key }) => key === 'shop/web:80')?.address?.split(':')[0] ?? ''
-    await client.do('c = socket.socket(); c.settimeout(5)')
+    await client.do('c = socket.socket(); c.settimeout(60)')
     assert.equal(await client.do(`c.connect(("${address}", 80))`), 'None', 'as a Service')
     await mesh.kill('SIGKILL')
     await judged('without an agent', false)
@@ -98,7 +99,7 @@ test(
     const left = await mesh.mesh.run('leave', 'shop/web-0')
     assert.deepEqual([left.code, left.stdout], [0, 'shop/web-0 is out of the mesh\n'])
     assert.equal(await connect(other), 'None', 'out of the mesh')
-    assert.equal(await service.do('socket.create_connection(("127.0.0.1", 1), 5)'), 'ConnectionRefusedError')
+    assert.equal(await service.do('socket.create_connection(("127.0.0.1", 1), 60)'), 'ConnectionRefusedError')
     const gone = await mesh.mesh.run('leave', 'shop/web-0')
     assert.match(gone.stderr, /no workload shop\/web-0 has joined/)
   },
@@ -117,7 +118,7 @@ test(
     await using outside = new Outside(mesh)
     const { service, other } = outside
     await service.do(listen)
-    await other.do(`c = socket.create_connection(("127.0.0.1", ${await service.do('s.getsockname()[1]')}), 5)`)
+    await other.do(`c = socket.create_connection(("127.0.0.1", ${await service.do('s.getsockname()[1]')}), 60)`)
     await service.do('a = s.accept()[0]; a.settimeout(20)')
     await other.do('c.sendall(b"one")')
     assert.equal(await service.do('a.recv(9)'), "b'one'")
@@ -142,7 +143,7 @@ test(
     await using outside = new Outside(mesh)
     const { other, client, service } = outside
     await other.do(listen)
-    await other.do('u = socket.socket(type=socket.SOCK_DGRAM); u.bind(("127.0.0.1", 0)); u.settimeout(0.5)')
+    await other.do('u = socket.socket(type=socket.SOCK_DGRAM); u.bind(("127.0.0.1", 0)); u.settimeout(60)')
     const port = await other.do('s.getsockname()[1]')
     const datagrams = await other.do('u.getsockname()[1]')
     const cgroup = (): string => /^0::(.*)$/m.exec(readFileSync(`/proc/${other.pid}/cgroup`, 'utf8'))?.[1] ?? ''
@@ -150,11 +151,13 @@ test(
       await from.do(`c = socket.socket(); c.settimeout(${seconds})`)
       return await from.do(`c.connect(("127.0.0.1", ${port}))`)
     }
+    let sent = 0
     const send = async (from: Python): Promise<string> => {
       await from.do('d = socket.socket(type=socket.SOCK_DGRAM)')
-      await from.do(`d.sendto(b"x", ("127.0.0.1", ${datagrams}))`)
-      return await other.do('u.recv(9)')
+      await from.do(`d.sendto(b"${++sent}", ("127.0.0.1", ${datagrams}))`)
+      return String(sent)
     }
+    const received = async (): Promise<string> => await other.do('u.recv(9).decode()')
     const before = cgroup()
     // One that was accepted, and one that waits to be.
     assert.equal(await connect(service), 'None')
@@ -165,15 +168,16 @@ test(
     const joined = await mesh.mesh.run(...words)
     assert.deepEqual([joined.code, joined.stderr], [0, ''])
     assert.match(cgroup(), /\/shop\.web-1$/)
-    assert.equal(await other.do('socket.create_connection(("127.0.0.1", 1), 5)'), 'PermissionError')
+    assert.equal(await other.do('socket.create_connection(("127.0.0.1", 1), 60)'), 'PermissionError')
     await service.do('first.sendall(b"x")')
     assert.equal(await other.do('a.recv(9)'), 'ConnectionAbortedError', 'a connection from before')
     const judged = async (when: string, hasAgent = true): Promise<void> => {
       assert.equal(await connect(client), 'None', when)
       const [seconds, refused] = hasAgent ? [20, 'ConnectionRefusedError'] : [0.5, 'TimeoutError']
       assert.equal(await connect(service, seconds), refused, when)
-      assert.equal(await send(client), "b'x'", when)
-      assert.equal(await send(service), 'TimeoutError', when)
+      // Of two the first does not come.
+      await send(service)
+      assert.equal(await send(client), await received(), when)
     }
     await judged('sockets from before')
     await mesh.kill('SIGKILL')
@@ -182,9 +186,9 @@ test(
     await judged('with the next agent')
     assert.equal((await mesh.mesh.run('leave', 'shop/web-1')).code, 0)
     assert.equal(cgroup(), before)
-    assert.equal(await other.do('socket.create_connection(("127.0.0.1", 1), 5)'), 'ConnectionRefusedError')
+    assert.equal(await other.do('socket.create_connection(("127.0.0.1", 1), 60)'), 'ConnectionRefusedError')
     assert.equal(await connect(service), 'None', 'out of the mesh')
-    assert.equal(await send(service), "b'x'")
+    assert.equal(await send(service), await received())
   },
 )
 
@@ -216,11 +220,11 @@ test(
     }
     assert.match((await mesh.mesh.run('status')).stdout, /^tier: kernel \(programs on cgroup /m)
     assert.deepEqual((await mesh.mesh.run('leave', 'shop/web-0')).code, 1, 'it has not joined')
-    assert.equal(await client.do('socket.create_connection(("127.0.0.1", 1), 5)'), 'ConnectionRefusedError')
-    assert.equal(await service.do('socket.create_connection(("127.0.0.1", 1), 5)'), 'ConnectionRefusedError')
+    assert.equal(await client.do('socket.create_connection(("127.0.0.1", 1), 60)'), 'ConnectionRefusedError')
+    assert.equal(await service.do('socket.create_connection(("127.0.0.1", 1), 60)'), 'ConnectionRefusedError')
     const again = await join()
     assert.equal(again.code, 0, again.stderr)
-    assert.equal(await service.do('socket.create_connection(("127.0.0.1", 1), 5)'), 'PermissionError')
+    assert.equal(await service.do('socket.create_connection(("127.0.0.1", 1), 60)'), 'PermissionError')
   },
 )
 

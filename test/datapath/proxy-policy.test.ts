@@ -164,6 +164,13 @@ test('what goes through the proxy is policed by who calls', { skip, timeout: 120
   }
   const metrics = (await mesh.ask('/metrics')).body
   assert.match(metrics, /heddle_local_replies_total\{[^}]*reason="policy-denied"[^}]*\} [1-9]/)
+  const pair = (source: string, status: string): RegExp =>
+    new RegExp(
+      `^heddle_service_requests_total\\{source="shop/${source}",destination="shop/web:9080",status_class="${status}"\\} [1-9]`,
+      'm',
+    )
+  assert.match(metrics, pair('client', '2xx'))
+  assert.match(metrics, pair('other', '4xx'))
   assert.match(metrics, /heddle_stream_refused_total\{[^}]*reason="policy-denied"[^}]*\} [1-9]/)
 })
 

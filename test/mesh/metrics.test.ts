@@ -94,6 +94,7 @@ const elsewhere: Readonly<Record<string, string>> = {
   // A name that is asked for.
   heddle_dns_queries_total: '../names/agent.test.ts',
   // Programs of a mesh in the kernel tier.
+  heddle_service_requests_total: '../datapath/proxy-policy.test.ts',
   heddle_flows_total: '../datapath/flows.test.ts',
   heddle_flow_bytes_total: '../datapath/flows.test.ts',
   heddle_flow_events_lost_total: '../datapath/flows.test.ts',

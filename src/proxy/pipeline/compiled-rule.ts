@@ -7,6 +7,7 @@ import { chooseWeighted, weightTable } from '../routing/choose-weighted.ts'
 import type { WeightTable } from '../routing/choose-weighted.ts'
 import { statusClasses } from '../upstream/status-classes.ts'
 import type { BackendRuntime } from '../upstream/backend-runtime.ts'
+import { CallerSeries } from './caller-series.ts'
 import { EditPlan } from './header-edits.ts'
 
 export type RedirectFilter = Extract<Filter, { kind: 'redirect' }>
@@ -91,6 +92,7 @@ export class CompiledBackend {
   readonly redirect: RedirectFilter | undefined
   readonly mirrors: readonly CompiledMirror[]
   readonly series: RouteSeries
+  readonly callers: CallerSeries
 
   constructor(context: RuleContext, routeName: string, rule: RouteRule, backend: WeightedBackend, virtualHost: string) {
     const filters = [...rule.filters, ...backend.filters]
@@ -111,6 +113,7 @@ export class CompiledBackend {
     this.redirect = backend.filters.find(filter => filter.kind === 'redirect')
     this.mirrors = mirrorsOf(context, backend.filters)
     this.series = new RouteSeries(context.meter, virtualHost, routeName, this.name)
+    this.callers = new CallerSeries(context.meter, this.name)
   }
 
   /** With edits of one request behind those of the rule. */
