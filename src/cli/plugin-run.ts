@@ -6,12 +6,23 @@ import type { Paint, Painter } from './paint.ts'
 /** A plugin's run for people: callbacks, what they called, and how it ended. */
 export function renderRun(run: OfflineRun, paint: Paint): string {
   const lines = run.steps.flatMap(step => renderStep(step, paint))
+  lines.push(...missing(run).map(name => line(`hint: --upstream '${name}=200 …' is what ${name} answers`, paint.warn)))
   if (run.failure !== undefined) lines.push(line(`failed: ${run.failure}`, paint.bad))
   lines.push('', ...renderOutcome(run.outcome, paint))
   const metrics = Object.entries(run.metrics)
   if (metrics.length > 0) lines.push('metrics:', ...metrics.map(([name, value]) => line(`  ${name} ${value}`)))
   return lines.join('\n')
 }
+
+/** Whom the plugin called and nobody was given for. */
+function missing(run: OfflineRun): readonly string[] {
+  const calls = run.steps.flatMap(step => step.calls).filter(call => 'name' in call)
+  const refused = calls.filter(({ name, status }) => name.endsWith('_call') && unknownUpstream.has(status))
+  return [...new Set(refused.map(({ parameters }) => String(parameters[0])))]
+}
+
+/** What the ABI answers for a service that nobody knows: by HTTP, and by gRPC. */
+const unknownUpstream: ReadonlySet<unknown> = new Set(['bad-argument', 'parse-failure'])
 
 function renderStep({ callback, parameters, calls, result }: OfflineStep, paint: Paint): readonly string[] {
   const returned = result === undefined ? '' : ` = ${words(result)}`
@@ -54,6 +65,8 @@ function renderOutcome(outcome: OfflineOutcome, paint: Paint): readonly string[]
       const { status, details, headers, body } = outcome.response
       return [line(`answered ${status}${details === '' ? '' : ` (${details})`}:`), ...renderMessage({ headers, body })]
     }
+    case 'no-stream':
+      return ['the plugin is a service and sees no request']
     case 'reset':
       return ['the stream was reset']
     case 'held':

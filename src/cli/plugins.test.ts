@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { test } from 'node:test'
 import { main } from './main.ts'
@@ -103,6 +106,47 @@ test('heddle plugins test ends with 1 when the plugin fails or does not start', 
   assert.match(held.out, /the request is held by the plugin/)
 })
 
+test('heddle plugins test runs a service, its ticks, and answers of services from files', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'heddle-answer-'))
+  const file = join(folder, 'answer')
+  const service = ['plugins', 'test', `${guests}service.wasm`, '--kind', 'service', '--ticks', '2']
+  try {
+    for (const answer of [
+      'HTTP/1.1 200 OK\r\nx-time: noon\r\n\r\nbody\r\n',
+      '200\nx-time: noon\n',
+      '200\nx-time: noon',
+    ]) {
+      writeFileSync(file, answer)
+      const { code, out } = await heddle(...service, '--upstream', `clock=@${file}`)
+      assert.equal(code, 0)
+      assert.equal(out.match(/info: noon/g)?.length, 2)
+      assert.match(out, /the plugin is a service and sees no request\nmetrics:\n {2}answers 2/)
+      const size = /proxy_on_http_call_response\(1, 4, 2, (\d+), 0\)/.exec(out)?.[1]
+      assert.equal(size, answer.includes('body') ? '6' : '0')
+    }
+    writeFileSync(file, 'welcome')
+    const wrong = await heddle(...service, '--upstream', `clock=@${file}`)
+    assert.match(wrong.err, /answer is no answer: status, fields, an empty line and the body/)
+    assert.equal(wrong.code, 2)
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+})
+
+test('heddle plugins test says whose answer is missing', async () => {
+  const { out } = await heddle(...gate)
+  assert.match(out, /hint: --upstream 'gate=200 …' is what gate answers/)
+  const streams = await heddle('plugins', 'test', `${guests}service.wasm`)
+  assert.equal(streams.code, 1)
+})
+
+test('heddle plugins test sends and shows trailers', async () => {
+  const trailers = ['--trailer', 'x-sum: 1', '--response-trailer', 'x-end: 2']
+  const { out } = await heddle(...gate, '--upstream', 'gate=200 ok', '--body', 'b', ...trailers)
+  assert.match(out, /proxy_on_request_trailers\(2, 1\) = 0[^]*proxy_on_response_trailers\(2, 1\)/)
+  assert.match(out, /\n {2}b\n\n {2}x-sum: 1\n[^]*\n {2}x-end: 2\n/)
+})
+
 for (const [words, message] of [
   [['tset'], /plugins takes test/],
   [['test'], /needs the file of a plugin/],
@@ -111,7 +155,10 @@ for (const [words, message] of [
   [['test', `${guests}noop.wasm`, '--request', 'GET'], /--request is METHOD TARGET/],
   [['test', `${guests}noop.wasm`, '--response', '99'], /--response is a status/],
   [['test', `${guests}noop.wasm`, '-H', 'none'], /--header is 'name: value'/],
-  [['test', `${guests}noop.wasm`, '--upstream', 'a=b'], /--upstream is NAME=STATUS BODY/],
+  [['test', `${guests}noop.wasm`, '--upstream', 'a=b'], /--upstream is NAME=STATUS BODY, NAME=@FILE/],
+  [['test', `${guests}noop.wasm`, '--upstream', 'a=@/none'], /none can't be read/],
+  [['test', `${guests}noop.wasm`, '--ticks', 'often'], /--ticks is a number/],
+  [['test', `${guests}noop.wasm`, '--trailer', 'x'], /--trailer is 'name: value'/],
   [['test', `${guests}noop.wasm`, '--env', 'a'], /--env is NAME=VALUE/],
 ] as const) {
   test(`heddle plugins ${words.slice(0, 1).join('')} ${words.slice(2).join(' ')} says what is wrong: ${message.source}`, async () => {

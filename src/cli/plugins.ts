@@ -23,17 +23,22 @@ export const plugins: Verb = {
     { name: 'fail', value: 'HOW', choices: ['open', 'closed'], about: 'What a failure means: closed unless told.' },
     { name: 'request', value: 'LINE', about: "Method and target, 'POST /items?id=7'; GET / unless told." },
     { name: 'header', short: 'H', value: 'FIELD', isRepeated: true, about: "Of the request, 'name: value'." },
+    { name: 'trailer', value: 'FIELD', isRepeated: true, about: 'Of the request, as --header.' },
     { name: 'body', value: 'TEXT', about: 'Of the request; @FILE reads it from a file.' },
     { name: 'response', value: 'STATUS', about: 'What the upstream answers; 200 unless told.' },
     { name: 'response-header', value: 'FIELD', isRepeated: true, about: "Of the response, 'name: value'." },
     { name: 'response-body', value: 'TEXT', about: 'Of the response, as --body.' },
+    { name: 'response-trailer', value: 'FIELD', isRepeated: true, about: 'Of the response, as --header.' },
     { name: 'property', value: 'NAME=VALUE', isRepeated: true, about: 'A property, source.address=10.0.0.1:4567.' },
     {
       name: 'upstream',
       value: 'NAME=ANSWER',
       isRepeated: true,
-      about: "What a service answers that the plugin calls: 'auth=200 welcome', or 'auth=failed'.",
+      about:
+        "What a service answers that the plugin calls: 'auth=200 welcome', 'auth=failed', or 'auth=@FILE', a file with status, fields and body as in HTTP/1.1.",
     },
+    { name: 'kind', value: 'KIND', choices: ['http', 'service'], about: 'service: the plugin sees no request.' },
+    { name: 'ticks', value: 'COUNT', about: "How often the plugin's timer comes due before the request." },
     outputFlag,
     socketFlag,
     colorFlag,
@@ -72,13 +77,17 @@ async function runPlugin(path: string, call: Call): Promise<OfflineRun> {
     configuration: await textOf(call, 'config'),
     vmConfiguration: await textOf(call, 'vm-config'),
     environment: Object.fromEntries(assignments(call, 'env')),
+    kind: flagValue(call, 'kind') === 'service' ? 'service' : 'http',
     failurePolicy: flagValue(call, 'fail') === 'open' ? 'open' : 'closed',
   })
+  const ticks = flagValue(call, 'ticks') ?? '0'
+  if (!/^\d{1,4}$/.test(ticks)) throw usage(plugins, `--ticks is a number up to 9999, not ${JSON.stringify(ticks)}`)
   return runOffline(module, {
     config,
+    ticks: Number(ticks),
     request: await requestOf(call),
     response: await responseOf(call),
-    upstreams: new Map(assignments(call, 'upstream').map(([name, answer]) => [name, answerOf(answer)])),
+    upstreams: await upstreamsOf(call),
     properties: new Map(assignments(call, 'property')),
   })
 }
@@ -96,31 +105,64 @@ async function requestOf(call: Call): Promise<OfflineMessage> {
     [':authority', host],
   ]
   const others = fields.filter(([name]) => name.toLowerCase() !== 'host')
-  return { headers: HeaderMap.of([...pseudo, ...others]), body: await textOf(call, 'body') }
+  return {
+    headers: HeaderMap.of([...pseudo, ...others]),
+    body: await textOf(call, 'body'),
+    ...trailersOf(call, 'trailer'),
+  }
 }
 
 async function responseOf(call: Call): Promise<OfflineMessage> {
   const status = flagValue(call, 'response') ?? '200'
   if (!/^[2-5]\d\d$/.test(status)) throw usage(plugins, `--response is a status, not ${JSON.stringify(status)}`)
   const headers = HeaderMap.of([[':status', status], ...fieldsOf(call, 'response-header')])
-  return { headers, body: await textOf(call, 'response-body') }
+  return { headers, body: await textOf(call, 'response-body'), ...trailersOf(call, 'response-trailer') }
+}
+
+function trailersOf(call: Call, flag: string): { readonly trailers?: HeaderMap } {
+  const fields = fieldsOf(call, flag)
+  return fields.length === 0 ? {} : { trailers: HeaderMap.of(fields) }
+}
+
+async function upstreamsOf(call: Call): Promise<ReadonlyMap<string, HttpCallResult>> {
+  const upstreams = new Map<string, HttpCallResult>()
+  for (const [name, answer] of assignments(call, 'upstream')) {
+    const isFile = answer.startsWith('@')
+    upstreams.set(name, isFile ? answerInFile(answer.slice(1), await contentOf(answer.slice(1))) : answerOf(answer))
+  }
+  return upstreams
+}
+
+/** `HTTP/1.1 200 OK` or `200`, fields, an empty line, and the body: bytes as they are. */
+function answerInFile(path: string, content: Uint8Array): HttpCallResult {
+  const text = Buffer.from(content).toString('latin1')
+  const match = /^(?:HTTP\/[\d.]+ )?([1-5]\d\d)(?: [^\r\n]*)?\r?\n((?:[^\r\n]+\r?\n)*)(?:\r?\n([^]*))?$/.exec(
+    `${text}\n`,
+  )
+  if (match === null) throw usage(plugins, `${path} is no answer: status, fields, an empty line and the body`)
+  const [, status = '', lines = '', body = '\n'] = match
+  const fields = lines.split(/\r?\n/).filter(line => line !== '')
+  const headers = HeaderMap.of([[':status', status], ...fields.map(line => fieldOf(line, path))])
+  return { kind: 'response', headers, body: Buffer.from(body.slice(0, -1), 'latin1'), trailers: new HeaderMap() }
 }
 
 function answerOf(answer: string): HttpCallResult {
   if (answer === 'failed') return { kind: 'failed', detail: 'as --upstream says' }
   const match = /^([1-5]\d\d)(?: (.*))?$/s.exec(answer)
   if (match === null)
-    throw usage(plugins, `--upstream is NAME=STATUS BODY or NAME=failed, not ${JSON.stringify(answer)}`)
+    throw usage(plugins, `--upstream is NAME=STATUS BODY, NAME=@FILE or NAME=failed, not ${JSON.stringify(answer)}`)
   const headers = HeaderMap.of([[':status', match[1] ?? '']])
   return { kind: 'response', headers, body: Buffer.from(match[2] ?? ''), trailers: new HeaderMap() }
 }
 
 function fieldsOf(call: Call, flag: string): readonly HeaderField[] {
-  return (call.flags.get(flag) ?? []).map(text => {
-    const match = /^([!#$%&'*+.^_`|~\w-]+):[ \t]*([^\r\n\0]*)$/.exec(text)
-    if (match === null) throw usage(plugins, `--${flag} is 'name: value', not ${JSON.stringify(text)}`)
-    return [match[1] ?? '', match[2] ?? '']
-  })
+  return (call.flags.get(flag) ?? []).map(text => fieldOf(text, `--${flag}`))
+}
+
+function fieldOf(text: string, where: string): HeaderField {
+  const match = /^([!#$%&'*+.^_`|~\w-]+):[ \t]*([^\r\n\0]*)$/.exec(text)
+  if (match === null) throw usage(plugins, `${where} is 'name: value', not ${JSON.stringify(text)}`)
+  return [match[1] ?? '', match[2] ?? '']
 }
 
 function assignments(call: Call, flag: string): readonly (readonly [string, string])[] {

@@ -1,14 +1,16 @@
-import { messageOf } from '../../core/index.ts'
+import { messageOf, systemClock } from '../../core/index.ts'
+import type { Clock, Timer } from '../../core/index.ts'
 import { Engine } from '../engine/engine.ts'
 import { describeCall } from './describe-call.ts'
 import type { DescribedCall } from './describe-call.ts'
 import type { HeaderMap } from '../../codec/index.ts'
 import { LocalMetrics } from './local-metrics.ts'
-import { noCallouts, offlineServices } from './offline.ts'
+import { OfflineCallouts } from './offline-callouts.ts'
+import { offlineServices } from './offline.ts'
 import { Plugin } from './plugin.ts'
 import type { PluginConfig } from './plugin-config.ts'
 import type { PluginModule } from './plugin-module.ts'
-import type { Callouts, Flow, HttpCallResult, HttpStreamHost, LocalResponse, MessageSink } from './ports.ts'
+import type { Flow, HttpCallResult, HttpStreamHost, LocalResponse, MessageSink } from './ports.ts'
 import type { PropertyValue } from './property-value.ts'
 import type { VmTrace } from './vm.ts'
 
@@ -26,6 +28,8 @@ export interface OfflineOptions {
   readonly response: OfflineMessage
   /** What services answer that the plugin calls. */
   readonly upstreams?: ReadonlyMap<string, HttpCallResult>
+  /** How often the plugin's timer comes due before the request. @default 0 */
+  readonly ticks?: number
   /** By name, `source.address`. */
   readonly properties?: ReadonlyMap<string, PropertyValue>
 }
@@ -44,6 +48,8 @@ export type OfflineOutcome =
   | { readonly kind: 'passed'; readonly request: OfflineMessage; readonly response: OfflineMessage }
   | { readonly kind: 'answered'; readonly response: LocalResponse }
   | { readonly kind: 'reset' }
+  /** A plugin of the kind `service` sees no request. */
+  | { readonly kind: 'no-stream' }
   /** The plugin paused it and nothing more came. */
   | { readonly kind: 'held'; readonly message: 'request' | 'response' }
 
@@ -88,21 +94,25 @@ class Collector implements MessageSink {
 export function runOffline(module: PluginModule, options: OfflineOptions): OfflineRun {
   const recorder = new Recorder()
   const metrics = new LocalMetrics()
-  const waiting: (() => void)[] = []
+  const clock = new TickClock()
+  const callouts = new OfflineCallouts(options.upstreams ?? new Map())
   const services = offlineServices({
     logLevel: 'trace',
     log: (level, _plugin, message) => recorder.log(level, message),
     metrics,
-    callouts: calloutsOf(options.upstreams ?? new Map(), waiting),
+    callouts,
+    clock,
   })
-  const settle = (): void => {
-    while (waiting.length > 0) waiting.shift()?.()
-  }
+  const settle = (): void => callouts.settle()
   let outcome: OfflineOutcome
   let failure: string | undefined
   try {
     const plugin = new Plugin(module, options.config, { engine: new Engine(), services, trace: recorder })
-    outcome = exchange(plugin, options, settle)
+    for (let ticks = 0; ticks < (options.ticks ?? 0); ticks++) {
+      clock.tick()
+      settle()
+    }
+    outcome = options.config.kind === 'service' ? { kind: 'no-stream' } : exchange(plugin, options, settle)
     failure = plugin.state.detail
     plugin.close()
     settle()
@@ -152,22 +162,29 @@ function send({ headers, body, trailers }: OfflineMessage, sink: MessageSink): v
   if (trailers !== undefined) sink.trailers(trailers)
 }
 
-function calloutsOf(upstreams: ReadonlyMap<string, HttpCallResult>, waiting: (() => void)[]): Callouts {
-  return {
-    grpc: call => noCallouts.grpc(call, silent),
-    http(call, done) {
-      const result = upstreams.get(call.upstream)
-      if (result === undefined) return { refused: 'unknown-upstream', detail: 'no answer was given for it' }
-      let isCancelled = false
-      waiting.push(() => {
-        if (!isCancelled) done(result)
-      })
-      return { cancel: () => void (isCancelled = true) }
-    },
+/** Time passes by itself; timers are due when `tick` says so. */
+class TickClock implements Clock {
+  #due: (() => void)[] = []
+  nowMs = (): number => systemClock.nowMs()
+  wallMs = (): number => systemClock.wallMs()
+  after(_delayMs: number, action: () => void): Timer {
+    const due = (): void => action()
+    this.#due.push(due)
+    const forget = (): void => void (this.#due = this.#due.filter(other => other !== due))
+    return {
+      unref() {
+        return this
+      },
+      [Symbol.dispose]: forget,
+    }
+  }
+  every(periodMs: number, action: () => void): Timer {
+    return this.after(periodMs, action)
+  }
+  tick(): void {
+    for (const due of this.#due.splice(0)) due()
   }
 }
-
-const silent = { onInitialMetadata() {}, onMessage() {}, onTrailingMetadata() {}, onClose() {} }
 
 class Recorder implements VmTrace {
   readonly steps: OfflineStep[] = []
