@@ -130,6 +130,10 @@ test('the example rewrite-headers does what its guide says', async t => {
   assert.equal(headers['x-user'], 'ada')
   assert.equal(headers['x-asked'], `127.0.0.1:${mesh.gatewayPort}/items?id=7`)
   assert.equal(headers['x-tag'], 'red, blue')
+  // One that is added later takes its time to come, which is no failure.
+  mesh.write('another.yaml', snippetOf('plugin-rewrite-headers').replace('name: rewrite-headers', 'name: another'))
+  await mesh.until(async () => /shop\/another .*running/.test((await mesh.run('plugins')).stdout))
+  assert.doesNotMatch(mesh.output, /does not start/)
   // A configuration that it refuses does not replace the one that works.
   mesh.write('plugin.yaml', snippetOf('plugin-rewrite-headers').replace('    response:', '    respond:'))
   await mesh.until(async () => /a plugin does not start/.test(mesh.output))

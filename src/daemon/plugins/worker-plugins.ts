@@ -81,6 +81,12 @@ export class WorkerPlugins implements PluginRunner, Disposable {
     slot.resource = resource
     slot.isOpen = resource.failStrategy === 'fail-open'
     this.#slots.set(resource.key, slot)
+    if (resource.module === undefined && resource.problem === undefined) {
+      // Whoever fetches it tells what goes wrong there.
+      slot.problem = 'its module has not come yet'
+      this.#logger.info('a plugin waits for its module', { plugin: resource.key })
+      return
+    }
     try {
       const module = await this.#moduleOf(resource)
       if (module === undefined) throw new Error(resource.problem ?? 'there is no module')
