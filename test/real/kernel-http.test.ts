@@ -1,0 +1,189 @@
+import assert from 'node:assert/strict'
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { Agent, createServer, request } from 'node:http'
+import type { IncomingMessage } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { after, before, describe, test } from 'node:test'
+import { promisify } from 'node:util'
+import { Pool } from 'undici'
+import type { MeshCgroup } from '../../src/datapath/index.ts'
+import { kernelSkip } from '../../src/kernel/ebpf/testing.ts'
+import { enterCgroup, leaveCgroup, World } from '../kernel-http/world.ts'
+import { freePort } from '../support/ports.ts'
+import { until } from '../support/until.ts'
+
+/** Programs as they are, on the kernel's HTTP path: each server answers with the path that it was asked for. */
+const run = promisify(execFile)
+const programs = ['nginx', 'wrk', 'curl', 'python3']
+const has = (program: string): boolean =>
+  (process.env['PATH'] ?? '').split(':').some(folder => existsSync(join(folder, program)))
+const missing = programs.filter(program => !has(program))
+if (missing.length > 0 && (process.env['HEDDLE_TEST_REQUIRE'] ?? '').includes('real')) {
+  throw new Error(`${missing.join(', ')} are required`)
+}
+const skip = missing.length > 0 ? `there is no ${missing.join(', no ')}` : kernelSkip()
+
+const paths = ['/a', '/b/c', '/d?e=f', '/g']
+let folder: string
+let cgroup: MeshCgroup
+
+before(async () => {
+  if (skip !== false) return
+  folder = await mkdtemp(join(tmpdir(), 'heddle-real-kernel-'))
+  cgroup = enterCgroup()
+})
+
+after(async () => {
+  if (skip !== false) return
+  await leaveCgroup(cgroup)
+  await rm(folder, { recursive: true })
+})
+
+/** In the mesh's cgroup, since this process is. */
+async function start(port: number, program: string, args: readonly string[]): Promise<AsyncDisposable> {
+  const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'inherit'] })
+  const answers = async (): Promise<boolean> => {
+    try {
+      await ask(port, '/', new Agent())
+      return true
+    } catch {
+      assert.ok(child.exitCode === null, `${program} ended with ${child.exitCode}`)
+      return false
+    }
+  }
+  await until(answers)
+  return {
+    [Symbol.asyncDispose]: async () => {
+      const ended = once(child, 'exit')
+      child.kill('SIGTERM')
+      await ended
+    },
+  }
+}
+
+async function nginx(name: string, port: number, http: string, server: string): Promise<AsyncDisposable> {
+  const home = join(folder, name)
+  const file = join(folder, `${name}.conf`)
+  await writeFile(
+    file,
+    `daemon off; worker_processes 1; pid ${home}.pid; error_log ${home}.log; events {}
+http { access_log off; client_body_temp_path ${home}-body; proxy_temp_path ${home}-proxy;
+  fastcgi_temp_path ${home}-fastcgi; uwsgi_temp_path ${home}-uwsgi; scgi_temp_path ${home}-scgi;
+  ${http} server { listen 127.0.0.1:${port}; ${server} } }`,
+  )
+  return start(port, 'nginx', ['-e', `${home}.log`, '-c', file])
+}
+
+const pythonServer = `
+import sys
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+class Handler(BaseHTTPRequestHandler):
+  protocol_version = "HTTP/1.1"
+  def do_GET(self):
+    body = self.path.encode()
+    self.send_response(200)
+    self.send_header("Content-Length", str(len(body)))
+    self.end_headers()
+    self.wfile.write(body)
+  def log_message(self, *args): pass
+ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+`
+
+const servers: Readonly<Record<string, (port: number) => Promise<AsyncDisposable>>> = {
+  'node:http': async port => {
+    const server = createServer((asked, response) => response.end(asked.url))
+    await once(server.listen(port, '127.0.0.1'), 'listening')
+    return {
+      [Symbol.asyncDispose]: async () => {
+        server.closeAllConnections()
+        await new Promise(resolve => server.close(resolve))
+      },
+    }
+  },
+  nginx: port => nginx('server', port, 'keepalive_requests 1000000;', 'location / { return 200 $request_uri; }'),
+  Python: port => start(port, 'python3', ['-c', pythonServer, String(port)]),
+}
+
+async function ask(port: number, path: string, agent: Agent): Promise<string> {
+  const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>()
+  request({ host: '127.0.0.1', port, path, agent }, resolve).on('error', reject).end()
+  const response = await promise
+  const body = await text(response)
+  return response.statusCode === 200 ? body : `${response.statusCode} ${body}`
+}
+
+const pythonClient = `
+import http.client, sys
+connection = http.client.HTTPConnection("127.0.0.1", int(sys.argv[1]))
+for path in sys.argv[2:]:
+  connection.request("GET", path)
+  print(connection.getresponse().read().decode())
+`
+
+/** Each asks for all paths on one connection, and says what it got. */
+const clients: Readonly<Record<string, (port: number) => Promise<readonly string[]>>> = {
+  'node:http': async port => {
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+    const bodies: string[] = []
+    for (const path of paths) bodies.push(await ask(port, path, agent))
+    agent.destroy()
+    return bodies
+  },
+  undici: async port => {
+    const pool = new Pool(`http://127.0.0.1:${port}`, { connections: 1 })
+    const bodies: string[] = []
+    for (const path of paths) bodies.push(await (await pool.request({ path, method: 'GET' })).body.text())
+    await pool.close()
+    return bodies
+  },
+  curl: async port => {
+    const urls = paths.map(path => `http://127.0.0.1:${port}${path}`)
+    const { stdout } = await run('curl', ['-sS', '-w', '\n', ...urls])
+    return stdout.trim().split('\n')
+  },
+  Python: async port => {
+    const { stdout } = await run('python3', ['-c', pythonClient, String(port), ...paths])
+    return stdout.trim().split('\n')
+  },
+  'nginx as a proxy': async port => {
+    const own = await freePort()
+    const upstream = `upstream mesh { server 127.0.0.1:${port}; keepalive 4; } proxy_http_version 1.1; proxy_set_header Connection "";`
+    await using _ = await nginx('client', own, upstream, 'location / { proxy_pass http://mesh; }')
+    const bodies: string[] = []
+    for (const path of paths) bodies.push(await ask(own, path, new Agent()))
+    return bodies
+  },
+}
+
+describe('real programs on the kernel path', { skip, timeout: 60_000 }, () => {
+  for (const [server, open] of Object.entries(servers)) {
+    for (const [client, askAll] of Object.entries(clients)) {
+      test(`${client} and ${server}`, async () => {
+        const backendPort = await freePort()
+        await using _ = await open(backendPort)
+        await using world = await World.open(cgroup, { backendPort })
+        assert.deepEqual(await askAll(world.port), paths)
+        // nginx is asked once more, to see that it has begun.
+        assert.ok(world.served >= paths.length, `${world.served}; ${[...world.kernel.reasons()].join(' ')}`)
+        assert.equal(world.fallbacks, 0)
+        await world.settle()
+      })
+    }
+
+    test(`wrk and ${server}`, async () => {
+      const backendPort = await freePort()
+      await using _ = await open(backendPort)
+      await using world = await World.open(cgroup, { backendPort, pooled: 16 })
+      const { stdout } = await run('wrk', ['-t', '1', '-c', '8', '-d', '1s', `http://127.0.0.1:${world.port}/a`])
+      assert.doesNotMatch(stdout, /Socket errors|Non-2xx/, stdout)
+      const requests = Number(/(\d+) requests in/.exec(stdout)?.[1] ?? 0)
+      assert.ok(requests > 0 && world.served >= requests, `${requests} requests, ${world.served} in the kernel`)
+      await world.settle()
+    })
+  }
+})
