@@ -94,3 +94,33 @@ test('a server that closes what is idle meets no request: connections are renewe
   }
   await own.settle()
 })
+
+test('whoever does not read has one message in the kernel, and no more', { skip }, async () => {
+  const [bytes, rounds] = [60_000, 6]
+  const clients = await Promise.all(Array.from({ length: 48 }, () => RawClient.open(world.port)))
+  const entries = () => [...world.kernel.map('kh_clients').entries()].map(([, entry]) => entry)
+  await until(() => entries().length === clients.length)
+  // Node reads a little ahead all the same.
+  for (const client of clients) client.socket.pause()
+  for (let round = 0; round < rounds; round++) {
+    for (const client of clients) client.write(get(`/length/${bytes}`))
+    await until(() => entries().every(({ backend: owing }) => owing === 0n))
+  }
+  await until(() => entries().every(({ reason }) => reason !== 0))
+  // What the formula of docs/decisions/0012 has for clients and for endpoints: the most, and it comes to that.
+  const unread = entries().map(({ promised, read }) => promised - read)
+  assert.ok(
+    unread.every(each => each <= 65_536),
+    String(unread),
+  )
+  assert.ok(unread.filter(each => each > bytes / 2).length > clients.length / 2, String(unread))
+  const ofEndpoints = [...world.kernel.map('kh_backends').entries()].map(([, { promised, read }]) => promised - read)
+  assert.ok(ofEndpoints.every(each => each <= 65_536))
+  for (const client of clients) client.socket.resume()
+  for (const client of clients) {
+    const bodies = await take(client, rounds)
+    assert.ok(bodies.every(body => body.length === bytes))
+  }
+  await Promise.all(clients.map(client => client[Symbol.asyncDispose]()))
+  await world.settle()
+})
