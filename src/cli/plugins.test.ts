@@ -120,6 +120,11 @@ test('heddle plugins test runs a service, its ticks, and answers of services fro
       const { code, out } = await heddle(...service, '--upstream', `clock=@${file}`)
       assert.equal(code, 0)
       assert.equal(out.match(/info: noon/g)?.length, 2)
+      assert.equal(
+        out.match(/info: a tick$/gm)?.length,
+        2,
+        'a line written in pieces is one line, also without its end',
+      )
       assert.match(out, /the plugin is a service and sees no request\nmetrics:\n {2}answers 2/)
       const size = /proxy_on_http_call_response\(1, 4, 2, (\d+), 0\)/.exec(out)?.[1]
       assert.equal(size, answer.includes('body') ? '6' : '0')

@@ -6,6 +6,7 @@ import type { Status } from './abi.ts'
 import { callbacksOf } from './callbacks.ts'
 import type { Callbacks } from './callbacks.ts'
 import type { Context, Root } from './context.ts'
+import { Output } from './host/output.ts'
 import { hostFunctions } from './host/functions.ts'
 import type { HostVm } from './host/host-vm.ts'
 import { isAllowed } from './plugin-config.ts'
@@ -55,6 +56,7 @@ export class PluginVm implements HostVm {
   readonly config: PluginConfig
   readonly module: PluginModule
   readonly services: PluginServices
+  readonly output: Output
   readonly contexts: Map<number, Context> = new Map()
   failure: VmFailure | undefined = undefined
   /** Whose callback runs. */
@@ -88,6 +90,7 @@ export class PluginVm implements HostVm {
     this.config = config
     this.module = module
     this.services = services
+    this.output = new Output((fd, text) => services.log(fd === 1 ? 'info' : 'error', config.name, text))
     const guest = this.#instantiate()
     this.memory = guest.memory
     const allocate = guest.function('proxy_on_memory_allocate') ?? guest.function('malloc')
@@ -123,6 +126,7 @@ export class PluginVm implements HostVm {
       )
     for (const step of steps) {
       this.#runSlowly(step)
+      this.output.flush()
       if (this.failure !== undefined) throw this.startError(this.failure.detail)
     }
   }
@@ -218,6 +222,7 @@ export class PluginVm implements HostVm {
 
   #fail(error: unknown): void {
     if (this.failure !== undefined) return
+    this.output.flush()
     this.failure = this.#engine.budget.isExceeded
       ? { kind: 'cpu', detail: `it took more than ${this.#limitMs} ms of processor time in one call` }
       : { kind: 'trap', detail: stackOf(error) }
@@ -302,6 +307,7 @@ export class PluginVm implements HostVm {
 
   /** Does what was asked for during a callback, and tells everybody once if the instance has failed. */
   settle(): void {
+    this.output.flush()
     if (this.failure !== undefined && !this.#isAnnounced) this.#announce()
     while (this.#touched.length > 0 && !this.#isRunning) this.#touched.pop()?.settle()
     // What is deferred settles, too; events of a stream must not overtake the one before them.

@@ -1,3 +1,4 @@
+import type { Output } from './output.ts'
 import type { GuestMemory } from '../../engine/guest-memory.ts'
 import type { HostFunction } from '../../engine/engine.ts'
 import type { Status } from '../abi.ts'
@@ -14,6 +15,7 @@ export interface HostVm {
   readonly services: PluginServices
   readonly contexts: ReadonlyMap<number, Context>
   readonly root: Root
+  readonly output: Output
   /** Whether `proxy_on_vm_start` runs. */
   readonly isStartingVm: boolean
   /** Whom the plugin chose instead of the context whose callback runs. */

@@ -10,6 +10,7 @@ export const logFunctions: HostFunctions = vm => ({
     const name = logLevels[level]
     if (name === undefined) return badArgument
     if (!vm.memory.has(pointer, length)) return invalidMemoryAccess
+    vm.output.flush()
     vm.services.log(name, vm.config.name, vm.memory.text(pointer, length))
     return ok
   },

@@ -2,6 +2,7 @@ import { randomFillSync } from 'node:crypto'
 import type { HostFunction } from '../../engine/engine.ts'
 import type { HostFunctions, HostVm } from './host-vm.ts'
 import { nanoseconds } from './logs.ts'
+import { maxWriteBytes } from './output.ts'
 
 /** @see WASI snapshot preview1, `errno` */
 const errno = { success: 0, badf: 8, fault: 21, inval: 28, noent: 44, nosys: 52, notsup: 58 } as const
@@ -103,7 +104,7 @@ function environment(vm: HostVm): Record<string, HostFunction> {
   }
 }
 
-/** Standard output is information, standard error an error; a line end at the end is no part of it. */
+/** Standard output is information, standard error an error. */
 function write(vm: HostVm, fd: number, vectors: number, count: number, out: number): number {
   vm.countCall()
   const { memory } = vm
@@ -119,11 +120,7 @@ function write(vm: HostVm, fd: number, vectors: number, count: number, out: numb
     if (length > maxWriteBytes) return errno.inval
     parts.push(memory.copy(pointer, size))
   }
-  const text = Buffer.concat(parts).toString('utf8').replace(/\n$/, '')
-  if (text !== '') vm.services.log(fd === 1 ? 'info' : 'error', vm.config.name, text)
+  vm.output.write(fd, Buffer.concat(parts).toString('utf8'))
   memory.setU32(out, length)
   return errno.success
 }
-
-/** A line for the log; the same bytes listed again and again would be copied each time. */
-const maxWriteBytes = 1024 * 1024
