@@ -130,8 +130,15 @@ export interface SharedQueues {
   dequeue(id: number): Uint8Array | 'unknown' | 'empty'
 }
 
-/** @returns the result, or why there is none */
-export type ForeignFunction = (argument: Uint8Array) => Uint8Array | 'bad-argument' | 'internal-failure'
+/**
+ * @param callBack  calls `proxy_on_foreign_function` of who called, now or later: after the callback that runs, and
+ *   never when its context is gone by then; ABI 0.1.0 has no such callback. The first parameter is the function's own
+ * @returns the result, or why there is none
+ */
+export type ForeignFunction = (
+  argument: Uint8Array,
+  callBack: (id: number, argument: Uint8Array) => void,
+) => Uint8Array | 'bad-argument' | 'internal-failure'
 
 /** What plugins of a worker share. Each has a useful form without a proxy: see `offline.ts`. */
 export interface PluginServices {

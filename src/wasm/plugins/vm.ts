@@ -7,6 +7,7 @@ import { callbacksOf } from './callbacks.ts'
 import type { Callbacks } from './callbacks.ts'
 import type { Context, Root } from './context.ts'
 import { Output } from './host/output.ts'
+import { DataBuffer } from './data-buffer.ts'
 import { hostFunctions } from './host/functions.ts'
 import type { HostVm } from './host/host-vm.ts'
 import { isAllowed } from './plugin-config.ts'
@@ -65,6 +66,7 @@ export class PluginVm implements HostVm {
   effective: Context | undefined = undefined
 
   isStartingVm = false
+  foreignArguments: DataBuffer | undefined = undefined
 
   readonly #engine: Engine
   #root: Root | undefined = undefined
@@ -184,6 +186,16 @@ export class PluginVm implements HostVm {
   /** The one callback with five parameters. */
   callWith4(callback: GuestFunction | undefined, context: Context, a: number, b: number, c: number, d: number): void {
     this.call(callback === undefined ? undefined : (...ids) => callback(...ids, d), context, 0, a, b, c)
+  }
+
+  callBack(context: Context, id: number, argument: Uint8Array): void {
+    this.defer(() => {
+      if (this.contexts.get(context.id) !== context) return
+      this.foreignArguments = DataBuffer.readOnly(argument)
+      this.call(this.callbacks.onForeignFunction, context, 0, id, argument.length)
+      this.foreignArguments = undefined
+      this.settle()
+    })
   }
 
   /** For the start and the configuration, which may take longer. */

@@ -1,4 +1,4 @@
-import { statuses } from '../abi.ts'
+import { bufferTypes, statuses } from '../abi.ts'
 import type { DataBuffer } from '../data-buffer.ts'
 import type { HostFunctions, HostVm } from './host-vm.ts'
 
@@ -12,14 +12,14 @@ export const bufferFunctions: HostFunctions = vm => ({
   proxy_get_buffer_bytes(type: number, start: number, max: number, outPointer: number, outLength: number) {
     const from = start >>> 0
     if (isUnknown(vm, type) || from + (max >>> 0) > 0xffffffff) return badArgument
-    const buffer = vm.target().buffer(type)
+    const buffer = bufferOf(vm, type)
     if (buffer === undefined) return notFound
     const length = from > buffer.length ? 0 : Math.min(max >>> 0, buffer.length - from)
     return vm.give(buffer.bytes, from, length, outPointer, outLength)
   },
   proxy_get_buffer_status(type: number, outLength: number, outFlags: number) {
     if (isUnknown(vm, type)) return badArgument
-    const buffer = vm.target().buffer(type)
+    const buffer = bufferOf(vm, type)
     if (buffer === undefined) return notFound
     if (!vm.memory.has(outLength, 4) || !vm.memory.has(outFlags, 4)) return invalidMemoryAccess
     vm.memory.setU32(outLength, buffer.length)
@@ -28,7 +28,7 @@ export const bufferFunctions: HostFunctions = vm => ({
   },
   proxy_set_buffer_bytes(type: number, start: number, size: number, data: number, length: number) {
     if (isUnknown(vm, type)) return badArgument
-    const buffer = vm.target().buffer(type)
+    const buffer = bufferOf(vm, type)
     if (buffer === undefined) return notFound
     if (!buffer.isWritable) return badArgument
     if (!vm.memory.has(data, length)) return invalidMemoryAccess
@@ -45,6 +45,12 @@ export const bufferFunctions: HostFunctions = vm => ({
     },
   }),
 })
+
+/** Arguments of foreign functions are the instance's, all others the context's. */
+function bufferOf(vm: HostVm, type: number): DataBuffer | undefined {
+  const context = vm.target()
+  return type === bufferTypes.foreignFunctionArguments ? vm.foreignArguments : context.buffer(type)
+}
 
 function isUnknown(vm: HostVm, type: number): boolean {
   return type < 0 || type > (vm.module.abi === '0.1.0' ? lastTypeOfFirstAbi : lastType)

@@ -24,7 +24,7 @@ export const foreignFunctions: HostFunctions = vm => ({
     }
     const call = vm.services.foreignFunctions.get(text)
     if (call === undefined) return notFound
-    const result = call(memory.copy(argument, argumentLength))
+    const result = call(memory.copy(argument, argumentLength), (id, bytes) => vm.callBack(context, id, bytes))
     if (result === 'bad-argument') return badArgument
     if (result === 'internal-failure') return internalFailure
     // Who wants no result gives no place for it.

@@ -3,6 +3,7 @@ import type { GuestMemory } from '../../engine/guest-memory.ts'
 import type { HostFunction } from '../../engine/engine.ts'
 import type { Status } from '../abi.ts'
 import type { Context, Root } from '../context.ts'
+import type { DataBuffer } from '../data-buffer.ts'
 import type { PluginConfig } from '../plugin-config.ts'
 import type { PluginModule } from '../plugin-module.ts'
 import type { PluginServices } from '../ports.ts'
@@ -28,6 +29,10 @@ export interface HostVm {
   give(bytes: Uint8Array, start: number, length: number, outPointer: number, outLength: number): Status
   /** Memory from the module. @returns 0 when it has none, or says nonsense */
   allocate(length: number): number
+  /** Arguments of a foreign function, while it calls the module back. */
+  readonly foreignArguments: DataBuffer | undefined
+  /** Calls `proxy_on_foreign_function` of a context, when no callback runs. */
+  callBack(context: Context, id: number, argument: Uint8Array): void
   /** Ends the instance. */
   stop(kind: 'trap' | 'exit', detail: string): never
   /** Says why something was refused. */
