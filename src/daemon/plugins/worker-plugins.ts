@@ -156,6 +156,8 @@ function compile(bytes: Uint8Array, isInspected: boolean): Promise<PluginModule>
   return module
 }
 
+const failurePolicies = { 'fail-open': 'open', 'fail-closed': 'closed', reload: 'reload' } as const
+
 function configOf(resource: PluginResource): ReturnType<typeof pluginConfig> {
   const { name, rootId, vmId, vmConfiguration, configuration, environment, kind, failStrategy, limits } = resource
   return pluginConfig({
@@ -166,7 +168,7 @@ function configOf(resource: PluginResource): ReturnType<typeof pluginConfig> {
     configuration,
     environment,
     kind,
-    failurePolicy: failStrategy === 'fail-open' ? 'open' : 'closed',
+    failurePolicy: failurePolicies[failStrategy],
     limits: limits?.callMs === undefined ? {} : { callMs: limits.callMs },
   })
 }

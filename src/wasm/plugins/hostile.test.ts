@@ -59,7 +59,7 @@ const harms: readonly (readonly [what: string, kind: string, log: RegExp])[] = [
 
 for (const [what, kind, log] of harms) {
   test(`a plugin that does harm loses its instance and nothing else: ${what}`, () => {
-    const world = new World()
+    const world = new World({ failurePolicy: 'reload' })
     const bystander = world.open('nothing')
     const paused = world.open('request_headers:pause')
     assert.deepEqual(bystander.host.take(), ['request headers GET /items?id=7 shop x-do=nothing'])
@@ -82,6 +82,25 @@ for (const [what, kind, log] of harms) {
     assert.equal(world.clock.pending, 0)
   })
 }
+
+test('a plugin that fails closed does not judge the rest of a request whose beginning is lost to it', () => {
+  const world = new World({ failurePolicy: 'closed' })
+  const partly = world.open('nothing')
+  const whole = world.open('nothing')
+  whole.stream.request.body(bytes('all'), 'end')
+  const answered = world.open('nothing')
+  answered.stream.response.headers(response(), 'more')
+  for (const { host } of [partly, whole, answered]) host.take()
+  assert.deepEqual(world.open('request_headers:trap').host.take(), [failed])
+  partly.stream.request.body(bytes('rest'), 'end')
+  whole.stream.response.headers(response(), 'end')
+  assert.deepEqual(partly.host.take(), [failed])
+  assert.deepEqual(whole.host.take(), ['response headers 200 end'])
+  // Its answer has begun: the end is a reset.
+  assert.deepEqual(answered.host.take(), ['reset'])
+  for (const { stream } of [partly, whole, answered]) stream.close()
+  assert.equal(world.plugin.state.streams, 0)
+})
 
 test('a plugin that fails open lets everything pass as it was', () => {
   const world = new World({ failurePolicy: 'open' })

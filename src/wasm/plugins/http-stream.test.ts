@@ -323,7 +323,7 @@ test('HttpStream lets events that come while the plugin runs wait, in their orde
 })
 
 test('HttpStream loses no event that waits for a callback which fails', async () => {
-  const probe = await Probe.start('0.2.1')
+  const probe = await Probe.start('0.2.1', {}, { config: { failurePolicy: 'reload' } })
   const [outer, inner] = [new RecordingHost(), new RecordingHost()]
   const bystander = probe.plugin.http(inner)
   bystander.request.headers(request(), 'more')

@@ -198,6 +198,10 @@ export class HttpStream extends StreamBase implements FlowStream {
     return this.#request.isHeld || this.#response.isHeld || this.#answer !== undefined || this.#wantsReset
   }
 
+  protected get isPartlyPassed(): boolean {
+    return this.#request.isPartlyPassed
+  }
+
   protected passAll(): void {
     if (this.#isAnswered) return
     this.#answer = undefined

@@ -58,6 +58,10 @@ export class MessageFlow implements MessageSink, SeenMessage {
     return this.#held !== 'nothing'
   }
 
+  get isPartlyPassed(): boolean {
+    return this.hasPassedHeaders && !this.#isEnded
+  }
+
   /** Whoever reads the message should wait. */
   get isBlocked(): boolean {
     const vm = this.#stream.flowVm

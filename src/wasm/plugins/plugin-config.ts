@@ -17,8 +17,11 @@ export interface PluginConfig {
   readonly environment: Readonly<Record<string, string>>
   /** `service`: no streams. */
   readonly kind: 'http' | 'tcp' | 'service'
-  /** What becomes of streams when the plugin cannot say: `closed` answers 503, `open` lets them pass. */
-  readonly failurePolicy: 'open' | 'closed'
+  /**
+   * What becomes of streams when the plugin cannot say: `open` lets them pass, the others answer 503. They differ in
+   * requests of which a failed instance had let a part pass: `closed` ends them, by `reload` the next instance has the rest.
+   */
+  readonly failurePolicy: 'open' | 'closed' | 'reload'
   /** `body`: after a pause in the headers' callback the body's callbacks come all the same; Envoy's `allow_on_headers_stop_iteration`. */
   readonly headersPause: 'all' | 'headers'
   /** Host functions, WASI functions and callbacks that the plugin may use. Undefined: all. */

@@ -43,6 +43,8 @@ export abstract class StreamBase implements Context {
 
   /** Whether the plugin keeps something back. */
   protected abstract get isHeld(): boolean
+  /** The next instance would judge the rest of a request whose beginning it has not seen. */
+  protected abstract get isPartlyPassed(): boolean
   /** Passes on all that is held, since the plugin can't. */
   protected abstract passAll(): void
   /** Ends the stream, since the plugin can't decide. */
@@ -99,7 +101,8 @@ export abstract class StreamBase implements Context {
   }
 
   onVmFailed(): void {
-    const hadToDecide = this.#isFailing || this.isHeld
+    const isUnseen = this.owner.config.failurePolicy === 'closed' && this.isPartlyPassed
+    const hadToDecide = this.#isFailing || this.isHeld || isUnseen
     this.#isFailing = false
     if (this.vm !== undefined) this.owner.release(this.vm)
     this.vm = undefined

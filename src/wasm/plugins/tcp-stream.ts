@@ -179,6 +179,11 @@ export class TcpStream extends StreamBase {
 
   // What becomes of it when the plugin fails
 
+  /** Streams of bytes have no beginning on which the rest depends, as far as the host can tell. */
+  protected get isPartlyPassed(): boolean {
+    return false
+  }
+
   protected get isHeld(): boolean {
     return this.#isConnectionHeld || this.#downstream.isHeld || this.#upstream.isHeld
   }
