@@ -23,8 +23,6 @@ export interface Plugin {
    * as they are. `reload` is closed for what the failure hit, and a new instance for the next.
    */
   readonly failStrategy: 'fail-closed' | 'fail-open' | 'reload'
-  /** What a plugin may use; absent members are the host's defaults. */
-  readonly limits?: { readonly callMs?: number; readonly memoryBytes?: number }
   readonly source: PluginSource
   /**
    * SHA-256 of the module in lower-case hex; workers get the bytes by it, once for all plugins that have the same.

@@ -159,7 +159,7 @@ function compile(bytes: Uint8Array, isInspected: boolean): Promise<PluginModule>
 const failurePolicies = { 'fail-open': 'open', 'fail-closed': 'closed', reload: 'reload' } as const
 
 function configOf(resource: PluginResource): ReturnType<typeof pluginConfig> {
-  const { name, rootId, vmId, vmConfiguration, configuration, environment, kind, failStrategy, limits } = resource
+  const { name, rootId, vmId, vmConfiguration, configuration, environment, kind, failStrategy } = resource
   return pluginConfig({
     name,
     rootId,
@@ -169,7 +169,6 @@ function configOf(resource: PluginResource): ReturnType<typeof pluginConfig> {
     environment,
     kind,
     failurePolicy: failurePolicies[failStrategy],
-    limits: limits?.callMs === undefined ? {} : { callMs: limits.callMs },
   })
 }
 
