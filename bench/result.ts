@@ -11,6 +11,7 @@ export type Metric =
   | 'stream'
   | 'entries'
   | 'change'
+  | 'cost'
 
 export const units: Readonly<Record<Metric, string>> = {
   cpu: 'µs/request',
@@ -23,6 +24,7 @@ export const units: Readonly<Record<Metric, string>> = {
   stream: 'MB/s',
   entries: 'in a second',
   change: 'ms',
+  cost: 'µs of CPU',
 }
 
 /** One figure of one contestant in one round. */

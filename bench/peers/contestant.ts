@@ -19,6 +19,17 @@ export interface Scene {
   readonly clients?: 'http1' | 'http2'
   /** What the endpoints speak, where a contestant can; `grpc` is HTTP/2 whose routes are services of gRPC. @default http1 */
   readonly endpoints?: 'http1' | 'h2c' | 'grpc'
+  readonly plugin?: ScenePlugin
+  /** What nginx does with each request, in the place of a plugin. */
+  readonly lua?: string
+}
+
+/** What Heddle's requests pass. */
+export interface ScenePlugin {
+  /** File of the module. */
+  readonly module: string
+  /** As in YAML; empty for none. */
+  readonly configuration: string
 }
 
 export interface SceneTls {

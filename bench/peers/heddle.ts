@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { freePorts, Program } from '../processes.ts'
 import { contestant } from './contestant.ts'
-import type { Contestant, Scene, SceneMutual, SceneTls } from './contestant.ts'
+import type { Contestant, Scene, SceneMutual, ScenePlugin, SceneTls } from './contestant.ts'
 
 /** Of this tree. */
 export const heddleCommand: string = fileURLToPath(new URL('../../bin/heddle', import.meta.url))
@@ -29,7 +29,7 @@ export async function startHeddle(scene: Scene): Promise<Contestant> {
   return contestant('heddle', scene, port, program)
 }
 
-async function mesh(port: number, { endpointPorts, tls, mutual, endpoints = 'http1' }: Scene): Promise<string> {
+async function mesh(port: number, { endpointPorts, tls, mutual, endpoints = 'http1', plugin }: Scene): Promise<string> {
   const protocol = tls === undefined ? 'protocol: HTTP' : 'protocol: HTTPS, tls: { certificateRefs: [{ name: front }] }'
   return [
     `apiVersion: gateway.networking.k8s.io/v1
@@ -47,6 +47,7 @@ spec: { ports: [{ port: 9000${endpoints === 'http1' ? '' : ', appProtocol: kuber
 `,
     ...(tls === undefined ? [] : [await secret('front', tls)]),
     ...(mutual === undefined ? [] : await policy(mutual)),
+    ...(plugin === undefined ? [] : [wasmPlugin(plugin)]),
     ...endpointPorts.map(
       (endpoint, index) => `apiVersion: heddle.dev/v1alpha1
 kind: Workload
@@ -55,6 +56,16 @@ spec: { service: backend, port: ${endpoint} }
 `,
     ),
   ].join('---\n')
+}
+
+function wasmPlugin({ module, configuration }: ScenePlugin): string {
+  return `apiVersion: extensions.istio.io/v1alpha1
+kind: WasmPlugin
+metadata: { name: bench }
+spec:
+  url: file://${module}
+  targetRefs: [{ group: gateway.networking.k8s.io, kind: Gateway, name: front }]
+${configuration === '' ? '' : `  pluginConfig: ${configuration}\n`}`
 }
 
 async function secret(name: string, { chain, key }: SceneTls): Promise<string> {

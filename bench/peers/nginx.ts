@@ -19,7 +19,7 @@ export async function startNginx(scene: Scene): Promise<Contestant> {
       : `proxy_pass ${scene.mutual === undefined ? 'http' : 'https'}://endpoints`
   await writeFile(
     configuration,
-    `daemon off; ${runAs()}worker_processes 1; worker_rlimit_nofile 16384; pid ${home}/pid; error_log ${home}/error.log;
+    `${scene.lua === undefined ? '' : luaModules}daemon off; ${runAs()}worker_processes 1; worker_rlimit_nofile 16384; pid ${home}/pid; error_log ${home}/error.log;
 events { worker_connections 8192; }
 http {
   log_format long '$time_iso8601 $remote_addr "$request" $status $bytes_sent $request_time $upstream_response_time '
@@ -50,6 +50,7 @@ http {
   server {
     listen 127.0.0.1:${port}${protocol} backlog=4096;
     ${tls === undefined ? '' : `ssl_certificate ${tls.chain}; ssl_certificate_key ${tls.key};`}
+    ${scene.lua === undefined ? '' : `rewrite_by_lua_block {${scene.lua}\n    }`}
     ${scene.routes.map(path => `location ${path}/ { ${pass}; }`).join('\n    ')}
     location = /stub { stub_status; }
   }
@@ -62,6 +63,11 @@ http {
   })
   return contestant('nginx', scene, port, program)
 }
+
+/** Beside its kit of tools, without which it does not load. */
+const luaModules = `load_module /usr/lib/nginx/modules/ndk_http_module.so;
+load_module /usr/lib/nginx/modules/ngx_http_lua_module.so;
+`
 
 function sslOf({ authority, name, client }: SceneMutual): string {
   const own = `proxy_ssl_certificate ${client.chain}; proxy_ssl_certificate_key ${client.key}; proxy_ssl_protocols TLSv1.3;`

@@ -1,8 +1,9 @@
-/** What a plugin costs a request, without a proxy around it: the host and the plugin themselves. */
+/** What a plugin costs a request: the host and the plugin by themselves, and in the whole proxy. */
 import { readFile } from 'node:fs/promises'
 import { compilePlugin, Engine, HeaderMap, offlineServices, Plugin, pluginConfig } from '../../src/wasm/index.ts'
 import type { HttpStreamHost, PluginModule } from '../../src/wasm/index.ts'
 import type { Sample } from '../result.ts'
+import { runPlugged } from './plugged.ts'
 import { rotated } from './suite.ts'
 import type { Suite } from './suite.ts'
 
@@ -24,9 +25,10 @@ const cases: readonly Case[] = [
 
 export const plugins: Suite = {
   name: 'plugins',
-  isSelfContained: true,
   limits: [
-    'the host by itself: what a proxy does to hand a request over is not in it',
+    'cases that do not say “in the proxy” are the host by itself, without what hands a request over',
+    'none is the same agent without the plugin, lua nginx with the like of it by ngx_http_lua_module',
+    'cost is what the agent takes with the plugin less what it takes without, in the same round',
     'memory is the linear memory of the instance; what the host keeps beside it is not measured',
     '“unmetered” is the same plugin without the code that lets it be stopped',
   ],
@@ -52,7 +54,7 @@ export const plugins: Suite = {
         }
       }
     }
-    return samples
+    return [...samples, ...(await runPlugged(options))]
   },
 }
 

@@ -16,7 +16,7 @@ class Root extends RootContext {
 
 class Rewrite extends Context {
   onRequestHeaders(_count: u32, _end: bool): FilterHeadersStatusValues {
-    if (this.root_context.getConfiguration() == 'noop') return FilterHeadersStatusValues.Continue
+    if (this.root_context.getConfiguration().includes('noop')) return FilterHeadersStatusValues.Continue
     const headers = stream_context.headers.request
     for (let index = 0; index < 20; index++) headers.add('x-header-' + index.toString(), 'a value of a header')
     for (let index = 0; index < 20; index++) headers.get('x-header-' + index.toString())
