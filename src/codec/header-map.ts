@@ -1,3 +1,5 @@
+import { readLatin1, writeLatin1 } from './http2/latin1.ts'
+
 /** A field of a message: name in lower case, value as it came, one character for each byte (latin1). */
 export type HeaderField = readonly [name: string, value: string]
 
@@ -13,7 +15,8 @@ const stride = 5
  */
 export class HeaderMap {
   #bytes: Buffer
-  #fields: Int32Array
+  /** Small numbers in an array of the heap: one of its own memory would cost more to make than to use. */
+  readonly #fields: number[] = []
   #end = 0
   #count = 0
   /** Of names and values. */
@@ -25,8 +28,8 @@ export class HeaderMap {
   maxCount: number = 1024
 
   constructor(capacity = 1024) {
-    this.#bytes = Buffer.alloc(capacity)
-    this.#fields = new Int32Array(24 * stride)
+    // Only what was written is ever read.
+    this.#bytes = Buffer.allocUnsafe(capacity)
   }
 
   static of(fields: Iterable<HeaderField>): HeaderMap {
@@ -47,8 +50,18 @@ export class HeaderMap {
   // For programs: by strings
 
   append(name: string, value: string): void {
-    const bytes = Buffer.from(name + value, 'latin1')
-    this.#insert(bytes, 0, name.length, bytes, name.length, value.length)
+    const { length } = name
+    if (this.#end + length + value.length > this.#bytes.length) this.#makeRoom(length + value.length)
+    const nameAt = this.#writeText(name)
+    for (let index = nameAt; index < nameAt + length; index++) this.#bytes[index] = lower(this.#bytes[index] ?? 0)
+    const valueAt = this.#writeText(value)
+    this.#place({ hash: hashOf(this.#bytes, nameAt, length), nameAt, nameLength: length, valueAt }, value.length)
+  }
+
+  #writeText(text: string): number {
+    const at = this.#end
+    this.#end = writeLatin1(text, this.#bytes, at)
+    return at
   }
 
   /** A field of a message that was read: it is valid already. */
@@ -58,9 +71,21 @@ export class HeaderMap {
 
   /** The first value. */
   get(name: string): string | undefined {
-    const bytes = Buffer.from(name, 'latin1')
-    const at = this.find(bytes, 0, bytes.length)
+    const at = this.#findText(name)
     return at === -1 ? undefined : this.#value(at)
+  }
+
+  #findText(name: string): number {
+    const { length } = name
+    const fields = this.#fields
+    for (let index = 0, at = 0; index < this.#count; index++, at += stride) {
+      if (fields[at + 1] !== length) continue
+      const start = fields[at + 2] as number
+      let matched = 0
+      while (matched < length && this.#bytes[start + matched] === lower(name.charCodeAt(matched))) matched++
+      if (matched === length) return index
+    }
+    return -1
   }
 
   /** All values of the name, joined with commas. */
@@ -75,6 +100,7 @@ export class HeaderMap {
   }
 
   delete(name: string): void {
+    if (this.#findText(name) === -1) return
     const bytes = Buffer.from(name, 'latin1')
     this.remove(bytes, 0, bytes.length)
   }
@@ -88,13 +114,14 @@ export class HeaderMap {
     for (let index = 0; index < this.#count; index++) {
       const at = index * stride
       const start = this.#fields[at + 2] ?? 0
-      const name = latin1(this.#bytes, start, this.#fields[at + 1] ?? 0)
+      const name = readLatin1(this.#bytes, start, start + (this.#fields[at + 1] ?? 0))
       yield [name, this.#value(index)]
     }
   }
 
   #value(index: number): string {
-    return latin1(this.#bytes, this.valueStart(index), this.valueLength(index))
+    const start = this.valueStart(index)
+    return readLatin1(this.#bytes, start, start + this.valueLength(index))
   }
 
   // For host functions: by bytes
@@ -186,7 +213,8 @@ export class HeaderMap {
       const index = this.find(bytes, start, length, from)
       if (index === -1) return
       this.#size -= length + this.valueLength(index)
-      this.#fields.copyWithin(index * stride, (index + 1) * stride, this.#count * stride)
+      const fields = this.#fields
+      for (let at = (index + 1) * stride; at < this.#count * stride; at++) fields[at - stride] = fields[at] as number
       this.#count--
       this.edits++
     }
@@ -200,17 +228,21 @@ export class HeaderMap {
     valueStart: number,
     valueLength: number,
   ): void {
-    if (this.#fields.length < (this.#count + 1) * stride) this.#fields = grown(this.#fields)
     // At once for both: making room moves what is not in a field yet.
     if (this.#end + nameLength + valueLength > this.#bytes.length) this.#makeRoom(nameLength + valueLength)
     const hash = hashOf(names, nameStart, nameLength)
     const nameAt = this.#writeName(names, nameStart, nameLength)
     const valueAt = this.#write(values, valueStart, valueLength)
+    this.#place({ hash, nameAt, nameLength, valueAt }, valueLength)
+  }
+
+  #place({ hash, nameAt, nameLength, valueAt }: WrittenField, valueLength: number): void {
     let index = this.#count
-    if (names[nameStart] === colon) {
+    if (this.#bytes[nameAt] === colon) {
       index = 0
       while (index < this.#count && this.#bytes[this.#fields[index * stride + 2] ?? 0] === colon) index++
-      this.#fields.copyWithin((index + 1) * stride, index * stride, this.#count * stride)
+      for (let at = this.#count * stride - 1; at >= index * stride; at--)
+        this.#fields[at + stride] = this.#fields[at] as number
     }
     const at = index * stride
     this.#fields[at] = hash
@@ -240,7 +272,7 @@ export class HeaderMap {
   /** Leaves out what replaced and removed fields left behind, in a block that is twice as large as what is needed. */
   #makeRoom(length: number): void {
     const old = this.#bytes
-    this.#bytes = Buffer.alloc(Math.max(1024, (this.#size + length) * 2))
+    this.#bytes = Buffer.allocUnsafe(Math.max(1024, (this.#size + length) * 2))
     this.#end = 0
     for (let at = 0; at < this.#count * stride; at += stride) {
       for (const [start, size] of [
@@ -292,10 +324,12 @@ export class HeaderMap {
 
 const colon = 0x3a
 
-function grown(fields: Int32Array): Int32Array {
-  const larger = new Int32Array(fields.length * 2)
-  larger.set(fields)
-  return larger
+/** Name and value are in the block already. */
+interface WrittenField {
+  readonly hash: number
+  readonly nameAt: number
+  readonly nameLength: number
+  readonly valueAt: number
 }
 
 /** A view for each short copy costs more than the copy. */
@@ -315,10 +349,6 @@ function hashOf(bytes: Uint8Array, start: number, length: number): number {
   let hash = length
   for (let index = start; index < start + length; index++) hash = (Math.imul(hash, 31) + lower(bytes[index] ?? 0)) | 0
   return hash
-}
-
-function latin1(bytes: Uint8Array, start: number, length: number): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset + start, length).toString('latin1')
 }
 
 /** RFC 9110 section 5.6.2, and names that begin with a colon. */

@@ -106,6 +106,41 @@ test('a plugin that clears the route cache sends the request where it now belong
   assert.equal(nowhere.headers['x-heddle-reason'], 'bad-request')
 })
 
+test('a head that no plugin has changed goes on as it came, one that was changed in the form of HTTP/2', async t => {
+  const seen: string[][] = []
+  const server = http.createServer((request, response) => {
+    seen.push(request.rawHeaders)
+    response.writeHead(200, { 'X-Case': 'Kept', 'Content-Length': 4 }).end('here')
+  })
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  t.after(() => server.close())
+  const proxy = await start(t, {
+    plugins: { ...marks('a'), 'WasmPlugin shop/noop': { guest: 'noop' } },
+    rules: [
+      { prefix: '/noop', backends: [items], plugins: ['WasmPlugin shop/noop'] },
+      { prefix: '', backends: [items], plugins: ['WasmPlugin shop/a'] },
+    ],
+    backends: { [items]: { ports: [(server.address() as AddressInfo).port] } },
+  })
+  const rawNames = (path: string): Promise<readonly string[]> =>
+    new Promise((resolve, reject) => {
+      const options = { port: proxy.port, path, headers: { 'X-Mine': 'Yes', Connection: 'close, X-Hop', 'X-Hop': '1' } }
+      const request = http.get({ ...options, agent: false }, response => {
+        response.resume().on('end', () => resolve(response.rawHeaders.filter((_, index) => index % 2 === 0)))
+      })
+      request.on('error', reject)
+    })
+  assert.ok((await rawNames('/noop')).includes('X-Case'))
+  assert.ok((await rawNames('/marked')).includes('x-case'))
+  assert.deepEqual(
+    seen.map(raw => [raw.includes('X-Mine'), raw.includes('x-mine'), raw.some(name => /^x-hop$/i.test(name))]),
+    [
+      [true, false, false],
+      [false, true, false],
+    ],
+  )
+})
+
 test('a WebSocket passes plugins with its handshake, and then by itself', async t => {
   const proxy = await start(t, {
     plugins: marks('a'),

@@ -44,6 +44,7 @@ export function addRegular(map: HeaderMap, list: HeaderList): void {
 
 /** Lines of our own, each with its CRLF. */
 export function addLines(map: HeaderMap, lines: string): void {
+  if (lines === '') return
   for (const line of lines.split('\r\n')) {
     const colon = line.indexOf(':')
     if (colon > 0) map.append(line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim())

@@ -9,6 +9,7 @@ import type { ProxyRuntime } from '../runtime.ts'
 import type { AnswerHead } from '../upstream/answer-head.ts'
 import { bodyChanges } from '../upstream/outgoing-request.ts'
 import { addKept, addLines, addRegular } from './message-maps.ts'
+import { copyOf, Given, nothing } from './given.ts'
 
 /** What an answer on its way to the plugins tells their exchange. */
 export interface PluggedAnswerOwner {
@@ -19,6 +20,12 @@ export interface PluggedAnswerOwner {
   leave(): void
 }
 
+interface GivenAnswer {
+  readonly answer: AnswerHead
+  readonly lines: string
+  readonly edits: EditPlan | undefined
+}
+
 /** Takes the answer that the exchange would write to the client, whoever it comes from, and gives it to the plugins. */
 export class PluggedAnswer extends Answer {
   readonly #runtime: ProxyRuntime
@@ -26,6 +33,8 @@ export class PluggedAnswer extends Answer {
   readonly #to: Answer
   #decoder: BodyChange | undefined = undefined
   #hasEnded = false
+  /** The head that is on its way through the plugins in this very call, as it came. */
+  given: Given<GivenAnswer> | undefined = undefined
 
   constructor(runtime: ProxyRuntime, owner: PluggedAnswerOwner, to: Answer) {
     super()
@@ -53,7 +62,9 @@ export class PluggedAnswer extends Answer {
     }
     const isAll =
       answer.framing === framings.none || (answer.framing === framings.length && map.get('content-length') === '0')
+    if (answer.framing !== framings.chunked) this.given = new Given({ answer, lines, edits }, map, !isAll)
     this.#headers(map, isAll ? 'end' : 'more')
+    this.given = undefined
   }
 
   #addFields(map: HeaderMap, { parser, list, bytes, start }: AnswerHead, edits: EditPlan | undefined): void {
@@ -102,7 +113,7 @@ export class PluggedAnswer extends Answer {
   #content(bytes: Buffer, start: number, end: number): void {
     if (this.#hasEnded || start === end) return
     this.#owner.enter()
-    this.#owner.response.body(Uint8Array.prototype.slice.call(bytes, start, end), 'more')
+    this.#owner.response.body(copyOf(bytes, start, end), 'more')
     this.#owner.leave()
   }
 
@@ -112,7 +123,7 @@ export class PluggedAnswer extends Answer {
     this.#hasEnded = true
     const last = trailers ?? this.#decoder?.trailers
     this.#owner.enter()
-    if (last === undefined) this.#owner.response.body(new Uint8Array(0), 'end')
+    if (last === undefined) this.#owner.response.body(nothing, 'end')
     else this.#owner.response.trailers(mapOfTrailers(last))
     this.#owner.leave()
   }

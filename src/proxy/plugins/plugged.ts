@@ -12,6 +12,7 @@ import type { ProxyRuntime } from '../runtime.ts'
 import { AnswerHead } from '../upstream/answer-head.ts'
 import { bodyChanges } from '../upstream/outgoing-request.ts'
 import type { HttpPluginChain, HttpPluginHost, PluggedStream, PluginAnswer, PluginAttribute } from './http-plugins.ts'
+import { copyOf, Given, nothing } from './given.ts'
 import { listOf, mapOfRequest, requestPseudo, responsePseudo } from './message-maps.ts'
 import { mapOfTrailers, PluggedAnswer } from './plugged-answer.ts'
 import type { PluggedAnswerOwner } from './plugged-answer.ts'
@@ -71,6 +72,8 @@ export class Plugged implements HttpPluginHost, PluggedAnswerOwner {
   #originalLength: string | undefined = undefined
   #version = 11
   #isRerouted = false
+  /** The head that is on its way through the plugins in this very call, as it came. */
+  #given: Given<IncomingRequest> | undefined = undefined
   #isClosed = false
   #isRequestPassed = false
   #isAnswered = false
@@ -163,8 +166,11 @@ export class Plugged implements HttpPluginHost, PluggedAnswerOwner {
       })
       this.#decoder.start(bodyChanges.decode)
     }
+    const isPlain = request.framing !== framings.chunked && !request.asksUpgrade
+    if (isPlain) this.#given = new Given(request, map, hasBody)
     this.enter()
     this.#stream.request.headers(map, hasBody ? 'more' : 'end')
+    this.#given = undefined
     this.leave()
   }
 
@@ -177,20 +183,25 @@ export class Plugged implements HttpPluginHost, PluggedAnswerOwner {
   }
 
   #giveBody(bytes: Buffer, start: number, end: number): void {
-    if (end > start) this.#stream.request.body(Uint8Array.prototype.slice.call(bytes, start, end), 'more')
+    if (end > start) this.#stream.request.body(copyOf(bytes, start, end), 'more')
   }
 
   end(trailers: HeaderList | undefined): void {
     this.enter()
     this.#decoder?.end(undefined)
     const last = trailers ?? this.#decoder?.trailers
-    if (last === undefined) this.#stream.request.body(new Uint8Array(0), 'end')
+    if (last === undefined) this.#stream.request.body(nothing, 'end')
     else this.#stream.request.trailers(mapOfTrailers(last))
     this.leave()
   }
 
   #passRequest(map: HeaderMap, flow: Flow): void {
     this.#isRequestPassed = true
+    const given = this.#given
+    if (given?.isAsItCame(map, flow) === true && !this.#isRerouted) {
+      this.#owner.onPluggedRequest(given.head, flow === 'more', false)
+      return
+    }
     // A length that is not the client's own can't be relied on: the content would be taken for another request.
     if (flow === 'end' || map.get('content-length') !== this.#originalLength) map.delete('content-length')
     const request = this.#original?.parser === undefined ? this.#byList(map, flow) : asHttp1(this.#original, map)
@@ -222,6 +233,15 @@ export class Plugged implements HttpPluginHost, PluggedAnswerOwner {
 
   #passAnswerHead(map: HeaderMap, flow: Flow): void {
     if (this.hasAnswered) return
+    const whole = this.answer.given
+    if (whole?.isAsItCame(map, flow) === true) {
+      const { answer, lines, edits } = whole.head
+      this.hasAnswered = true
+      this.#to.closeAfter ||= this.answer.closeAfter
+      this.#to.head(answer, lines, edits)
+      if (flow === 'end') this.#endAnswer(undefined)
+      return
+    }
     const given = Number(map.get(':status'))
     const status = Number.isInteger(given) && given >= 200 && given <= 599 ? given : this.answer.status
     map.set(':status', String(status))

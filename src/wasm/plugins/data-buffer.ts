@@ -1,3 +1,5 @@
+const nothing = new Uint8Array(0)
+
 /** Bytes that a plugin may look at and, if they belong to a stream, replace. */
 export class DataBuffer {
   readonly isWritable: boolean
@@ -16,7 +18,7 @@ export class DataBuffer {
   }
 
   /** Takes the bytes over. */
-  static writable(bytes: Uint8Array = new Uint8Array(0)): DataBuffer {
+  static writable(bytes: Uint8Array = nothing): DataBuffer {
     return new DataBuffer(bytes, true)
   }
 
@@ -58,7 +60,7 @@ export class DataBuffer {
   /** Gives the bytes away and is empty then. */
   take(): Uint8Array {
     const bytes = this.bytes
-    this.#store = new Uint8Array(0)
+    this.#store = nothing
     this.#length = 0
     return bytes
   }

@@ -1,0 +1,33 @@
+import type { Flow, HeaderMap } from '../../codec/index.ts'
+
+/**
+ * A head and what the plugins were shown of it. Most heads leave the plugins as
+ * they came, in the same call: those go on in their first form, which costs
+ * nothing.
+ */
+export class Given<T> {
+  readonly head: T
+  readonly #map: HeaderMap
+  readonly #edits: number
+  readonly #hasBody: boolean
+
+  constructor(head: T, map: HeaderMap, hasBody: boolean) {
+    this.head = head
+    this.#map = map
+    this.#edits = map.edits
+    this.#hasBody = hasBody
+  }
+
+  isAsItCame(map: HeaderMap, flow: Flow): boolean {
+    return map === this.#map && map.edits === this.#edits && (flow === 'more') === this.#hasBody
+  }
+}
+
+/** Of its own, since plugins keep what they pause. */
+export function copyOf(bytes: Buffer, start: number, end: number): Buffer {
+  const copy = Buffer.allocUnsafe(end - start)
+  bytes.copy(copy, 0, start, end)
+  return copy
+}
+
+export const nothing: Uint8Array = new Uint8Array(0)
