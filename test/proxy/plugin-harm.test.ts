@@ -119,6 +119,23 @@ test('another module takes over in the middle of streams: they end in the old on
   assert.equal(proxy.plugins.status()[0]?.streams, 0)
 })
 
+test('uploads go on when their plugin is removed, and what it had paused is answered', { timeout: 30_000 }, async t => {
+  const { proxy, port } = await start(t, { guest: 'hostile' })
+  const uploads = Array.from({ length: 10 }, () => new Upload(proxy.port, ''))
+  const paused = status(proxy.port, '/', 'request_headers:pause')
+  for (const { begun } of uploads) assert.equal(await begun, 200)
+  while (proxy.plugins.status()[0]?.streams !== 11) await new Promise(resolve => setImmediate(resolve))
+  await proxy.apply({
+    plugins: {},
+    rules: [{ prefix: '', backends: ['shop/items:80'] }],
+    backends: { 'shop/items:80': { ports: [port] } },
+  })
+  for (const { request } of uploads) request.end('two')
+  for (const { ended } of uploads) assert.equal(await ended, '200 one two')
+  assert.equal(await paused, 503)
+  assert.equal(await status(proxy.port, '/', ''), 200)
+})
+
 test(
   'ten thousand requests that want a trap: each is a 503, all others are answered, memory stays',
   { timeout: 200_000 },

@@ -73,11 +73,12 @@ for (const [what, kind, log] of harms) {
     bystander.stream.request.body(bytes('all'), 'end')
     bystander.stream.response.headers(response(), 'end')
     assert.deepEqual(bystander.host.take(), ['request body all end', 'response headers 200 end'])
-    assert.deepEqual(world.open('nothing').host.take().length, 1)
+    const later = world.open('nothing')
+    assert.deepEqual(later.host.take().length, 1)
     assert.equal(world.plugin.state.failures[kind as 'trap'], 1)
     assert.match(world.logs.filter(line => !line.includes('again')).join('\n'), log)
     if (kind === 'cpu') assert.ok(tookMs < 500, `it ran for ${tookMs} ms`)
-    for (const { stream } of [bystander, paused, culprit]) stream.close()
+    for (const { stream } of [bystander, paused, culprit, later]) stream.close()
     world.plugin.close()
     assert.equal(world.clock.pending, 0)
   })
@@ -158,6 +159,28 @@ test('a plugin that was removed answers what it paused, and nothing comes after 
   assert.deepEqual(paused.host.take(), [])
   assert.equal(world.plugin.state.status, 'closed')
 })
+
+for (const [failurePolicy, expected] of [
+  ['closed', [failed]],
+  ['open', ['request headers GET /items?id=7 shop x-do=request_headers:pause']],
+] as const) {
+  test(`what a plugin that has gone holds for long is decided without it (${failurePolicy})`, () => {
+    const world = new World({ failurePolicy })
+    const paused = world.open('request_headers:pause')
+    const passing = world.open('nothing')
+    passing.host.take()
+    world.plugin.close()
+    world.clock.advance(9999)
+    assert.deepEqual(paused.host.take(), [])
+    world.clock.advance(1)
+    assert.deepEqual(paused.host.take(), expected)
+    passing.stream.request.body(bytes('all'), 'end')
+    assert.deepEqual(passing.host.take(), ['request body all end'])
+    for (const { stream } of [paused, passing]) stream.close()
+    assert.equal(world.plugin.state.instances, 0)
+    assert.equal(world.clock.pending, 0)
+  })
+}
 
 test('a plugin that is replaced finishes its streams where they are', () => {
   const world = new World()

@@ -1,4 +1,5 @@
 import { MeshError, messageOf } from '../../core/index.ts'
+import type { Timer } from '../../core/index.ts'
 import type { Engine } from '../engine/engine.ts'
 import { HttpStream } from './http-stream.ts'
 import type { PluginConfig } from './plugin-config.ts'
@@ -6,6 +7,7 @@ import type { PluginModule } from './plugin-module.ts'
 import type { HttpStreamHost, PluginServices, TcpStreamHost } from './ports.ts'
 import { RestartBudget } from './restart-budget.ts'
 import { RootContext } from './root-context.ts'
+import { StreamBase } from './stream-base.ts'
 import type { StreamOwner } from './stream-owner.ts'
 import { TcpStream } from './tcp-stream.ts'
 import { PluginVm } from './vm.ts'
@@ -39,7 +41,12 @@ interface Generation {
   readonly vm: PluginVm
   streams: number
   isRetired: boolean
+  /** Until what it holds is decided without it. */
+  timer: Timer | undefined
 }
+
+/** A retired instance may wait that long for what it asked somebody else, about the streams that it holds. */
+const drainMs = 10_000
 
 /**
  * A configured plugin on one thread.
@@ -121,6 +128,7 @@ export class Plugin implements StreamOwner, Disposable {
     this.#isClosed = true
     this.#current = undefined
     for (const { vm } of this.#generations.values()) vm.end('the plugin was removed')
+    for (const { timer } of this.#generations.values()) timer?.[Symbol.dispose]()
     this.#generations.clear()
   }
 
@@ -166,7 +174,7 @@ export class Plugin implements StreamOwner, Disposable {
       vm.end(messageOf(error))
       throw error
     }
-    const generation: Generation = { vm, streams: 0, isRetired: false }
+    const generation: Generation = { vm, streams: 0, isRetired: false, timer: undefined }
     this.#generations.set(vm, generation)
     vm.onFailed = failure => this.#onFailed(generation, failure)
     return generation
@@ -190,7 +198,7 @@ export class Plugin implements StreamOwner, Disposable {
   }
 
   #onFailed(generation: Generation, failure: VmFailure): void {
-    this.#generations.delete(generation.vm)
+    this.#forget(generation.vm)
     if (this.#current === generation) this.#current = undefined
     if (failure.kind === 'removed') return
     if (generation.isRetired && generation.streams === 0) {
@@ -208,14 +216,30 @@ export class Plugin implements StreamOwner, Disposable {
     this.#current = undefined
     if (generation === undefined) return
     generation.isRetired = true
+    this.#abandonLater(generation)
     this.#endIfUnused(generation)
+  }
+
+  /** No stream hangs because its plugin has gone; again and again, since the plugin may hold the next part as well. */
+  #abandonLater(generation: Generation): void {
+    generation.timer = this.#parts.services.clock
+      .after(drainMs, () => {
+        if (!this.#generations.has(generation.vm)) return
+        for (const context of generation.vm.contexts.values()) if (context instanceof StreamBase) context.abandon()
+        if (this.#generations.has(generation.vm)) this.#abandonLater(generation)
+      })
+      .unref()
+  }
+
+  #forget(vm: PluginVm): void {
+    this.#generations.get(vm)?.timer?.[Symbol.dispose]()
+    this.#generations.delete(vm)
   }
 
   #endIfUnused(generation: Generation): void {
     if (!generation.isRetired || generation.streams > 0) return
     generation.vm.defer(() => {
-      if (generation.vm.root instanceof RootContext)
-        generation.vm.root.drain(() => this.#generations.delete(generation.vm))
+      if (generation.vm.root instanceof RootContext) generation.vm.root.drain(() => this.#forget(generation.vm))
     })
   }
 }

@@ -114,6 +114,13 @@ export abstract class StreamBase implements Context {
     else this.#state = 'fresh'
   }
 
+  /** The plugin has gone for good, and has had its time for what it holds back. */
+  abandon(): void {
+    if (this.#state !== 'open' || !this.isHeld || this.vm?.isRunning === true) return
+    if (this.owner.config.failurePolicy === 'open') this.passAll()
+    else this.refuse()
+  }
+
   #giveUp(): void {
     if (this.owner.config.failurePolicy === 'open') {
       this.#state = 'pass'
