@@ -1,3 +1,4 @@
+import { IdTable } from '../../core/index.ts'
 import { methodCodes } from '../http1/codes.ts'
 import { Budget } from './budget.ts'
 import { ClosedStreams, closures } from './closed-streams.ts'
@@ -15,7 +16,6 @@ import {
 import type { HeaderList } from './header-list.ts'
 import { HpackEncoder } from './hpack-encoder.ts'
 import type { Http2Limits, Http2Settings } from './limits.ts'
-import { OpenStreams } from './open-streams.ts'
 import type { OutputBuffer } from './output.ts'
 import { PeerSettings } from './peer-settings.ts'
 import { errorCodeOf, type Http2Problem } from './problems.ts'
@@ -67,7 +67,7 @@ export abstract class SessionBase<User> {
   readonly controlBudget: Budget
   readonly resetBudget: Budget
 
-  protected readonly open: OpenStreams<User> = new OpenStreams()
+  protected readonly open: IdTable<Http2Stream<User>> = new IdTable()
   protected readonly closed: ClosedStreams = new ClosedStreams()
   protected readonly blocked: Set<Http2Stream<User>> = new Set()
   /** The highest id that the peer opened (server), and the next that we use (client). */

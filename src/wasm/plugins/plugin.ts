@@ -225,7 +225,7 @@ export class Plugin implements StreamOwner, Disposable {
     generation.timer = this.#parts.services.clock
       .after(drainMs, () => {
         if (!this.#generations.has(generation.vm)) return
-        for (const context of generation.vm.contexts.values()) if (context instanceof StreamBase) context.abandon()
+        for (const context of generation.vm.contexts.list()) if (context instanceof StreamBase) context.abandon()
         if (this.#generations.has(generation.vm)) this.#abandonLater(generation)
       })
       .unref()

@@ -39,7 +39,7 @@ export class RootContext implements Root {
     this.#vm = vm
     this.id = vm.nextId()
     this.#grpc = new GrpcCalls(vm, this)
-    vm.contexts.set(this.id, this)
+    vm.contexts.add(this)
   }
 
   /** @throws MeshError MESH_PLUGIN_START, also when the plugin refuses its configuration */

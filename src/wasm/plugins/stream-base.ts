@@ -85,7 +85,7 @@ export abstract class StreamBase implements Context {
   #open(vm: PluginVm): void {
     this.id = vm.nextId()
     this.#state = 'open'
-    vm.contexts.set(this.id, this)
+    vm.contexts.add(this)
     this.called(vm.call(vm.callbacks.onContextCreate, this, 0, vm.root.id))
     vm.settle()
   }

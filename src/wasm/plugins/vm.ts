@@ -1,4 +1,4 @@
-import { MeshError, messageOf } from '../../core/index.ts'
+import { IdTable, MeshError, messageOf } from '../../core/index.ts'
 import type { Engine, GuestFunction, GuestImports, HostFunction } from '../engine/engine.ts'
 import type { GuestMemory } from '../engine/guest-memory.ts'
 import { statuses } from './abi.ts'
@@ -58,7 +58,7 @@ export class PluginVm implements HostVm {
   readonly module: PluginModule
   readonly services: PluginServices
   readonly output: Output
-  readonly contexts: Map<number, Context> = new Map()
+  readonly contexts: IdTable<Context> = new IdTable()
   failure: VmFailure | undefined = undefined
   /** Whose callback runs. */
   current: Context | undefined = undefined
@@ -336,7 +336,7 @@ export class PluginVm implements HostVm {
     this.#isAnnounced = true
     this.#touched = []
     // What is deferred stays: events of streams go on in the next instance, all others find that this one has failed.
-    const contexts = [...this.contexts.values()]
+    const contexts = this.contexts.list()
     this.contexts.clear()
     if (this.failure !== undefined) this.onFailed(this.failure)
     for (const context of contexts) context.onVmFailed()

@@ -1,3 +1,4 @@
+import type { IdTable } from '../../../core/index.ts'
 import type { Output } from './output.ts'
 import type { GuestMemory } from '../../engine/guest-memory.ts'
 import type { HostFunction } from '../../engine/engine.ts'
@@ -14,7 +15,7 @@ export interface HostVm {
   readonly config: PluginConfig
   readonly module: PluginModule
   readonly services: PluginServices
-  readonly contexts: ReadonlyMap<number, Context>
+  readonly contexts: Pick<IdTable<Context>, 'get'>
   readonly root: Root
   readonly output: Output
   /** Whether `proxy_on_vm_start` runs. */
