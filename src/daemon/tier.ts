@@ -133,13 +133,15 @@ class KernelTier implements Tier {
   readonly #told = new Set<string>()
   #isAttached = false
   /** Whether programs of an earlier agent may go on for a moment: loading our own takes longer than all else of a start. */
-  #mayBeLate = true
+  #mayBeLate: boolean
   #members: ReadonlyMap<bigint, string> = new Map()
   /** Of the last update. */
   #failure: string | undefined
 
   /** @throws MeshError MESH_KERNEL_UNSUPPORTED, MESH_KERNEL_SYSCALL, MESH_EBPF_REFUSED */
-  constructor(places: TierPlaces, { logger, serviceCidr, onFlow = () => {} }: TierOptions) {
+  constructor(places: TierPlaces, { logger, serviceCidr, socketPath, onFlow = () => {} }: TierOptions) {
+    // What the kernel would refuse is refused before anything starts.
+    this.#mayBeLate = lackedPrivileges(socketPath) === undefined
     this.#logger = logger
     this.#serviceCidr = serviceCidr
     this.#onFlow = onFlow

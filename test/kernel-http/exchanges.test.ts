@@ -246,8 +246,14 @@ after(async () => {
   await leaveCgroup(cgroup)
 })
 
+/** What an exchange before has used up of the pool is there again. */
+async function filled(): Promise<void> {
+  await until(() => world.agent.sizes.pooled === 4 && [...world.kernel.map('kh_backends').entries()].length === 4)
+}
+
 for (const exchange of exchanges) {
   test(`the path answers as the proxy does: ${exchange.name}`, { skip }, async () => {
+    await filled()
     const before = world.served
     const seen = await run(world.port, exchange)
     assert.equal(

@@ -64,7 +64,7 @@ test('explain shows the rules in the order in which they are tried, at the Gatew
   ]
   const address = (await mesh.status()).services.find(each => each.name === 'reviews')?.address ?? ''
   assert.deepEqual(await rules('GET', 'http://reviews:9080/x', '--from', 'shop/storefront'), tried)
-  assert.deepEqual(await rules('GET', 'http://reviews.shop.svc.cluster.local:9080/x', '--from', 'other'), tried)
+  assert.deepEqual(await rules('GET', 'http://reviews.shop.svc.cluster.local:9080/x', '--from', 'other/web'), tried)
   assert.deepEqual(await rules('GET', `http://${address}/x`, '--from', 'shop/storefront'), tried)
   assert.deepEqual(await rules('GET', `http://${address}/x`), tried)
   const { stdout } = await mesh.run('explain', 'GET', 'http://reviews:9080/x', '--from', 'shop/web', '--output', 'json')

@@ -160,7 +160,7 @@ const clients: Readonly<Record<string, (port: number) => Promise<readonly string
   },
 }
 
-describe('real programs on the kernel path', { skip, timeout: 60_000 }, () => {
+describe('real programs on the kernel path', { skip, timeout: 240_000 }, () => {
   for (const [server, open] of Object.entries(servers)) {
     for (const [client, askAll] of Object.entries(clients)) {
       test(`${client} and ${server}`, async () => {
