@@ -3,6 +3,13 @@ import { readLatin1, writeLatin1 } from './http2/latin1.ts'
 /** A field of a message: name in lower case, value as it came, one character for each byte (latin1). */
 export type HeaderField = readonly [name: string, value: string]
 
+/** Fields that are known, and in no map yet; it owns what it needs to write them. */
+export interface HeaderSource {
+  /** How many `writeTo` will append. */
+  readonly count: number
+  writeTo(map: HeaderMap): void
+}
+
 /** Where a field's numbers begin: hash and length of its name, where name and value are. */
 const stride = 5
 
@@ -26,10 +33,19 @@ export class HeaderMap {
   /** What `add` and `replace` obey. */
   maxBytes: number = 256 * 1024
   maxCount: number = 1024
+  /** Of fields that nobody has asked for yet. */
+  #source: HeaderSource | undefined = undefined
 
   constructor(capacity = 1024) {
     // Only what was written is ever read.
-    this.#bytes = Buffer.allocUnsafe(capacity)
+    this.#bytes = capacity === 0 ? noBytes : Buffer.allocUnsafe(capacity)
+  }
+
+  /** Most plugins look at few messages: the fields are written when somebody asks for more than their number. */
+  static from(source: HeaderSource): HeaderMap {
+    const map = new HeaderMap(0)
+    map.#source = source
+    return map
   }
 
   static of(fields: Iterable<HeaderField>): HeaderMap {
@@ -39,17 +55,30 @@ export class HeaderMap {
   }
 
   get count(): number {
-    return this.#count
+    return this.#source?.count ?? this.#count
+  }
+
+  /** Every member that sees fields calls it first. */
+  #load(): void {
+    const source = this.#source
+    if (source === undefined) return
+    this.#source = undefined
+    const { edits } = this
+    source.writeTo(this)
+    // To be written late is no change.
+    this.edits = edits
   }
 
   /** Of names and values together. */
   get fieldBytes(): number {
+    this.#load()
     return this.#size
   }
 
   // For programs: by strings
 
   append(name: string, value: string): void {
+    this.#load()
     const { length } = name
     if (this.#end + length + value.length > this.#bytes.length) this.#makeRoom(length + value.length)
     const nameAt = this.#writeText(name)
@@ -66,6 +95,7 @@ export class HeaderMap {
 
   /** A field of a message that was read: it is valid already. */
   appendBytes(bytes: Uint8Array, nameStart: number, nameEnd: number, valueStart: number, valueEnd: number): void {
+    this.#load()
     this.#insert(bytes, nameStart, nameEnd - nameStart, bytes, valueStart, valueEnd - valueStart)
   }
 
@@ -76,6 +106,7 @@ export class HeaderMap {
   }
 
   #findText(name: string): number {
+    this.#load()
     const { length } = name
     const fields = this.#fields
     for (let index = 0, at = 0; index < this.#count; index++, at += stride) {
@@ -106,11 +137,13 @@ export class HeaderMap {
   }
 
   clear(): void {
+    this.#load()
     this.#count = this.#end = this.#size = 0
     this.edits++
   }
 
   *[Symbol.iterator](): IterableIterator<HeaderField> {
+    this.#load()
     for (let index = 0; index < this.#count; index++) {
       const at = index * stride
       const start = this.#fields[at + 2] ?? 0
@@ -128,27 +161,33 @@ export class HeaderMap {
 
   /** Where the values are. Not to be kept: changes may move them. */
   get bytes(): Buffer {
+    this.#load()
     return this.#bytes
   }
 
   nameStart(index: number): number {
+    this.#load()
     return this.#fields[index * stride + 2] ?? 0
   }
 
   nameLength(index: number): number {
+    this.#load()
     return this.#fields[index * stride + 1] ?? 0
   }
 
   valueStart(index: number): number {
+    this.#load()
     return this.#fields[index * stride + 3] ?? 0
   }
 
   valueLength(index: number): number {
+    this.#load()
     return this.#fields[index * stride + 4] ?? 0
   }
 
   /** @returns the index of the first field of that name from `from` on, or -1 */
   find(bytes: Uint8Array, start: number, length: number, from = 0): number {
+    this.#load()
     const hash = hashOf(bytes, start, length)
     const fields = this.#fields
     for (let index = from; index < this.#count; index++) {
@@ -174,6 +213,7 @@ export class HeaderMap {
     valueStart: number,
     valueLength: number,
   ): 'added' | 'malformed' | 'too-large' {
+    this.#load()
     if (this.#count >= this.maxCount || this.#size + nameLength + valueLength > this.maxBytes) return 'too-large'
     if (!isName(names, nameStart, nameLength) || !isValue(values, valueStart, valueLength)) return 'malformed'
     this.#insert(names, nameStart, nameLength, values, valueStart, valueLength)
@@ -291,11 +331,13 @@ export class HeaderMap {
 
   /** 0 for an empty map. */
   get pairsBytes(): number {
+    this.#load()
     return this.#count === 0 ? 0 : 4 + this.#count * 10 + this.#size
   }
 
   /** Writes count, lengths, and names and values with a NUL behind each. */
   writePairs(view: DataView, target: Uint8Array, start: number): void {
+    this.#load()
     view.setUint32(start, this.#count, true)
     let lengths = start + 4
     let at = lengths + this.#count * 8
@@ -323,6 +365,7 @@ export class HeaderMap {
 }
 
 const colon = 0x3a
+const noBytes: Buffer = Buffer.alloc(0)
 
 /** Name and value are in the block already. */
 interface WrittenField {

@@ -1,6 +1,12 @@
 import type { MessageSink } from '../../codec/index.ts'
 import { pluginFailure } from '../../proxy/index.ts'
-import type { HttpPluginChain, HttpPluginHost, PluggedStream, PluginAnswer } from '../../proxy/index.ts'
+import type {
+  HttpPluginChain,
+  HttpPluginHost,
+  PluggedStream,
+  PluginAnswer,
+  PluginAttribute,
+} from '../../proxy/index.ts'
 import type { HttpStream, HttpStreamHost, LocalResponse, Plugin } from '../../wasm/index.ts'
 
 /** A plugin of the configuration on this worker, whatever runs of it at the moment. */
@@ -65,11 +71,11 @@ class ChainedStreams implements PluggedStream {
   constructor(plugins: readonly Plugin[], host: HttpPluginHost) {
     const streams: HttpStream[] = []
     this.#streams = streams
-    for (const [index, plugin] of plugins.entries()) {
-      const isLast = index === plugins.length - 1
-      const before = streams[index - 1]
-      const request = isLast ? host.request : later(() => streams[index + 1]?.request ?? host.request)
-      streams.push(plugin.http(hostOf(host, request, before?.response)))
+    for (const plugin of plugins) {
+      const next = streams.length + 1
+      const isLast = next === plugins.length
+      const request = isLast ? host.request : later(() => streams[next]?.request ?? host.request)
+      streams.push(plugin.http(new ChainedHost(host, request, streams.at(-1)?.response)))
     }
     this.request = streams[0]?.request ?? host.request
     this.response = streams.at(-1)?.response ?? host.response
@@ -88,17 +94,38 @@ class ChainedStreams implements PluggedStream {
   }
 }
 
-/** @param before  takes the response of this plugin; undefined for the first */
-function hostOf(host: HttpPluginHost, request: MessageSink, before: MessageSink | undefined): HttpStreamHost {
-  return {
-    request,
-    response: before ?? host.response,
-    respond: response => host.respond(answerOf(response), before),
-    reset: () => host.reset(),
-    clearRouteCache: () => host.clearRouteCache(),
-    property: (group, name) => host.attribute(group, name ?? ''),
-    setProperty() {},
+/** What one plugin of several has around it. */
+class ChainedHost implements HttpStreamHost {
+  readonly request: MessageSink
+  readonly response: MessageSink
+  readonly #host: HttpPluginHost
+  readonly #before: MessageSink | undefined
+
+  /** @param before  takes the response of this plugin; undefined for the first */
+  constructor(host: HttpPluginHost, request: MessageSink, before: MessageSink | undefined) {
+    this.#host = host
+    this.request = request
+    this.response = before ?? host.response
+    this.#before = before
   }
+
+  respond(response: LocalResponse): void {
+    this.#host.respond(answerOf(response), this.#before)
+  }
+
+  reset(): void {
+    this.#host.reset()
+  }
+
+  clearRouteCache(): void {
+    this.#host.clearRouteCache()
+  }
+
+  property(group: string, name: string | undefined): PluginAttribute | undefined {
+    return this.#host.attribute(group, name ?? '')
+  }
+
+  setProperty(): void {}
 }
 
 function answerOf(response: LocalResponse): PluginAnswer {

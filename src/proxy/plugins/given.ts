@@ -30,4 +30,28 @@ export function copyOf(bytes: Buffer, start: number, end: number): Buffer {
   return copy
 }
 
+/**
+ * Copies of heads, many in one block, which stays as long as one of its maps: a
+ * Buffer for each would cost more than to copy it.
+ */
+export class HeadCopies {
+  block: Buffer = noBlock
+  #end = 0
+
+  /** @returns where the copy begins in `block`, as that is after the call */
+  add(bytes: Buffer, start: number, end: number): number {
+    const length = end - start
+    if (this.#end + length > this.block.length) {
+      this.block = Buffer.allocUnsafeSlow(Math.max(blockBytes, length))
+      this.#end = 0
+    }
+    const at = this.#end
+    this.#end += bytes.copy(this.block, at, start, end)
+    return at
+  }
+}
+
+const blockBytes = 16 * 1024
+const noBlock: Buffer = Buffer.alloc(0)
+
 export const nothing: Uint8Array = new Uint8Array(0)

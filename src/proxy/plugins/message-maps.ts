@@ -1,26 +1,116 @@
-import { entryOf, fieldIds, HeaderList, HeaderMap, nameOf } from '../../codec/index.ts'
-import type { EntryCache, HeaderEntry, HeadParser } from '../../codec/index.ts'
+import { entryOf, fieldIds, fieldKinds, HeaderList, HeaderMap, nameOf } from '../../codec/index.ts'
+import type { EntryCache, HeaderEntry, HeaderSource, HeadParser } from '../../codec/index.ts'
 import type { IncomingRequest } from '../pipeline/incoming-request.ts'
+import type { AnswerHead } from '../upstream/answer-head.ts'
+import { HeadCopies } from './given.ts'
 
 /** A request as plugins see it: in the form of HTTP/2, without what ends at the hop. */
 export function mapOfRequest(request: IncomingRequest, scheme: string): HeaderMap {
-  const map = new HeaderMap()
-  const { parser, list } = request
-  map.append(':authority', request.rawHost ?? '')
-  map.append(':path', request.isTargetPlain ? request.target : request.path + request.search)
-  map.append(':method', request.method)
-  map.append(':scheme', scheme)
-  if (parser !== undefined) addKept(map, parser, request.bytes, request.start, fieldIds.host)
-  if (list !== undefined) addRegular(map, list)
-  return map
+  const pseudo = [
+    ':authority',
+    request.rawHost ?? '',
+    ':path',
+    request.isTargetPlain ? request.target : request.path + request.search,
+    ':method',
+    request.method,
+    ':scheme',
+    scheme,
+  ]
+  return HeaderMap.from(fieldsOf(pseudo, request, fieldIds.host))
 }
 
-/** Fields of a head, but those that end at the hop and the one that is told otherwise. */
-export function addKept(map: HeaderMap, head: HeadParser, bytes: Buffer, start: number, without: number): void {
+/** An answer whose fields nobody has edited. */
+export function mapOfAnswer(answer: AnswerHead): HeaderMap {
+  return HeaderMap.from(fieldsOf([':status', String(answer.status)], answer, noField))
+}
+
+function fieldsOf(
+  pseudo: readonly string[],
+  { parser, list, bytes, start }: IncomingRequest | AnswerHead,
+  without: number,
+): HeaderSource {
+  if (parser !== undefined) return new Http1Fields(pseudo, parser, bytes, start, without)
+  return new Http2Fields(pseudo, list ?? new HeaderList())
+}
+
+const noField = -1
+const copies = new HeadCopies()
+
+/** The head lies where the next one will be read, so its bytes are copied: all at once, which costs less than each field. */
+class Http1Fields implements HeaderSource {
+  readonly count: number
+  readonly #pseudo: readonly string[]
+  readonly #bytes: Buffer
+  /** Start and end of name and value, for each field. */
+  readonly #places: number[] = []
+
+  constructor(pseudo: readonly string[], head: HeadParser, bytes: Buffer, start: number, without: number) {
+    this.#pseudo = pseudo
+    const base = copies.add(bytes, start, start + head.length)
+    this.#bytes = copies.block
+    const { fields, fieldIds: ids, drop, fieldCount } = head
+    const places = this.#places
+    for (let index = 0; index < fieldCount; index++) {
+      const id = ids[index]
+      if (drop[index] === 1 || id === fieldIds.transferEncoding || id === without) continue
+      for (let at = index * 4; at < index * 4 + 4; at++) places.push(base + (fields[at] as number))
+    }
+    this.count = pseudo.length / 2 + places.length / 4
+  }
+
+  writeTo(map: HeaderMap): void {
+    appendPairs(map, this.#pseudo)
+    const places = this.#places
+    for (let at = 0; at < places.length; at += 4) {
+      const [name = 0, nameEnd = 0, value = 0, valueEnd = 0] = [
+        places[at],
+        places[at + 1],
+        places[at + 2],
+        places[at + 3],
+      ]
+      map.appendBytes(this.#bytes, name, nameEnd, value, valueEnd)
+    }
+  }
+}
+
+/** Without pseudo-headers and Host; Cookie, which HTTP/2 may send in parts, as one. */
+class Http2Fields implements HeaderSource {
+  readonly count: number
+  readonly #pseudo: readonly string[]
+  readonly #entries: HeaderEntry[] = []
+  readonly #cookies: string | undefined
+
+  constructor(pseudo: readonly string[], list: HeaderList) {
+    this.#pseudo = pseudo
+    this.#cookies = list.cookies()
+    for (let index = 0; index < list.length; index++) {
+      const entry = list.entries[index] as HeaderEntry
+      if (isRegular(entry)) this.#entries.push(entry)
+    }
+    this.count = pseudo.length / 2 + this.#entries.length + (this.#cookies === undefined ? 0 : 1)
+  }
+
+  writeTo(map: HeaderMap): void {
+    appendPairs(map, this.#pseudo)
+    for (const { name, value } of this.#entries) map.append(name, value)
+    if (this.#cookies !== undefined) map.append('cookie', this.#cookies)
+  }
+}
+
+function appendPairs(map: HeaderMap, pairs: readonly string[]): void {
+  for (let at = 0; at < pairs.length; at += 2) map.append(pairs[at] ?? '', pairs[at + 1] ?? '')
+}
+
+function isRegular({ kind, name }: HeaderEntry): boolean {
+  return kind < fieldKinds.method && name !== 'host' && name !== 'cookie'
+}
+
+/** Fields of a head, but those that end at the hop. */
+export function addKept(map: HeaderMap, head: HeadParser, bytes: Buffer, start: number): void {
   const { fields, fieldIds: ids, drop, fieldCount } = head
   for (let index = 0; index < fieldCount; index++) {
     const id = ids[index]
-    if (drop[index] === 1 || id === fieldIds.transferEncoding || id === without) continue
+    if (drop[index] === 1 || id === fieldIds.transferEncoding) continue
     const at = index * 4
     map.appendBytes(
       bytes,
@@ -35,8 +125,8 @@ export function addKept(map: HeaderMap, head: HeadParser, bytes: Buffer, start: 
 /** All but pseudo-headers and Host; Cookie, which HTTP/2 may send in parts, as one. */
 export function addRegular(map: HeaderMap, list: HeaderList): void {
   for (let index = 0; index < list.length; index++) {
-    const { name, value } = list.entries[index] as HeaderEntry
-    if (!name.startsWith(':') && name !== 'host' && name !== 'cookie') map.append(name, value)
+    const entry = list.entries[index] as HeaderEntry
+    if (isRegular(entry)) map.append(entry.name, entry.value)
   }
   const cookies = list.cookies()
   if (cookies !== undefined) map.append('cookie', cookies)

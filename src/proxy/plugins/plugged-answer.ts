@@ -8,12 +8,13 @@ import { httpDate, replyParts } from '../pipeline/local-reply-text.ts'
 import type { ProxyRuntime } from '../runtime.ts'
 import type { AnswerHead } from '../upstream/answer-head.ts'
 import { bodyChanges } from '../upstream/outgoing-request.ts'
-import { addKept, addLines, addRegular } from './message-maps.ts'
+import { addKept, addLines, addRegular, mapOfAnswer } from './message-maps.ts'
 import { copyOf, Given, nothing } from './given.ts'
 
 /** What an answer on its way to the plugins tells their exchange. */
 export interface PluggedAnswerOwner {
-  readonly response: MessageSink
+  /** Takes what goes to the plugins. */
+  readonly answerSink: MessageSink
   readonly isAnswerBlocked: boolean
   /** Around each call, so that what plugins do meanwhile belongs to this turn. */
   enter(): void
@@ -50,45 +51,46 @@ export class PluggedAnswer extends Answer {
 
   head(answer: AnswerHead, lines: string, edits: EditPlan | undefined): void {
     this.status = answer.status
-    const map = new HeaderMap()
-    map.append(':status', String(answer.status))
-    this.#addFields(map, answer, edits)
-    addLines(map, lines)
+    const isEdited = lines !== '' || edits?.isEmpty === false
+    const map = isEdited ? this.#editedMap(answer, lines, edits) : mapOfAnswer(answer)
     if (answer.framing === framings.chunked) {
       this.#decoder = new BodyChange(this.#runtime.chunkLimits, this.#runtime.entries, {
         onChangedBody: (bytes, start, end) => this.#content(bytes, start, end),
       })
       this.#decoder.start(bodyChanges.decode)
     }
-    const isAll =
-      answer.framing === framings.none || (answer.framing === framings.length && map.get('content-length') === '0')
+    const length = answer.parser?.contentLength ?? answer.list?.contentLength
+    const isAll = answer.framing === framings.none || (answer.framing === framings.length && length === 0)
     if (answer.framing !== framings.chunked) this.given = new Given({ answer, lines, edits }, map, !isAll)
     this.#headers(map, isAll ? 'end' : 'more')
     this.given = undefined
   }
 
-  #addFields(map: HeaderMap, { parser, list, bytes, start }: AnswerHead, edits: EditPlan | undefined): void {
-    const hasEdits = edits !== undefined && !edits.isEmpty
+  #editedMap(answer: AnswerHead, lines: string, edits: EditPlan | undefined): HeaderMap {
+    const { parser, list, bytes, start } = answer
+    const map = new HeaderMap()
+    map.append(':status', String(answer.status))
     if (parser !== undefined) {
-      const ours = hasEdits ? edits.apply(parser) : ''
-      addKept(map, parser, bytes, start, -1)
+      const ours = edits?.apply(parser) ?? ''
+      addKept(map, parser, bytes, start)
       addLines(map, ours)
     }
-    if (list === undefined) return
-    if (!hasEdits) {
-      addRegular(map, list)
-      return
-    }
+    if (list !== undefined) addRegular(map, edits === undefined ? list : this.#edited(list, edits))
+    addLines(map, lines)
+    return map
+  }
+
+  #edited(list: HeaderList, edits: EditPlan): HeaderList {
     const edited = this.#runtime.answerList
     edited.clear()
     edits.applyToList(list, edited)
-    addRegular(map, edited)
+    return edited
   }
 
   #headers(map: HeaderMap, flow: Flow): void {
     this.#hasEnded = flow === 'end'
     this.#owner.enter()
-    this.#owner.response.headers(map, flow)
+    this.#owner.answerSink.headers(map, flow)
     this.#owner.leave()
   }
 
@@ -113,7 +115,7 @@ export class PluggedAnswer extends Answer {
   #content(bytes: Buffer, start: number, end: number): void {
     if (this.#hasEnded || start === end) return
     this.#owner.enter()
-    this.#owner.response.body(copyOf(bytes, start, end), 'more')
+    this.#owner.answerSink.body(copyOf(bytes, start, end), 'more')
     this.#owner.leave()
   }
 
@@ -123,13 +125,13 @@ export class PluggedAnswer extends Answer {
     this.#hasEnded = true
     const last = trailers ?? this.#decoder?.trailers
     this.#owner.enter()
-    if (last === undefined) this.#owner.response.body(nothing, 'end')
-    else this.#owner.response.trailers(mapOfTrailers(last))
+    if (last === undefined) this.#owner.answerSink.body(nothing, 'end')
+    else this.#owner.answerSink.trailers(mapOfTrailers(last))
     this.#owner.leave()
   }
 
   reply(reply: LocalReply): void {
-    this.give(reply, this.#owner.response)
+    this.give(reply, this.#owner.answerSink)
   }
 
   /** An answer of our own making, or of a plugin, on its way through the plugins that `through` begins. */

@@ -57,8 +57,7 @@ export class Plugged implements HttpPluginHost, PluggedAnswerOwner {
   readonly answer: PluggedAnswer
   readonly decision: RouteDecision<CompiledRule>
   readonly request: MessageSink
-  /** Behind the first plugin. */
-  readonly toClient: MessageSink
+  readonly response: MessageSink
   /** A final head has gone to the client. */
   hasAnswered = false
   readonly #runtime: ProxyRuntime
@@ -94,22 +93,15 @@ export class Plugged implements HttpPluginHost, PluggedAnswerOwner {
       body: (bytes, flow) => this.#turn(() => this.#passBody(bytes, flow)),
       trailers: trailers => this.#turn(() => this.#owner.onPluggedEnd(this.#trailersOf(trailers))),
     }
-    this.toClient = {
+    this.response = {
       headers: (headers, flow) => this.#turn(() => this.#passAnswerHead(headers, flow)),
       body: (bytes, flow) => this.#turn(() => this.#passAnswerBody(bytes, flow)),
       trailers: trailers => this.#turn(() => this.#endAnswer(this.#trailersOf(trailers))),
     }
-    this.#stream = chain.open({
-      request: this.request,
-      response: this.toClient,
-      respond: (answer, through) => this.respond(answer, through),
-      reset: () => this.reset(),
-      clearRouteCache: () => this.clearRouteCache(),
-      attribute: (group, name) => this.attribute(group, name),
-    })
+    this.#stream = chain.open(this)
   }
 
-  get response(): MessageSink {
+  get answerSink(): MessageSink {
     return this.#stream.response
   }
 
@@ -158,7 +150,7 @@ export class Plugged implements HttpPluginHost, PluggedAnswerOwner {
   begin(request: IncomingRequest, hasBody: boolean): void {
     const map = mapOfRequest(request, this.#scheme)
     this.#version = request.version
-    this.#originalLength = map.get('content-length')
+    if (request.framing === framings.length) this.#originalLength = request.header('content-length')
     if (request.asksUpgrade) this.#original = request.keep()
     if (request.framing === framings.chunked) {
       this.#decoder = new BodyChange(this.#runtime.chunkLimits, this.#runtime.entries, {
@@ -275,7 +267,7 @@ export class Plugged implements HttpPluginHost, PluggedAnswerOwner {
       return
     }
     this.#isAnswered = true
-    this.#turn(() => this.answer.give(this.#owner.onPluginAnswer(answer), through ?? this.toClient))
+    this.#turn(() => this.answer.give(this.#owner.onPluginAnswer(answer), through ?? this.response))
   }
 
   reset(): void {
@@ -301,7 +293,7 @@ export class Plugged implements HttpPluginHost, PluggedAnswerOwner {
 }
 
 function bufferOf(bytes: Uint8Array): Buffer {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+  return bytes instanceof Buffer ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
 }
 
 /** RFC 8441: the pseudo-headers that the plugins do not see go before those that they do. */

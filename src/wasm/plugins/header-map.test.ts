@@ -127,3 +127,63 @@ for (const [name, hex] of Object.entries(malformed)) {
 for (const hex of ['', '00', '00000000']) {
   test(`readPairs() takes '${hex}' for the empty map`, () => assert.equal(readPairs(Buffer.from(hex, 'hex'))?.count, 0))
 }
+
+const deferred = (): HeaderMap =>
+  HeaderMap.from({
+    count: 3,
+    writeTo(map) {
+      map.append(':path', '/')
+      map.append('a', '1')
+      map.append('b', '2')
+    },
+  })
+
+/** Each member of a map that sees its fields. */
+const uses: Readonly<Record<string, (map: HeaderMap) => unknown>> = {
+  count: map => map.count,
+  fieldBytes: map => map.fieldBytes,
+  append: map => map.append('c', '3'),
+  appendBytes: map => map.appendBytes(bytesOf('c3'), 0, 1, 1, 2),
+  get: map => map.get('b'),
+  joined: map => map.joined('b'),
+  set: map => map.set('b', '4'),
+  delete: map => map.delete('a'),
+  clear: map => map.clear(),
+  [Symbol.iterator.toString()]: map => [...map],
+  bytes: map => map.bytes.toString('latin1', 0, 5),
+  nameStart: map => map.nameStart(2),
+  nameLength: map => map.nameLength(0),
+  valueStart: map => map.valueStart(2),
+  valueLength: map => map.valueLength(1),
+  find: map => map.find(bytesOf('B'), 0, 1),
+  add: map => map.add(bytesOf('c'), 0, 1, bytesOf('3'), 0, 1),
+  replace: map => map.replace(bytesOf('b'), 0, 1, bytesOf('4'), 0, 1),
+  remove: map => map.remove(bytesOf('a'), 0, 1),
+  pairsBytes: map => map.pairsBytes,
+  writePairs(map) {
+    const target = Buffer.alloc(64)
+    map.writePairs(new DataView(target.buffer, target.byteOffset, target.length), target, 0)
+    return target.toString('latin1')
+  },
+  toPairs: map => map.toPairs().toString('latin1'),
+}
+
+test('HeaderMap.from() writes fields when they are asked for, by whatever member', () => {
+  const members = Reflect.ownKeys(HeaderMap.prototype).filter(key => key !== 'constructor')
+  assert.deepEqual(new Set(Object.keys(uses)), new Set(members.map(String)))
+  for (const [name, use] of Object.entries(uses)) {
+    const late = deferred()
+    const early = HeaderMap.of([...deferred()])
+    assert.deepEqual(use(late), use(early), name)
+    assert.deepEqual([...late], [...early], name)
+  }
+})
+
+test('HeaderMap.from() does not take its late fields for changes', () => {
+  const map = deferred()
+  const { edits } = map
+  assert.equal(map.get('a'), '1')
+  assert.equal(map.edits, edits)
+  map.set('a', '2')
+  assert.notEqual(map.edits, edits)
+})
