@@ -5,6 +5,7 @@ import type { Clock, Logger, Meter } from '../core/index.ts'
 import type { AccessLog, Certificate } from '../model/index.ts'
 import { Http1Request } from './pipeline/http1-request.ts'
 import { Http2Request } from './pipeline/http2-request.ts'
+import { httpDate } from './pipeline/local-reply-text.ts'
 import { RequestIds } from './pipeline/request-id.ts'
 import { RequestLists } from './pipeline/request-list.ts'
 import type { ProxyLimits } from './limits.ts'
@@ -25,6 +26,9 @@ import { AnswerHead } from './upstream/answer-head.ts'
 const readBufferBytes = 64 * 1024
 /** Holds the largest head with our additions beside a whole read. */
 const outputBytes = 192 * 1024
+
+/** How long a clock that was set may be told wrongly. */
+const wallPeriodMs = 1000
 
 /** Has gathered what it will write at the end of the turn. */
 export interface Flushable {
@@ -97,8 +101,14 @@ export class ProxyRuntime {
    * turn instead of at each step is cheaper, and a turn takes microseconds.
    */
   turnMs: number
-  /** Milliseconds to add to the clock's monotonic time to get wall time; fixed at start so that a request costs one clock call. */
-  readonly wallOffsetMs: number
+  /**
+   * Milliseconds to add to the clock's monotonic time to get wall time. Asked for once a second, so that a request costs
+   * one clock call, and again and again, since clocks are set and machines sleep.
+   */
+  wallOffsetMs: number = 0
+  #wallDueMs = 0
+  #dateLine = ''
+  #dateSecond = -1
   #unflushed: Flushable[] = []
   /** The last list, to be used again. */
   #flushed: Flushable[] = []
@@ -124,7 +134,23 @@ export class ProxyRuntime {
     this.responseParser = new HeadParser('response', this.headLimits)
     this.timers = new TimerWheel(options.clock)
     this.turnMs = options.clock.nowMs()
-    this.wallOffsetMs = options.clock.wallMs() - this.turnMs
+    this.#readWall()
+  }
+
+  #readWall(): void {
+    this.wallOffsetMs = this.clock.wallMs() - this.turnMs
+    this.#wallDueMs = this.turnMs + wallPeriodMs
+  }
+
+  /** The Date field of an answer in this turn, with its CRLF. */
+  get dateLine(): string {
+    const wallMs = this.turnMs + this.wallOffsetMs
+    const second = Math.floor(wallMs / 1000)
+    if (second !== this.#dateSecond) {
+      this.#dateSecond = second
+      this.#dateLine = `date: ${httpDate(wallMs)}\r\n`
+    }
+    return this.#dateLine
   }
 
   /**
@@ -146,5 +172,6 @@ export class ProxyRuntime {
   /** Begins a turn. */
   tick(): void {
     this.turnMs = this.clock.nowMs()
+    if (this.turnMs >= this.#wallDueMs) this.#readWall()
   }
 }

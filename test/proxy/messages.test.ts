@@ -180,7 +180,9 @@ describe('proxy forwards answers', () => {
   }
 
   it('passes chunked answers with trailers on as they are', async () => {
-    const answer = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nX-Sum: 9\r\n\r\n'
+    const answer =
+      'HTTP/1.1 200 OK\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\nTransfer-Encoding: chunked\r\n\r\n' +
+      '5\r\nhello\r\n0\r\nX-Sum: 9\r\n\r\n'
     await using mesh = await pair(answer)
     await using client = await RawClient.open(mesh.proxy.port)
     client.write(get)

@@ -73,7 +73,7 @@ export class Exchange implements TriesListener, GuardOwner, LateAnswerListener, 
     this.#tries = new Tries(runtime, this)
     this.#record = new ExchangeRecord(runtime, this.#tries)
     this.#request = new RequestPath(runtime, this.#tries, this.#record, this)
-    this.#logged = new LoggedExchange(this.#record, this.#tries, this.#request.outgoing, runtime.wallOffsetMs)
+    this.#logged = new LoggedExchange(runtime, this.#record, this.#tries, this.#request.outgoing)
     this.#answer = new AnswerPath(runtime, this.#tries, this, downstream.answer)
     this.#affinity = new Affinity()
     this.#requestTimer = new WheelTimer(() => this.#onRequestTimeout())
@@ -414,6 +414,8 @@ export class Exchange implements TriesListener, GuardOwner, LateAnswerListener, 
       const secure = this.#downstream.listener.scheme === 'https'
       this.#answer.lines += this.#affinity.answerLines(this.#tries.endpoint, { secure, nowMs })
     }
+    // RFC 9110 section 6.6.1: who forwards an answer without a date says when it came.
+    if (!head.hasDate) this.#answer.lines += this.#runtime.dateLine
     this.#answer.head(head, this.#record.backend, this.#request.answerEdits)
   }
 

@@ -1,4 +1,5 @@
 import type { AccessRecord, ReplyReason, TlsRecord } from '../../model/index.ts'
+import type { ProxyRuntime } from '../runtime.ts'
 import type { OutgoingRequest } from '../upstream/outgoing-request.ts'
 import type { Answer } from './answer.ts'
 import type { ExchangeClient } from './exchange-client.ts'
@@ -8,18 +9,18 @@ import type { Tries } from './tries.ts'
 /** An exchange as the access log reads it: nothing is copied for that. */
 export class LoggedExchange implements AccessRecord {
   durationMs = 0
+  readonly #runtime: ProxyRuntime
   readonly #exchange: ExchangeRecord
   readonly #tries: Tries
   readonly #outgoing: OutgoingRequest
-  readonly #wallOffsetMs: number
   #client: ExchangeClient | undefined = undefined
   #answer: Answer | undefined = undefined
 
-  constructor(exchange: ExchangeRecord, tries: Tries, outgoing: OutgoingRequest, wallOffsetMs: number) {
+  constructor(runtime: ProxyRuntime, exchange: ExchangeRecord, tries: Tries, outgoing: OutgoingRequest) {
+    this.#runtime = runtime
     this.#exchange = exchange
     this.#tries = tries
     this.#outgoing = outgoing
-    this.#wallOffsetMs = wallOffsetMs
   }
 
   /** Once it has ended. */
@@ -31,7 +32,7 @@ export class LoggedExchange implements AccessRecord {
   }
 
   get startMs(): number {
-    return this.#exchange.startMs + this.#wallOffsetMs
+    return this.#exchange.startMs + this.#runtime.wallOffsetMs
   }
 
   get upstreamMs(): number {

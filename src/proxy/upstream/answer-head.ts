@@ -1,4 +1,4 @@
-import { framings } from '../../codec/index.ts'
+import { fieldIds, framings } from '../../codec/index.ts'
 import type { HeaderList, HeadParser } from '../../codec/index.ts'
 
 const noBytes: Buffer = Buffer.alloc(0)
@@ -28,6 +28,11 @@ export class AnswerHead {
   hasContent = true
   /** `sec-websocket-accept` for a client of HTTP/1.1 whose endpoint speaks HTTP/2, and so sends none. */
   webSocketAccept = ''
+
+  get hasDate(): boolean {
+    const at = this.parser === undefined ? this.list?.find(fieldIds.date) : this.parser.find(fieldIds.date)
+    return at !== undefined && at >= 0
+  }
 
   bindHttp1(parser: HeadParser, bytes: Buffer, start: number): this {
     this.status = parser.status
