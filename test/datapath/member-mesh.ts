@@ -23,7 +23,11 @@ export class MemberMesh implements AsyncDisposable {
   }
 
   async up(...flags: readonly string[]): Promise<void> {
-    this.#agent = await this.mesh.up({ flags: ['--tier', 'kernel', ...flags] })
+    await this.start({ flags })
+  }
+
+  async start({ flags = [], env = {} }: Parameters<TestMesh['up']>[0] = {}): Promise<void> {
+    this.#agent = await this.mesh.up({ flags: ['--tier', 'kernel', ...flags], env })
   }
 
   /** In the cgroup of a workload that is no program of the agent's. @param workload  `shop.client` */
