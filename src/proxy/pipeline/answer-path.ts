@@ -1,22 +1,27 @@
-import { framings, grpcForms } from '../../codec/index.ts'
+import { grpcForms } from '../../codec/index.ts'
 import type { HeaderList } from '../../codec/index.ts'
 import type { HeaderEdits } from '../../model/index.ts'
 import type { ProxyRuntime } from '../runtime.ts'
 import type { AnswerHead } from '../upstream/answer-head.ts'
 import type { OutgoingRequest } from '../upstream/outgoing-request.ts'
-import type { Answer } from './answer.ts'
+import type { Answer, AnswerSink } from './answer.ts'
 import type { CompiledBackend } from './compiled-rule.ts'
-import { CompressedAnswer, planCompression } from './compressed-answer.ts'
+import { CompressibleAnswer } from './compressed-answer.ts'
 import type { AnswerSource, CompressionWish, LateAnswerListener } from './compressed-answer.ts'
 import { grpcFailureTrailers } from './grpc-call.ts'
 import { needsWebBridge, WebBridge } from './web-bridge.ts'
 
 /**
  * What an endpoint's answer passes on its way to the client: the bridge of
- * gRPC-Web or compression where the request or its rule asks for them, and the
- * edits of the rule. Used again for the next request.
+ * gRPC-Web where the request asks for it, the edits of the rule, the plugins,
+ * and compression last, so that plugins see what will be compressed. Used again
+ * for the next request.
+ *
+ *     endpoint ─ bridge ─ edits ─┬───────────┬─ compression ─ client
+ *                                └─ plugins ─┘
  */
 export class AnswerPath {
+  /** Takes answers of our own: the client, or the plugins before it. */
   to: Answer
   /** Further header lines of the answer, each with its CRLF. */
   lines = ''
@@ -26,14 +31,22 @@ export class AnswerPath {
   readonly #runtime: ProxyRuntime
   readonly #source: AnswerSource
   readonly #listener: LateAnswerListener
+  #client: Answer
   #web: WebBridge | undefined = undefined
-  #compressed: CompressedAnswer | undefined = undefined
+  #compressible: CompressibleAnswer | undefined = undefined
 
-  constructor(runtime: ProxyRuntime, source: AnswerSource, listener: LateAnswerListener, to: Answer) {
+  constructor(runtime: ProxyRuntime, source: AnswerSource, listener: LateAnswerListener, client: Answer) {
     this.#runtime = runtime
     this.#source = source
     this.#listener = listener
-    this.to = to
+    this.#client = client
+    this.to = client
+  }
+
+  /** Answers go to this client from here on. */
+  attach(client: Answer): void {
+    this.#client = client
+    this.to = client
   }
 
   reset(): void {
@@ -43,6 +56,11 @@ export class AnswerPath {
     this.#web = undefined
   }
 
+  /** Answers pass no plugin from here on. */
+  unplug(): void {
+    this.to = this.#client
+  }
+
   /** Once the head for the endpoint is rendered. @param form  from `grpcForms` */
   bridge(form: number, request: OutgoingRequest): void {
     if (form <= grpcForms.grpc || !needsWebBridge(form, request)) return
@@ -50,68 +68,54 @@ export class AnswerPath {
     this.#web.editRequest(request)
   }
 
+  /** What the endpoint's answer passes behind the plugins. */
+  get last(): AnswerSink {
+    return this.#compressible ?? this.#client
+  }
+
+  get #first(): AnswerSink {
+    return this.to === this.#client ? this.last : this.to
+  }
+
+  /** Some of an answer that ended is still on its way to the client. */
+  get isHolding(): boolean {
+    return this.#compressible?.isHolding === true
+  }
+
   /** @param edits  of the safeguards of this request alone */
   head(answer: AnswerHead, backend: CompiledBackend | undefined, edits: readonly HeaderEdits[]): void {
     this.isBegun = true
     const head = this.#web === undefined ? answer : this.#web.answerHead(answer)
     const wish = this.compressionWish
-    if (wish === undefined) this.to.head(head, this.lines, backend?.responseEditsWith(edits))
-    else this.#beginCompressible(head, wish, backend, edits)
-  }
-
-  #beginCompressible(
-    head: AnswerHead,
-    wish: CompressionWish,
-    backend: CompiledBackend | undefined,
-    edits: readonly HeaderEdits[],
-  ): void {
-    const plan = planCompression(wish, head)
-    const { decision } = plan
-    if (decision.kind === 'compress') {
-      this.#runtime.meter.counter('heddle_compressed_answers_total', { encoding: decision.encoding }).value++
-      this.#compressed = new CompressedAnswer(this.#runtime, {
-        decision,
-        head,
-        answer: this.to,
-        source: this.#source,
-        listener: this.#listener,
-      })
-      head.framing = framings.untilClose
+    if (wish !== undefined) {
+      const options = { wish, to: this.#client, source: this.#source, listener: this.#listener }
+      this.#compressible = new CompressibleAnswer(this.#runtime, options)
     }
-    this.to.head(head, this.lines, backend?.responseEditsWith([...edits, plan.edits]))
+    this.#first.head(head, this.lines, backend?.responseEdits.with(edits))
   }
 
   /** In the form of the head. */
   body(bytes: Buffer, start: number, end: number): void {
-    if (this.#compressed !== undefined) {
-      this.#compressed.body(bytes, start, end)
-      return
-    }
-    if (this.#web === undefined) this.to.body(bytes, start, end)
+    const first = this.#first
+    if (this.#web === undefined) first.body(bytes, start, end)
     else this.#webBody(this.#web.body(bytes.subarray(start, end)))
-    if (this.to.isBlocked) this.#source.pauseAnswer()
+    if (first.isBlocked) this.#source.pauseAnswer()
   }
 
   #webBody(bytes: Uint8Array): void {
-    if (bytes.length > 0) this.to.body(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length), 0, bytes.length)
+    if (bytes.length > 0) this.#first.body(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length), 0, bytes.length)
   }
 
   /** The client reads again. */
   resume(): void {
-    if (this.#compressed === undefined) this.#source.resumeAnswer()
-    else this.#compressed.resume()
+    if (this.#compressible === undefined) this.#source.resumeAnswer()
+    else this.#compressible.resume()
   }
 
-  /** @returns false when some of it is held: the source hears of its end later */
-  end(trailers: HeaderList | undefined): boolean {
-    if (this.#compressed !== undefined) {
-      this.#compressed.end(trailers)
-      return false
-    }
+  end(trailers: HeaderList | undefined): void {
     const last = this.#web?.end(trailers)
     if (last !== undefined) this.#webBody(last)
-    this.to.end(last === undefined ? trailers : undefined)
-    return true
+    this.#first.end(last === undefined ? trailers : undefined)
   }
 
   /** To a client who takes the messages of gRPC that came as complete in themselves: trailers say that there will be no more. */
@@ -119,9 +123,9 @@ export class AnswerPath {
     this.to.end(grpcFailureTrailers(status, detail === '' ? 'the answer was broken off' : detail))
   }
 
-  /** Nothing more comes. */
+  /** Nothing more comes of the endpoint's answer. */
   close(): void {
-    this.#compressed?.destroy()
-    this.#compressed = undefined
+    this.#compressible?.destroy()
+    this.#compressible = undefined
   }
 }

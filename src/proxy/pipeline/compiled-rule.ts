@@ -87,7 +87,6 @@ export class CompiledBackend {
   readonly name: string
   readonly requestEdits: EditPlan
   readonly responseEdits: EditPlan
-  readonly #edits: { readonly request: readonly HeaderEdits[]; readonly response: readonly HeaderEdits[] }
   readonly rewrite: RewriteFilter | undefined
   readonly redirect: RedirectFilter | undefined
   readonly mirrors: readonly CompiledMirror[]
@@ -109,20 +108,10 @@ export class CompiledBackend {
     const responseEdits: HeaderEdits[] = filters.filter(filter => filter.kind === 'response-headers')
     if (rule.filters.some(filter => filter.kind === 'cors')) responseEdits.unshift(withoutCors)
     this.responseEdits = new EditPlan(responseEdits)
-    this.#edits = { request: edits, response: responseEdits }
     this.redirect = backend.filters.find(filter => filter.kind === 'redirect')
     this.mirrors = mirrorsOf(context, backend.filters)
     this.series = new RouteSeries(context.meter, virtualHost, routeName, this.name)
     this.callers = new CallerSeries(context.meter, this.name)
-  }
-
-  /** With edits of one request behind those of the rule. */
-  requestEditsWith(edits: readonly HeaderEdits[]): EditPlan {
-    return edits.length === 0 ? this.requestEdits : new EditPlan([...this.#edits.request, ...edits])
-  }
-
-  responseEditsWith(edits: readonly HeaderEdits[]): EditPlan {
-    return edits.length === 0 ? this.responseEdits : new EditPlan([...this.#edits.response, ...edits])
   }
 }
 

@@ -8,8 +8,10 @@ import type { CompressedSink } from '../filters/body-compressor.ts'
 import type { ProxyRuntime } from '../runtime.ts'
 import type { AnswerHead } from '../upstream/answer-head.ts'
 import { bodyChanges } from '../upstream/outgoing-request.ts'
-import type { Answer } from './answer.ts'
+import type { Answer, AnswerSink } from './answer.ts'
 import { BodyChange } from './body-change.ts'
+import type { EditPlan } from './header-edits.ts'
+import { noEdits } from './header-edits.ts'
 
 /** Who sends the answer. */
 export interface AnswerSource {
@@ -33,12 +35,12 @@ export interface CompressionWish {
 }
 
 /** What becomes of an answer's head. */
-export interface CompressionPlan {
+interface CompressionPlan {
   readonly decision: CompressionDecision
   readonly edits: HeaderEdits
 }
 
-export function planCompression(wish: CompressionWish, head: AnswerHead): CompressionPlan {
+function planCompression(wish: CompressionWish, head: AnswerHead): CompressionPlan {
   const length = head.framing === framings.length ? contentLengthOf(head) : undefined
   const decision = decideCompression(wish.compression, {
     method: wish.method,
@@ -69,7 +71,7 @@ function field({ parser, list }: AnswerHead, lowerName: string): string | undefi
   }
   if (parser !== undefined) {
     for (let at = parser.findName(lowerName); at >= 0 && at < parser.fieldCount; at++) {
-      if (parser.nameEquals(at, lowerName)) add(parser.value(at))
+      if (parser.drop[at] !== 1 && parser.nameEquals(at, lowerName)) add(parser.value(at))
     }
   }
   if (list !== undefined) {
@@ -78,72 +80,97 @@ function field({ parser, list }: AnswerHead, lowerName: string): string | undefi
   return value
 }
 
-export interface CompressedAnswerOptions {
-  readonly decision: Extract<CompressionDecision, { kind: 'compress' }>
-  readonly head: AnswerHead
-  readonly answer: Answer
+export interface CompressibleAnswerOptions {
+  readonly wish: CompressionWish
+  /** The client. */
+  readonly to: Answer
   readonly source: AnswerSource
   readonly listener: LateAnswerListener
 }
 
 /**
- * The body of one answer on its way through an encoder: chunk framing of the
- * endpoint falls away before it, and a slow client stops the encoder and the
- * endpoint behind it.
+ * The last that an answer passes before the client where its rule compresses,
+ * behind the plugins: its head decides whether it is. If so its body goes
+ * through an encoder: chunk framing falls away before that, and a slow client
+ * stops the encoder and the endpoint behind it.
  */
-export class CompressedAnswer implements CompressedSink {
+export class CompressibleAnswer implements AnswerSink, CompressedSink {
   readonly #runtime: ProxyRuntime
-  readonly #answer: Answer
+  readonly #wish: CompressionWish
+  readonly #to: Answer
   readonly #source: AnswerSource
   readonly #listener: LateAnswerListener
-  readonly #compressor: BodyCompressor
-  readonly #decoder: BodyChange | undefined
+  /** Only of an answer that is compressed. */
+  #compressor: BodyCompressor | undefined = undefined
+  #decoder: BodyChange | undefined = undefined
   #trailers: HeaderList | undefined = undefined
+  /** All of it came, and the encoder has some of it: `onLateEnd` follows. */
+  isHolding = false
   #isOver = false
 
-  constructor(runtime: ProxyRuntime, options: CompressedAnswerOptions) {
+  constructor(runtime: ProxyRuntime, { wish, to, source, listener }: CompressibleAnswerOptions) {
     this.#runtime = runtime
-    const { decision, head, answer, source, listener } = options
-    this.#answer = answer
+    this.#wish = wish
+    this.#to = to
     this.#source = source
     this.#listener = listener
-    const { encoding, flushesEachPiece } = decision
-    const compressor = new BodyCompressor(encoding, this, { flushesEachPiece })
-    this.#compressor = compressor
-    if (head.framing !== framings.chunked) return
-    this.#decoder = new BodyChange(runtime.chunkLimits, runtime.entries, {
-      onChangedBody: (bytes, start, end) => compressor.write(bytes, start, end),
-    })
-    this.#decoder.start(bodyChanges.decode)
   }
 
-  /** Takes a piece in the endpoint's form. */
+  get isBlocked(): boolean {
+    return this.#to.isBlocked || this.#compressor?.isBlocked === true
+  }
+
+  head(answer: AnswerHead, lines: string, edits: EditPlan | undefined): void {
+    const plan = planCompression(this.#wish, answer)
+    if (plan.decision.kind === 'compress') this.#compress(answer, plan.decision)
+    this.#to.head(answer, lines, (edits ?? noEdits).with([plan.edits]))
+  }
+
+  #compress(answer: AnswerHead, decision: Extract<CompressionDecision, { kind: 'compress' }>): void {
+    const { encoding, flushesEachPiece } = decision
+    this.#runtime.meter.counter('heddle_compressed_answers_total', { encoding }).value++
+    const compressor = new BodyCompressor(encoding, this, { flushesEachPiece })
+    this.#compressor = compressor
+    if (answer.framing === framings.chunked) {
+      this.#decoder = new BodyChange(this.#runtime.chunkLimits, this.#runtime.entries, {
+        onChangedBody: (bytes, start, end) => compressor.write(bytes, start, end),
+      })
+      this.#decoder.start(bodyChanges.decode)
+    }
+    answer.framing = framings.untilClose
+  }
+
   body(bytes: Buffer, start: number, end: number): void {
-    if (this.#decoder === undefined) this.#compressor.write(bytes, start, end)
+    if (this.#compressor === undefined) this.#to.body(bytes, start, end)
+    else if (this.#decoder === undefined) this.#compressor.write(bytes, start, end)
     else this.#decoder.take(bytes, start, end)
-    if (this.#compressor.isBlocked) this.#source.pauseAnswer()
   }
 
   /** @param trailers  a list of the endpoint's session */
   end(trailers: HeaderList | undefined): void {
+    if (this.#compressor === undefined) {
+      this.#to.end(trailers)
+      return
+    }
     this.#decoder?.end(undefined)
     this.#trailers = trailers === undefined ? this.#decoder?.trailers : trailers.copy()
+    this.isHolding = true
     this.#compressor.end()
   }
 
   /** The client reads again. */
   resume(): void {
-    this.#compressor.resume()
-    if (!this.#compressor.isBlocked) this.#source.resumeAnswer()
+    this.#compressor?.resume()
+    if (!this.isBlocked) this.#source.resumeAnswer()
   }
 
   onCompressed(bytes: Buffer): void {
     if (this.#isOver) return
-    const answer = this.#answer
+    const to = this.#to
     this.#runtime.tick()
-    answer.body(bytes, 0, bytes.length)
+    to.body(bytes, 0, bytes.length)
     this.#runtime.out.flush()
-    if (answer.isBlocked) this.#compressor.pause()
+    if (to.isBlocked) this.#compressor?.pause()
   }
 
   onCompressorWritable(): void {
@@ -153,7 +180,7 @@ export class CompressedAnswer implements CompressedSink {
   onCompressedEnd(): void {
     if (this.#isOver) return
     this.#runtime.tick()
-    this.#answer.end(this.#trailers)
+    this.#to.end(this.#trailers)
     this.#listener.onLateEnd()
   }
 
@@ -165,6 +192,6 @@ export class CompressedAnswer implements CompressedSink {
 
   destroy(): void {
     this.#isOver = true
-    this.#compressor.destroy()
+    this.#compressor?.destroy()
   }
 }

@@ -1,7 +1,7 @@
 import { grpcForms, grpcStatuses, methodCodes } from '../../codec/index.ts'
 import type { HeaderList } from '../../codec/index.ts'
 import { localReplies } from '../../model/index.ts'
-import type { ReplyReason } from '../../model/index.ts'
+import type { Compression, ReplyReason } from '../../model/index.ts'
 import type { FilterReply } from '../filters/filter-exchange.ts'
 import type { FilterPlan } from '../filters/filter-plan.ts'
 import { attributeOf } from '../plugins/attributes.ts'
@@ -15,10 +15,11 @@ import type { ProxyRuntime } from '../runtime.ts'
 import type { Connection } from '../transport/connection.ts'
 import type { AnswerHead } from '../upstream/answer-head.ts'
 import { Affinity } from './affinity.ts'
+import type { AnswerSink } from './answer.ts'
 import { AnswerPath } from './answer-path.ts'
 import type { CompiledRule } from './compiled-rule.ts'
 import type { ExchangeClient, RoutesInForce } from './exchange-client.ts'
-import type { LateAnswerListener } from './compressed-answer.ts'
+import type { CompressionWish, LateAnswerListener } from './compressed-answer.ts'
 import { answerEarly, redirect, toLines } from './filter-answers.ts'
 import type { FilterAnswer, FilterRequest } from './filter-answers.ts'
 import { ExchangeRecord } from './exchange-record.ts'
@@ -82,7 +83,7 @@ export class Exchange implements TriesListener, GuardOwner, LateAnswerListener, 
   /** Serves a connection from here on; only between two requests. */
   attach(downstream: ExchangeClient): void {
     this.#downstream = downstream
-    this.#answer.to = downstream.answer
+    this.#answer.attach(downstream.answer)
   }
 
   get isEnded(): boolean {
@@ -180,6 +181,8 @@ export class Exchange implements TriesListener, GuardOwner, LateAnswerListener, 
       }
       this.#answer.lines = outcome
     }
+    const compression = rule.filterPlan?.compression
+    this.#answer.compressionWish = compression === undefined ? undefined : this.#wishOf(compression, request)
     if (rule.plugins !== undefined && this.#plugged === undefined) {
       this.#plug(rule.plugins, decision, request)
       return
@@ -188,10 +191,18 @@ export class Exchange implements TriesListener, GuardOwner, LateAnswerListener, 
     this.#forward(rule, decision.matchedPrefix, request)
   }
 
+  /** What plugins made of Accept-Encoding is for the endpoint: the client takes what it said itself. */
+  #wishOf(compression: Compression, request: IncomingRequest): CompressionWish {
+    const isClients = this.#plugged === undefined
+    const acceptEncoding = isClients ? request.header('accept-encoding') : this.#answer.compressionWish?.acceptEncoding
+    return { compression, method: this.#record.method, acceptEncoding }
+  }
+
   #plug(chain: HttpPluginChain, decision: RouteDecision<CompiledRule>, request: IncomingRequest): void {
-    const { answer: to, listener } = this.#downstream
+    const { answer: client, listener } = this.#downstream
     const isHead = this.#record.methodCode === methodCodes.HEAD
-    const plugged = new Plugged(this.#runtime, chain, { owner: this, decision, scheme: listener.scheme, isHead, to })
+    const context = { owner: this, decision, scheme: listener.scheme, isHead, client }
+    const plugged = new Plugged(this.#runtime, chain, context)
     this.#plugged = plugged
     this.#answer.to = plugged.answer
     plugged.begin(request, this.#request.hasBody)
@@ -213,8 +224,13 @@ export class Exchange implements TriesListener, GuardOwner, LateAnswerListener, 
     if (!this.#isEnded) this.#request.end(trailers)
   }
 
+  get lastAnswer(): AnswerSink {
+    return this.#answer.last
+  }
+
   onPluginAnswer(answer: PluginAnswer): LocalReply {
     this.#cancel()
+    this.#answer.close()
     this.#answer.isBegun = true
     if (!this.#request.isDone && !this.#downstream.canSkipBody()) this.#answer.to.closeAfter = true
     if (this.#record.isGrpc && answer.grpcStatus !== undefined) this.#record.grpcStatus = answer.grpcStatus
@@ -227,7 +243,7 @@ export class Exchange implements TriesListener, GuardOwner, LateAnswerListener, 
   }
 
   onPluggedAnswerEnd(): void {
-    this.#finish()
+    if (!this.#answer.isHolding) this.#finish()
   }
 
   attribute(group: string, name: string): PluginAttribute | undefined {
@@ -278,10 +294,6 @@ export class Exchange implements TriesListener, GuardOwner, LateAnswerListener, 
 
   /** @returns false when they need time, or have answered */
   #passesSafeguards(plan: FilterPlan, decision: RouteDecision<CompiledRule>, request: IncomingRequest): boolean {
-    if (plan.compression !== undefined) {
-      const acceptEncoding = request.header('accept-encoding')
-      this.#answer.compressionWish = { compression: plan.compression, method: this.#record.method, acceptEncoding }
-    }
     if (plan.steps.length === 0) return true
     const startWallMs = this.#record.startMs + this.#runtime.wallOffsetMs
     const context = { client: this.#downstream, owner: this, outgoing: this.#request.outgoing, startWallMs }
@@ -429,11 +441,12 @@ export class Exchange implements TriesListener, GuardOwner, LateAnswerListener, 
   }
 
   onAnswerEnd(trailers: HeaderList | undefined): void {
-    if (this.#answer.end(trailers) && this.#plugged === undefined) this.#finish()
+    this.#answer.end(trailers)
+    if (this.#plugged === undefined && !this.#answer.isHolding) this.#finish()
   }
 
   onLateEnd(): void {
-    if (this.#plugged === undefined) this.#finish()
+    this.#finish()
   }
 
   onLateFailure(): void {
@@ -506,7 +519,7 @@ export class Exchange implements TriesListener, GuardOwner, LateAnswerListener, 
 
   /** What comes from here on does not pass the plugins. */
   #unplug(): void {
-    this.#answer.to = this.#downstream.answer
+    this.#answer.unplug()
     this.#plugged?.close()
     this.#plugged = undefined
   }

@@ -16,6 +16,7 @@ interface Addition {
 export class EditPlan {
   readonly isEmpty: boolean
   readonly setsHost: boolean
+  readonly #edits: readonly HeaderEdits[]
   /** Lower case names whose fields are dropped. */
   readonly #drops: readonly string[]
   readonly #additions: readonly Addition[]
@@ -25,6 +26,7 @@ export class EditPlan {
   #authority: HeaderEntry | undefined = undefined
 
   constructor(edits: readonly HeaderEdits[]) {
+    this.#edits = edits
     const drops = new Set<string>()
     const sets = new Map<string, { name: string; value: string }>()
     const additions: Addition[] = []
@@ -50,6 +52,11 @@ export class EditPlan {
     this.#sets = sets
     this.setsHost = sets.has('host')
     this.isEmpty = drops.size === 0 && additions.length === 0
+  }
+
+  /** With further edits behind these. */
+  with(edits: readonly HeaderEdits[]): EditPlan {
+    return edits.length === 0 ? this : new EditPlan([...this.#edits, ...edits])
   }
 
   /** Marks fields of `head` as dropped and returns the lines to write in addition. */

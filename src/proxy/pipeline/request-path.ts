@@ -85,7 +85,7 @@ export class RequestPath {
         forwarded: client.forwarded,
         rewrite: backend.rewrite,
         matchedPrefix,
-        edits: this.guard === undefined ? backend.requestEdits : backend.requestEditsWith(this.guard.run.requestEdits),
+        edits: this.guard === undefined ? backend.requestEdits : backend.requestEdits.with(this.guard.run.requestEdits),
         fallbackHost: target?.service ?? '',
         ids: this.#runtime.requestIds,
       },

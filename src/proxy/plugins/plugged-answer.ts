@@ -31,28 +31,31 @@ interface GivenAnswer {
 export class PluggedAnswer extends Answer {
   readonly #runtime: ProxyRuntime
   readonly #owner: PluggedAnswerOwner
-  readonly #to: Answer
+  readonly #client: Answer
   #decoder: BodyChange | undefined = undefined
   #hasEnded = false
   /** The head that is on its way through the plugins in this very call, as it came. */
   given: Given<GivenAnswer> | undefined = undefined
 
-  constructor(runtime: ProxyRuntime, owner: PluggedAnswerOwner, to: Answer) {
+  constructor(runtime: ProxyRuntime, owner: PluggedAnswerOwner, client: Answer) {
     super()
     this.#runtime = runtime
     this.#owner = owner
-    this.#to = to
-    this.closeAfter = to.closeAfter
+    this.#client = client
+    this.closeAfter = client.closeAfter
   }
 
   get isBlocked(): boolean {
-    return this.#to.isBlocked || this.#owner.isAnswerBlocked
+    return this.#owner.isAnswerBlocked
   }
 
   head(answer: AnswerHead, lines: string, edits: EditPlan | undefined): void {
     this.status = answer.status
-    const isEdited = lines !== '' || edits?.isEmpty === false
-    const map = isEdited ? this.#editedMap(answer, lines, edits) : mapOfAnswer(answer)
+    const hasEdits = edits !== undefined && !edits.isEmpty
+    // Edits mark what they replace in the parser's head: they are made there once.
+    const ours = hasEdits && answer.parser !== undefined ? edits.apply(answer.parser) + lines : lines
+    const left = hasEdits && answer.parser === undefined ? edits : undefined
+    const map = hasEdits || lines !== '' ? this.#editedMap(answer, ours, left) : mapOfAnswer(answer)
     if (answer.framing === framings.chunked) {
       this.#decoder = new BodyChange(this.#runtime.chunkLimits, this.#runtime.entries, {
         onChangedBody: (bytes, start, end) => this.#content(bytes, start, end),
@@ -61,20 +64,17 @@ export class PluggedAnswer extends Answer {
     }
     const length = answer.parser?.contentLength ?? answer.list?.contentLength
     const isAll = answer.framing === framings.none || (answer.framing === framings.length && length === 0)
-    if (answer.framing !== framings.chunked) this.given = new Given({ answer, lines, edits }, map, !isAll)
+    if (answer.framing !== framings.chunked) this.given = new Given({ answer, lines: ours, edits: left }, map, !isAll)
     this.#headers(map, isAll ? 'end' : 'more')
     this.given = undefined
   }
 
+  /** @param edits  of a list; a parser's head has them already */
   #editedMap(answer: AnswerHead, lines: string, edits: EditPlan | undefined): HeaderMap {
     const { parser, list, bytes, start } = answer
     const map = new HeaderMap()
     map.append(':status', String(answer.status))
-    if (parser !== undefined) {
-      const ours = edits?.apply(parser) ?? ''
-      addKept(map, parser, bytes, start)
-      addLines(map, ours)
-    }
+    if (parser !== undefined) addKept(map, parser, bytes, start)
     if (list !== undefined) addRegular(map, edits === undefined ? list : this.#edited(list, edits))
     addLines(map, lines)
     return map
@@ -95,15 +95,15 @@ export class PluggedAnswer extends Answer {
   }
 
   interim(answer: AnswerHead): void {
-    this.#to.interim(answer)
+    this.#client.interim(answer)
   }
 
   askForBody(): void {
-    this.#to.askForBody()
+    this.#client.askForBody()
   }
 
   upgrade(answer: AnswerHead, edits: EditPlan | undefined): void {
-    this.#to.upgrade(answer, edits)
+    this.#client.upgrade(answer, edits)
   }
 
   body(bytes: Buffer, start: number, end: number): void {
@@ -153,7 +153,7 @@ export class PluggedAnswer extends Answer {
   }
 
   break(): void {
-    this.#to.break()
+    this.#client.break()
   }
 }
 

@@ -1,6 +1,6 @@
 import { defaultHeadLimits, framings, HeadParser } from '../../codec/index.ts'
 import type { Flow, HeaderList, HeaderMap, MessageSink } from '../../codec/index.ts'
-import type { Answer } from '../pipeline/answer.ts'
+import type { Answer, AnswerSink } from '../pipeline/answer.ts'
 import { BodyChange } from '../pipeline/body-change.ts'
 import type { CompiledRule } from '../pipeline/compiled-rule.ts'
 import { Http1Request } from '../pipeline/http1-request.ts'
@@ -32,6 +32,8 @@ export interface PluggedOwner {
   /** The request may flow on. */
   onRequestWritable(): void
   onClientWritable(): void
+  /** Takes the answer behind the plugins. */
+  readonly lastAnswer: AnswerSink
   attribute(group: string, name: string): PluginAttribute | undefined
 }
 
@@ -40,8 +42,7 @@ export interface PluggedContext {
   readonly decision: RouteDecision<CompiledRule>
   readonly scheme: string
   readonly isHead: boolean
-  /** Writes to the client. */
-  readonly to: Answer
+  readonly client: Answer
 }
 
 /**
@@ -62,7 +63,7 @@ export class Plugged implements HttpPluginHost, PluggedAnswerOwner {
   hasAnswered = false
   readonly #runtime: ProxyRuntime
   readonly #owner: PluggedOwner
-  readonly #to: Answer
+  readonly #client: Answer
   readonly #stream: PluggedStream
   readonly #scheme: string
   readonly #isHead: boolean
@@ -83,11 +84,11 @@ export class Plugged implements HttpPluginHost, PluggedAnswerOwner {
   constructor(runtime: ProxyRuntime, chain: HttpPluginChain, context: PluggedContext) {
     this.#runtime = runtime
     this.#owner = context.owner
-    this.#to = context.to
+    this.#client = context.client
     this.#scheme = context.scheme
     this.#isHead = context.isHead
     this.decision = context.decision
-    this.answer = new PluggedAnswer(runtime, this, context.to)
+    this.answer = new PluggedAnswer(runtime, this, context.client)
     this.request = {
       headers: (headers, flow) => this.#turn(() => this.#passRequest(headers, flow)),
       body: (bytes, flow) => this.#turn(() => this.#passBody(bytes, flow)),
@@ -115,7 +116,7 @@ export class Plugged implements HttpPluginHost, PluggedAnswerOwner {
   }
 
   get isAnswerBlocked(): boolean {
-    return this.#stream.isResponseBlocked
+    return this.#stream.isResponseBlocked || this.#owner.lastAnswer.isBlocked
   }
 
   enter(): void {
@@ -229,8 +230,8 @@ export class Plugged implements HttpPluginHost, PluggedAnswerOwner {
     if (whole?.isAsItCame(map, flow) === true) {
       const { answer, lines, edits } = whole.head
       this.hasAnswered = true
-      this.#to.closeAfter ||= this.answer.closeAfter
-      this.#to.head(answer, lines, edits)
+      this.#client.closeAfter ||= this.answer.closeAfter
+      this.#owner.lastAnswer.head(answer, lines, edits)
       if (flow === 'end') this.#endAnswer(undefined)
       return
     }
@@ -242,19 +243,19 @@ export class Plugged implements HttpPluginHost, PluggedAnswerOwner {
     const head = new AnswerHead().bindHttp2(list, framing)
     head.hasContent = !this.#isHead && status !== 204 && status !== 304
     this.hasAnswered = true
-    this.#to.closeAfter ||= this.answer.closeAfter
-    this.#to.head(head, '', undefined)
+    this.#client.closeAfter ||= this.answer.closeAfter
+    this.#owner.lastAnswer.head(head, '', undefined)
     if (flow === 'end') this.#endAnswer(undefined)
   }
 
   #passAnswerBody(bytes: Uint8Array, flow: Flow): void {
-    if (bytes.length > 0) this.#to.body(bufferOf(bytes), 0, bytes.length)
+    if (bytes.length > 0) this.#owner.lastAnswer.body(bufferOf(bytes), 0, bytes.length)
     if (flow === 'end') this.#endAnswer(undefined)
-    else if (!this.#to.isBlocked) this.#owner.onClientWritable()
+    else if (!this.#owner.lastAnswer.isBlocked) this.#owner.onClientWritable()
   }
 
   #endAnswer(trailers: HeaderList | undefined): void {
-    this.#to.end(trailers)
+    this.#owner.lastAnswer.end(trailers)
     this.#isAnswerPassed = true
   }
 
@@ -287,7 +288,7 @@ export class Plugged implements HttpPluginHost, PluggedAnswerOwner {
   close(): void {
     if (this.#isClosed) return
     this.#isClosed = true
-    this.#to.closeAfter ||= this.answer.closeAfter
+    this.#client.closeAfter ||= this.answer.closeAfter
     this.#stream.close()
   }
 }

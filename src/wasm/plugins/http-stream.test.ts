@@ -259,6 +259,35 @@ test('HttpStream resets when the plugin closes it', async () => {
   assert.deepEqual(host.take().slice(1), ['reset'])
 })
 
+test('HttpStream breaks a response off when the plugin wants to answer after its head has gone', async () => {
+  let when = 'body'
+  const probe = await Probe.start('0.2.1', {
+    *proxy_on_response_body(probe) {
+      if (when === 'body')
+        yield ['proxy_send_local_response', 502, ...['', '', ''].flatMap(text => probe.text(text)), -1]
+      return 1
+    },
+    *proxy_on_log(probe) {
+      if (when === 'log')
+        yield ['proxy_send_local_response', 502, ...['', '', ''].flatMap(text => probe.text(text)), -1]
+    },
+  })
+  const host = new RecordingHost()
+  const stream = probe.plugin.http(host)
+  stream.request.headers(request(), 'end')
+  stream.response.headers(response(), 'more')
+  stream.response.body(bytes('secret'), 'end')
+  assert.deepEqual(host.take().slice(1), ['response headers 200', 'reset'])
+  stream.close()
+  // Nothing is left of it to break off.
+  when = 'log'
+  const whole = probe.plugin.http(host)
+  whole.request.headers(request(), 'end')
+  whole.response.headers(response(), 'end')
+  whole.close()
+  assert.deepEqual(host.take().slice(1), ['response headers 200 end'])
+})
+
 test('HttpStream refuses a body beyond its limit that a plugin collects', async () => {
   const callbacks = { proxy_on_request_body: returns(1), proxy_on_response_body: returns(1) }
   const probe = await Probe.start('0.2.1', callbacks, { config: { limits: { bodyBytes: 3 } } })

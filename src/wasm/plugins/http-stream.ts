@@ -119,8 +119,11 @@ export class HttpStream extends StreamBase implements FlowStream {
   }
 
   respond(response: LocalResponse): boolean {
-    if (this.isDecided || this.#response.hasPassedHeaders) return false
-    this.#answer = response
+    if (this.isDecided) return false
+    // What has begun can't be answered otherwise any more; the rest of it is not what the plugin wants the client to see.
+    if (this.#response.isPartlyPassed) this.#wantsReset = true
+    else if (this.#response.hasPassedHeaders) return false
+    else this.#answer = response
     this.vm?.touch(this)
     return true
   }
