@@ -82,7 +82,9 @@ main { max-width: 1360px; margin: 0 auto; display: grid; grid-template-columns: 
 .node rect { fill: var(--ground); stroke: var(--line); transition: stroke .4s, fill .4s; }
 .node.entry rect { fill: var(--accent-soft); stroke: none; }
 .node.service rect { stroke: var(--thread); }
-.node.service.unhealthy rect, .node.service.none rect { stroke: var(--bad); fill: var(--bad-soft); }
+.node.service.unhealthy rect { stroke: var(--bad); fill: var(--bad-soft); }
+/* A Service without endpoints may be there only for its routes to others. */
+.node.service.none rect { stroke-dasharray: 4 3; }
 .node.service.ejected rect { stroke: var(--warn); fill: var(--warn-soft); }
 .node text { fill: var(--ink); } .node .name { font-weight: 580; }
 .node .below, .node .rate { fill: var(--muted); font-size: 11.5px; }
