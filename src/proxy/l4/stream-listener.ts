@@ -145,8 +145,8 @@ export class StreamListener implements SessionOwner {
         return
       case 'TLS':
       case 'HTTPS': {
-        session.protocol = 'TLS'
-        const { serverName } = session
+        session.record.protocol = 'TLS'
+        const { serverName } = session.record
         this.#decide(session, serverName === '' ? this.#hosts.any : this.#hosts.best(serverName))
         return
       }
@@ -159,7 +159,7 @@ export class StreamListener implements SessionOwner {
 
   #decide(session: StreamSession, host: VirtualHost | undefined): void {
     if (host === undefined) return session.refuse('no-route')
-    session.virtualHost = host.id
+    session.record.virtualHost = host.id
     if (host.tlsMode === 'https' || host.tlsMode === 'terminate') {
       // Without a route the handshake would be for nothing.
       if (host.tlsMode === 'terminate' && this.#findStream(session) === undefined) return session.refuse('no-route')
@@ -182,7 +182,7 @@ export class StreamListener implements SessionOwner {
     session.start(this.#findStream(session))
   }
 
-  #findStream({ serverName, virtualHost, caller }: StreamSession): CompiledStream | undefined {
+  #findStream({ record: { serverName, virtualHost, caller } }: StreamSession): CompiledStream | undefined {
     return this.#streams.table.find(virtualHost, serverName, caller?.namespace)
   }
 

@@ -1,9 +1,8 @@
 import { encodeProxyHeader } from '../../codec/index.ts'
-import type { ProxyAddresses } from '../../codec/index.ts'
-import { localReplies, Outcome } from '../../model/index.ts'
+import { Outcome } from '../../model/index.ts'
 import type { PluginAttribute } from '../plugins/http-plugins.ts'
 import { refusesStreams, streamPluginsOf } from '../plugins/plugin-lists.ts'
-import type { Caller, ReplyReason, TlsRecord } from '../../model/index.ts'
+import type { Caller, ReplyReason } from '../../model/index.ts'
 import { ClientAccess } from '../access/access-gate.ts'
 import type { EndpointState } from '../balancing/endpoint-state.ts'
 import type { Identified } from '../listeners/caller-source.ts'
@@ -12,15 +11,14 @@ import type { ProxyRuntime } from '../runtime.ts'
 import type { Connection, ConnectionHandler } from '../transport/connection.ts'
 import { tlsRecordOf } from '../transport/tls-record.ts'
 import type { BackendRuntime } from '../upstream/backend-runtime.ts'
-import type { CompiledStream, CompiledStreamBackend } from './compiled-stream.ts'
 import { EndpointSide } from './endpoint-side.ts'
 import type { SideOwner } from './endpoint-side.ts'
+import type { CompiledStream } from './compiled-stream.ts'
 import { Preamble } from './preamble.ts'
 import type { PreambleNeeds } from './preamble.ts'
 import { streamAttributeOf } from './stream-attributes.ts'
 import { failureOf, sourceHash } from './stream-choice.ts'
-import { logStream } from './stream-log.ts'
-import type { StreamFacts } from './stream-log.ts'
+import { StreamRecord } from './stream-record.ts'
 import { StreamRelay } from './stream-relay.ts'
 import type { RelayOwner } from './stream-relay.ts'
 
@@ -58,33 +56,15 @@ const unrecognizedName: Buffer = Buffer.from([21, 3, 3, 0, 2, 2, 112])
  * that may go on (half-close), and a reset of one side resets the other, so that
  * nobody takes a broken stream for a complete one.
  */
-export class StreamSession implements ConnectionHandler, SideOwner, RelayOwner, WheelEntry, StreamFacts, Identified {
+export class StreamSession implements ConnectionHandler, SideOwner, RelayOwner, WheelEntry, Identified {
   wheelNext: WheelEntry | undefined = undefined
   wheelPrevious: WheelEntry | undefined = undefined
   wheelDueTick = 0
   client: Connection
   readonly preamble: Preamble | undefined
-  readonly startMs: number
-  protocol: 'TCP' | 'TLS' = 'TCP'
-  serverName = ''
-  /** Of a mesh client, as far as it was asked for. */
-  caller: Caller | undefined = undefined
-  stream: CompiledStream | undefined = undefined
-  backend: CompiledStreamBackend | undefined = undefined
-  virtualHost = ''
-  endpoint: EndpointState | undefined = undefined
-  /** Tries to connect after the first. */
-  retries = 0
-  connectMs = -1
-  received = 0
-  sent = 0
-  reason: ReplyReason | undefined = undefined
-  flags = '-'
-  tls: TlsRecord | undefined = undefined
-  upstreamTls = ''
+  readonly record: StreamRecord
   readonly #runtime: ProxyRuntime
   readonly #owner: SessionOwner
-  readonly #addresses: ProxyAddresses
   readonly #relay: StreamRelay
   #state: number = readingPreamble
   #side: EndpointSide | undefined = undefined
@@ -109,30 +89,13 @@ export class StreamSession implements ConnectionHandler, SideOwner, RelayOwner, 
     this.client = client
     this.#relay = new StreamRelay(runtime, this)
     this.preamble = needs === undefined ? undefined : new Preamble(needs)
-    this.startMs = runtime.turnMs
+    this.record = new StreamRecord(runtime, client, this.preamble)
     this.#deadlineMs = runtime.turnMs + runtime.limits.handshakeTimeoutMs
-    this.#addresses = {
-      source: { address: plain(client.remoteAddress), port: client.remotePort },
-      destination: { address: plain(client.localAddress), port: client.localPort },
-    }
     client.handler = this
-  }
-
-  /** Who the client is and what it asked for; a PROXY header counts more than the socket. */
-  get addresses(): ProxyAddresses {
-    return this.preamble?.addresses ?? this.#addresses
   }
 
   get isHandedOver(): boolean {
     return this.#state === handedOver
-  }
-
-  get clientService(): string {
-    return this.caller?.service ?? ''
-  }
-
-  get clientWorkload(): string {
-    return this.caller?.workload ?? ''
   }
 
   /** Finds out who calls; the owner is told. */
@@ -146,18 +109,18 @@ export class StreamSession implements ConnectionHandler, SideOwner, RelayOwner, 
   identified(caller: Caller | undefined): void {
     if (this.#state !== asking) return
     this.#runtime.tick()
-    this.caller = caller
+    this.record.caller = caller
     this.#owner.identified(this)
   }
 
   /** Sends the connection on its way. */
   start(stream: CompiledStream | undefined): void {
-    this.stream = stream
+    this.record.stream = stream
     if (stream === undefined) return this.refuse('no-route')
     if (!this.#plug(stream)) return
     const backend = stream.choose(Math.random())
     if (backend === undefined) return this.refuse('no-backend')
-    this.backend = backend
+    this.record.backend = backend
     if (backend.target === undefined) return this.refuse('invalid-backend')
     if (this.#state !== asking) this.#early = this.preamble?.rest
     this.#state = connecting
@@ -181,7 +144,7 @@ export class StreamSession implements ConnectionHandler, SideOwner, RelayOwner, 
   }
 
   attribute(group: string, name: string): PluginAttribute | undefined {
-    return streamAttributeOf(this, group, name)
+    return streamAttributeOf(this.record, group, name)
   }
 
   /** A side is told so after what was sent to it; without the client there is nothing left to do. */
@@ -195,8 +158,7 @@ export class StreamSession implements ConnectionHandler, SideOwner, RelayOwner, 
     this.#runtime.timers.cancel(this)
     this.#leaveEndpoint()
     endpoint?.destroy()
-    this.reason = 'plugin-response'
-    this.flags = localReplies[this.reason].flag
+    this.record.fail('plugin-response')
     this.client.end()
     this.#linger()
   }
@@ -221,31 +183,32 @@ export class StreamSession implements ConnectionHandler, SideOwner, RelayOwner, 
     this.client = client
     client.handler = this
     this.#isSecured = true
-    this.tls = tlsRecordOf(client)
+    this.record.tls = tlsRecordOf(client)
     this.preamble?.forgetRest()
   }
 
   #connect(target: BackendRuntime): void {
     const { turnMs, timers } = this.#runtime
-    const hash = sourceHash(target, this.addresses.source.address)
+    const { record } = this
+    const hash = sourceHash(target, record.addresses.source.address)
     const endpoint = target.pick({ nowMs: turnMs, hash, random: Math.random, tried: this.#tried })
     if (endpoint === undefined) return this.refuse('no-endpoint')
     if (this.#refusal(endpoint) !== '') {
-      this.endpoint = endpoint
+      record.endpoint = endpoint
       return this.refuse('policy-denied')
     }
     if (!target.acquireStream()) {
       target.metrics.overloadedConnections.value++
       return this.refuse('overloaded')
     }
-    this.endpoint = endpoint
+    record.endpoint = endpoint
     const side = new EndpointSide(this.#runtime, this, target, endpoint)
     this.#side = side
     const version = target.backend?.settings.proxyProtocol
-    const preface = version === undefined ? undefined : encodeProxyHeader(version, this.addresses)
+    const preface = version === undefined ? undefined : encodeProxyHeader(version, record.addresses)
     const onConnect = (): void => this.#onConnected(side)
-    const isPassthrough = this.protocol === 'TLS' && !this.#isSecured
-    const alpn = this.tls?.protocol ?? ''
+    const isPassthrough = record.protocol === 'TLS' && !this.#isSecured
+    const alpn = record.tls?.protocol ?? ''
     side.connection = target.connectStream(endpoint, side, onConnect, { preface, isPassthrough, alpn })
     const connectMs = target.backend?.settings.connectTimeoutMs ?? 0
     if (connectMs > 0) timers.add(this, connectMs, turnMs)
@@ -255,35 +218,34 @@ export class StreamSession implements ConnectionHandler, SideOwner, RelayOwner, 
   #refusal(endpoint: EndpointState): string {
     const { gate } = this.#runtime
     if (gate === undefined) return ''
-    this.#access ??= new ClientAccess(this.caller, this.addresses.source.address)
+    this.#access ??= new ClientAccess(this.record.caller, this.record.addresses.source.address)
     return gate.refusal(this.#access, endpoint)
   }
 
   /** Policies have changed: both sides are reset if they refuse it now. */
   judgeAgain(): void {
     if (this.#state !== connecting && this.#state !== relaying) return
-    if (this.endpoint !== undefined && this.#refusal(this.endpoint) !== '') this.#cutFor('policy-denied')
+    const { endpoint } = this.record
+    if (endpoint !== undefined && this.#refusal(endpoint) !== '') this.#cutFor('policy-denied')
   }
 
   #onConnected(side: EndpointSide): void {
     this.#runtime.tick()
     const { connection, target } = side
     if (this.#side !== side || connection === undefined || this.#state !== connecting) return
-    const { timers, turnMs, limits } = this.#runtime
+    const { timers, limits } = this.#runtime
     timers.cancel(this)
     side.connected()
     this.#state = relaying
-    this.connectMs = turnMs - this.startMs
-    this.upstreamTls = connection.tls?.version ?? ''
+    this.record.connected(connection)
     this.#idleMs = target.backend?.settings.streamIdleTimeoutMs ?? limits.tunnelIdleTimeoutMs
-    if (this.backend !== undefined) this.backend.series.sessions.value++
     const early = this.#early
     this.#early = undefined
     this.preamble?.forgetRest()
     // Nothing comes before this returns.
     this.client.resume()
     if (early !== undefined && early.length > 0) {
-      this.#countReceived(early.length)
+      this.record.countReceived(early.length)
       this.#relay.fromClient(early, early.length)
     }
     if (this.#hasClientEnded) this.#relay.clientEnded()
@@ -309,19 +271,17 @@ export class StreamSession implements ConnectionHandler, SideOwner, RelayOwner, 
     if (this.#tried === undefined) this.#tried = [endpoint]
     else this.#tried.push(endpoint)
     const isAnyLeft = target.balancer?.states.some(state => state.isCandidate && this.#tried?.includes(state) === false)
-    if (this.retries + 1 >= this.#runtime.limits.streamConnectTries || isAnyLeft !== true) return this.refuse(reason)
-    this.retries++
+    if (this.record.retries + 1 >= this.#runtime.limits.streamConnectTries || isAnyLeft !== true)
+      return this.refuse(reason)
+    this.record.retries++
     target.metrics.retries.value++
     this.#connect(target)
   }
 
   /** No way for this connection: it is reset, as if nobody listened; TLS for a name that nobody has gets its alert. */
   refuse(reason: ReplyReason): void {
-    this.reason = reason
-    this.flags = localReplies[reason].flag
-    const labels = { virtual_host: this.virtualHost, reason }
-    this.#runtime.meter.counter('heddle_stream_refused_total', labels).value++
-    if (this.protocol !== 'TLS' || reason !== 'no-route' || !this.client.isOpen) {
+    this.record.refuse(reason)
+    if (this.record.protocol !== 'TLS' || reason !== 'no-route' || !this.client.isOpen) {
       this.#finish()
       this.client.reset()
       return
@@ -337,7 +297,7 @@ export class StreamSession implements ConnectionHandler, SideOwner, RelayOwner, 
     switch (this.#state) {
       case relaying:
         if (this.#side?.connection === undefined) return
-        this.#countReceived(length)
+        this.record.countReceived(length)
         this.#relay.fromClient(bytes, length)
         return
       case readingPreamble:
@@ -356,22 +316,16 @@ export class StreamSession implements ConnectionHandler, SideOwner, RelayOwner, 
   #readPreamble(bytes: Buffer, length: number): void {
     const progress = this.preamble?.read(bytes, length)
     if (progress === 'need-more') return
-    this.serverName = this.preamble?.serverName ?? ''
+    this.record.serverName = this.preamble?.serverName ?? ''
     if (progress === 'invalid') this.refuse('bad-request')
     else this.#owner.dispatch(this)
   }
 
   onEndpointBytes(side: EndpointSide, bytes: Buffer, length: number): void {
     if (this.#state !== relaying || side.connection === undefined) return
-    if (this.sent === 0) side.judge(Outcome.success)
-    this.sent += length
-    if (this.backend !== undefined) this.backend.series.sent.value += length
+    if (this.record.sent === 0) side.judge(Outcome.success)
+    this.record.countSent(length)
     this.#relay.fromEndpoint(side.connection, bytes, length)
-  }
-
-  #countReceived(length: number): void {
-    this.received += length
-    if (this.backend !== undefined) this.backend.series.received.value += length
   }
 
   onEnd(): void {
@@ -379,7 +333,7 @@ export class StreamSession implements ConnectionHandler, SideOwner, RelayOwner, 
     this.#hasClientEnded = true
     if (this.#state === relaying) this.#relay.clientEnded()
     else if (this.#state === readingPreamble) {
-      this.flags = 'DC'
+      this.record.flags = 'DC'
       this.#finish()
       this.client.destroy()
     }
@@ -412,7 +366,7 @@ export class StreamSession implements ConnectionHandler, SideOwner, RelayOwner, 
     }
     const endpoint = this.#side?.connection
     const isRelaying = this.#state === relaying
-    if (this.#state !== lingering) this.flags = 'DC'
+    if (this.#state !== lingering) this.record.flags = 'DC'
     this.#finish()
     if (isRelaying) endpoint?.reset()
     else endpoint?.destroy()
@@ -436,8 +390,7 @@ export class StreamSession implements ConnectionHandler, SideOwner, RelayOwner, 
       else this.#isEndpointGone = true
       return
     }
-    this.flags = localReplies['upstream-reset'].flag
-    this.reason = 'upstream-reset'
+    this.record.fail('upstream-reset')
     side.judge(Outcome.reset)
     this.#finish()
     this.client.reset()
@@ -459,12 +412,12 @@ export class StreamSession implements ConnectionHandler, SideOwner, RelayOwner, 
   sweep(nowMs: number): void {
     switch (this.#state) {
       case relaying:
-        if (this.received + this.sent + this.#backlog() !== this.#lastMark) this.#noteMove()
+        if (this.#mark() !== this.#lastMark) this.#noteMove()
         else if (nowMs >= this.#deadlineMs) this.#giveUp('SI')
         return
       case lingering:
         if (this.client.backlog !== this.#lastMark) this.#waitForReader(nowMs)
-        else if (nowMs >= this.#deadlineMs) this.#giveUp(this.flags)
+        else if (nowMs >= this.#deadlineMs) this.#giveUp(this.record.flags)
         return
       case readingPreamble:
         if (nowMs >= this.#deadlineMs) this.refuse('request-timeout')
@@ -486,16 +439,17 @@ export class StreamSession implements ConnectionHandler, SideOwner, RelayOwner, 
 
   /** What is read slowly moves, too. */
   #noteMove(): void {
-    this.#lastMark = this.received + this.sent + this.#backlog()
+    this.#lastMark = this.#mark()
     this.#deadlineMs = this.#runtime.turnMs + this.#idleMs
   }
 
-  #backlog(): number {
-    return this.client.backlog + (this.#side?.connection?.backlog ?? 0)
+  #mark(): number {
+    const backlog = this.client.backlog + (this.#side?.connection?.backlog ?? 0)
+    return this.record.received + this.record.sent + backlog
   }
 
   #giveUp(flags: string): void {
-    this.flags = flags
+    this.record.flags = flags
     const endpoint = this.#side?.connection
     const { client } = this
     if (this.#state === handedOver) this.drop()
@@ -514,8 +468,7 @@ export class StreamSession implements ConnectionHandler, SideOwner, RelayOwner, 
     const { client } = this
     if (this.#state === handedOver) this.drop()
     else if (this.#state !== ended) {
-      this.reason = reason
-      this.flags = localReplies[reason].flag
+      this.record.fail(reason)
       this.#finish()
     }
     endpoint?.reset()
@@ -537,7 +490,7 @@ export class StreamSession implements ConnectionHandler, SideOwner, RelayOwner, 
     this.#early = undefined
     this.#runtime.timers.cancel(this)
     this.#owner.remove(this)
-    logStream(this.#runtime, this)
+    this.record.log()
   }
 
   #leaveEndpoint(): void {
@@ -547,8 +500,3 @@ export class StreamSession implements ConnectionHandler, SideOwner, RelayOwner, 
 }
 
 const noBytes: Buffer = Buffer.alloc(0)
-
-/** An IPv4 client of an IPv6 listener is an IPv4 client. */
-function plain(address: string): string {
-  return address.startsWith('::ffff:') ? address.slice('::ffff:'.length) : address
-}
