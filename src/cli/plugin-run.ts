@@ -1,5 +1,12 @@
 import { assertNever } from '../core/index.ts'
-import type { HeaderMap, OfflineMessage, OfflineOutcome, OfflineRun, OfflineStep } from '../wasm/index.ts'
+import type {
+  HeaderMap,
+  OfflineMessage,
+  OfflineOutcome,
+  OfflineRun,
+  OfflineStep,
+  OfflineTransfer,
+} from '../wasm/index.ts'
 import { withoutControls } from './paint.ts'
 import type { Paint, Painter } from './paint.ts'
 
@@ -65,6 +72,8 @@ function renderOutcome(outcome: OfflineOutcome, paint: Paint): readonly string[]
       const { status, details, headers, body } = outcome.response
       return [line(`answered ${status}${details === '' ? '' : ` (${details})`}:`), ...renderMessage({ headers, body })]
     }
+    case 'transferred':
+      return renderTransfer(outcome)
     case 'no-stream':
       return ['the plugin is a service and sees no request']
     case 'reset':
@@ -76,19 +85,29 @@ function renderOutcome(outcome: OfflineOutcome, paint: Paint): readonly string[]
   }
 }
 
+function renderTransfer({ toEndpoint, toClient, closed, held }: OfflineTransfer): readonly string[] {
+  return [
+    'to the endpoint:',
+    ...renderText(toEndpoint),
+    'to the client:',
+    ...renderText(toClient),
+    ...(closed === undefined ? [] : [`the plugin closed the side of the ${closed}`]),
+    ...held.map(side => `what the ${side} sent is held by the plugin, and nothing came that would let it go`),
+  ]
+}
+
 function renderMessage({ headers, body, trailers }: OfflineMessage): readonly string[] {
   const fields = (map: HeaderMap): string[] => [...map].map(([name, value]) => line(`  ${name}: ${value}`))
-  const text =
-    body.length === 0
-      ? []
-      : [
-          '',
-          ...Buffer.from(body)
-            .toString('utf8')
-            .split('\n')
-            .map(text => line(`  ${text}`)),
-        ]
+  const text = body.length === 0 ? [] : ['', ...renderText(body)]
   return [...fields(headers), ...text, ...(trailers === undefined ? [] : ['', ...fields(trailers)])]
+}
+
+function renderText(bytes: Uint8Array): readonly string[] {
+  if (bytes.length === 0) return []
+  return Buffer.from(bytes)
+    .toString('utf8')
+    .split('\n')
+    .map(text => line(`  ${text}`))
 }
 
 /** The same for programs: maps as lists of pairs, bodies as text. */

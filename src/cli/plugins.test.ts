@@ -152,6 +152,71 @@ test('heddle plugins test sends and shows trailers', async () => {
   assert.match(out, /\n {2}b\n\n {2}x-sum: 1\n[^]*\n {2}x-end: 2\n/)
 })
 
+const stream = ['plugins', 'test', `${guests}stream.wasm`]
+
+test('heddle plugins test sends a connection through a plugin, piece by piece', async () => {
+  const pieces = ['hello', 'hold it', ', go'].flatMap(text => ['--data', text])
+  const { code, out } = await heddle(...stream, ...pieces, '--response-data', 'hi\nthere')
+  assert.equal(code, 0)
+  assert.equal(
+    out,
+    `proxy_on_context_create(1, 0)
+proxy_on_configure(1, 0) = 1
+proxy_on_context_create(2, 1)
+proxy_on_new_connection(2) = 0
+proxy_on_downstream_data(2, 5, 0) = 0
+  proxy_get_buffer_bytes("downstream-data", 0, 5) = ok "hello"
+  proxy_set_buffer_bytes("downstream-data", 0, 5, "HELLO") = ok
+proxy_on_downstream_data(2, 7, 0) = 1
+  proxy_get_buffer_bytes("downstream-data", 0, 7) = ok "hold it"
+proxy_on_downstream_data(2, 11, 0) = 0
+  proxy_get_buffer_bytes("downstream-data", 0, 11) = ok "hold it, go"
+proxy_on_upstream_data(2, 8, 0) = 0
+  proxy_set_buffer_bytes("upstream-data", 0, 0, "!") = ok
+proxy_on_downstream_data(2, 0, 1) = 0
+proxy_on_downstream_connection_close(2, 2)
+proxy_on_upstream_data(2, 0, 1) = 0
+proxy_on_upstream_connection_close(2, 2)
+proxy_on_done(2) = 1
+proxy_on_log(2)
+proxy_on_delete(2)
+proxy_on_done(1) = 1
+proxy_on_delete(1)
+
+to the endpoint:
+  HELLOhold it, go
+to the client:
+  !hi
+  there
+`,
+  )
+})
+
+for (const [data, code, end] of [
+  ['deny', 0, /to the endpoint:\nto the client:\nthe plugin closed the side of the client\n$/],
+  ['bye', 0, /to the endpoint:\n {2}BYE\nto the client:\nthe plugin closed the side of the endpoint\n$/],
+  [
+    'hold',
+    0,
+    /to the client:\n {2}!hi\nwhat the client sent is held by the plugin, and nothing came that would let it go\n$/,
+  ],
+  ['trap', 1, /failed: unreachable\n[^]*the stream was reset\n$/],
+] as const) {
+  test(`heddle plugins test says what a plugin makes of a connection that begins with ${data}`, async () => {
+    const run = await heddle(...stream, '--data', data, '--response-data', 'hi')
+    assert.equal(run.code, code)
+    assert.match(run.out, end)
+  })
+}
+
+test('heddle plugins test tells programs what became of a connection', async () => {
+  const open = await heddle(...stream, '--kind', 'tcp', '--fail', 'open', '--data', 'trap', '-o', 'json')
+  assert.equal(open.code, 1)
+  const { outcome, steps } = JSON.parse(open.out) as { outcome: unknown; steps: { callback: string }[] }
+  assert.deepEqual(outcome, { kind: 'transferred', toEndpoint: 'trap', toClient: '', held: [] })
+  assert.ok(steps.some(({ callback }) => callback === 'proxy_on_new_connection'))
+})
+
 for (const [words, message] of [
   [['tset'], /plugins takes test/],
   [['test'], /needs the file of a plugin/],
@@ -165,6 +230,8 @@ for (const [words, message] of [
   [['test', `${guests}noop.wasm`, '--ticks', 'often'], /--ticks is a number/],
   [['test', `${guests}noop.wasm`, '--trailer', 'x'], /--trailer is 'name: value'/],
   [['test', `${guests}noop.wasm`, '--env', 'a'], /--env is NAME=VALUE/],
+  [['test', `${guests}noop.wasm`, '--kind', 'http', '--data', 'a'], /--data and --response-data are for --kind tcp/],
+  [['test', `${guests}noop.wasm`, '--data', '@/none'], /none can't be read/],
 ] as const) {
   test(`heddle plugins ${words.slice(0, 1).join('')} ${words.slice(2).join(' ')} says what is wrong: ${message.source}`, async () => {
     const { code, err } = await heddle('plugins', ...words)

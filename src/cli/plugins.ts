@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { MeshError, messageOf } from '../core/index.ts'
 import { compilePlugin, HeaderMap, pluginConfig, runOffline } from '../wasm/index.ts'
-import type { HeaderField, HttpCallResult, OfflineMessage, OfflineRun } from '../wasm/index.ts'
+import type { HeaderField, HttpCallResult, OfflineMessage, OfflineRun, PluginConfig } from '../wasm/index.ts'
 import { usage } from './call.ts'
 import type { WorkerPluginStatus } from '../daemon/index.ts'
 import { agentOf, paintOf, printJson, wantsJson } from './context.ts'
@@ -12,7 +12,8 @@ import type { Call, CliIo, Verb } from './verb.ts'
 
 export const plugins: Verb = {
   name: 'plugins',
-  summary: 'plugins in WebAssembly as they run, worker by worker; test runs one request through one, offline',
+  summary:
+    'plugins in WebAssembly as they run, worker by worker; test runs one request or connection through one, offline',
   usage: '[test PLUGIN.wasm]',
   flags: [
     { name: 'config', value: 'TEXT', about: 'Configuration of the plugin; @FILE reads it from a file.' },
@@ -37,7 +38,19 @@ export const plugins: Verb = {
       about:
         "What a service answers that the plugin calls: 'auth=200 welcome', 'auth=failed', or 'auth=@FILE', a file with status, fields and body as in HTTP/1.1.",
     },
-    { name: 'kind', value: 'KIND', choices: ['http', 'service'], about: 'service: the plugin sees no request.' },
+    {
+      name: 'kind',
+      value: 'KIND',
+      choices: ['http', 'tcp', 'service'],
+      about: 'http unless told; tcp: the plugin sees a connection; service: it sees neither.',
+    },
+    {
+      name: 'data',
+      value: 'TEXT',
+      isRepeated: true,
+      about: 'A piece that the client of a connection sends; as --body.',
+    },
+    { name: 'response-data', value: 'TEXT', isRepeated: true, about: 'A piece that the endpoint sends then.' },
     { name: 'ticks', value: 'COUNT', about: "How often the plugin's timer comes due before the request." },
     outputFlag,
     socketFlag,
@@ -46,6 +59,7 @@ export const plugins: Verb = {
   examples: [
     'heddle plugins',
     'heddle plugins test stamp.wasm --config \'{"header": "x-stamped"}\'',
+    "heddle plugins test shout.wasm --data hello --response-data 'who is there?'",
     "heddle plugins test gate.wasm --root-id gate --request 'GET /admin' --upstream 'gate=401 no' -o json",
   ],
   exits: ['1 also when a plugin does not start or fails'],
@@ -77,7 +91,7 @@ async function runPlugin(path: string, call: Call): Promise<OfflineRun> {
     configuration: await textOf(call, 'config'),
     vmConfiguration: await textOf(call, 'vm-config'),
     environment: Object.fromEntries(assignments(call, 'env')),
-    kind: flagValue(call, 'kind') === 'service' ? 'service' : 'http',
+    kind: kindOf(call),
     failurePolicy: flagValue(call, 'fail') === 'open' ? 'open' : 'closed',
   })
   const ticks = flagValue(call, 'ticks') ?? '0'
@@ -87,9 +101,23 @@ async function runPlugin(path: string, call: Call): Promise<OfflineRun> {
     ticks: Number(ticks),
     request: await requestOf(call),
     response: await responseOf(call),
+    connection: { fromClient: await piecesOf(call, 'data'), fromEndpoint: await piecesOf(call, 'response-data') },
     upstreams: await upstreamsOf(call),
     properties: new Map(assignments(call, 'property')),
   })
+}
+
+/** Pieces say that there is a connection. */
+function kindOf(call: Call): PluginConfig['kind'] {
+  const kind = flagValue(call, 'kind')
+  const hasData = call.flags.has('data') || call.flags.has('response-data')
+  if (kind === 'tcp' || (kind === undefined && hasData)) return 'tcp'
+  if (hasData) throw usage(plugins, `--data and --response-data are for --kind tcp, not ${kind}`)
+  return kind === 'service' ? 'service' : 'http'
+}
+
+async function piecesOf(call: Call, flag: string): Promise<readonly Uint8Array[]> {
+  return Promise.all((call.flags.get(flag) ?? []).map(bytesOf))
 }
 
 async function requestOf(call: Call): Promise<OfflineMessage> {
@@ -174,7 +202,10 @@ function assignments(call: Call, flag: string): readonly (readonly [string, stri
 }
 
 async function textOf(call: Call, flag: string): Promise<Uint8Array> {
-  const text = flagValue(call, flag) ?? ''
+  return bytesOf(flagValue(call, flag) ?? '')
+}
+
+async function bytesOf(text: string): Promise<Uint8Array> {
   return text.startsWith('@') ? contentOf(text.slice(1)) : Buffer.from(text, 'utf8')
 }
 

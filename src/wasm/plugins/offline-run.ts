@@ -3,9 +3,11 @@ import type { Clock, Timer } from '../../core/index.ts'
 import { Engine } from '../engine/engine.ts'
 import { describeCall } from './describe-call.ts'
 import type { DescribedCall } from './describe-call.ts'
-import type { HeaderMap } from '../../codec/index.ts'
+import { HeaderMap } from '../../codec/index.ts'
 import { LocalMetrics } from './local-metrics.ts'
 import { OfflineCallouts } from './offline-callouts.ts'
+import { transfer } from './offline-connection.ts'
+import type { OfflineConnection, OfflineTransfer } from './offline-connection.ts'
 import { offlineServices } from './offline.ts'
 import { Plugin } from './plugin.ts'
 import type { PluginConfig } from './plugin-config.ts'
@@ -23,9 +25,12 @@ export interface OfflineMessage {
 
 export interface OfflineOptions {
   readonly config: PluginConfig
-  readonly request: OfflineMessage
-  /** What the upstream answers if the request gets there. */
-  readonly response: OfflineMessage
+  /** @default GET / of example.com */
+  readonly request?: OfflineMessage
+  /** What the upstream answers if the request gets there. @default 200 */
+  readonly response?: OfflineMessage
+  /** For plugins of the kind `tcp`. @default both sides say nothing and end */
+  readonly connection?: OfflineConnection
   /** What services answer that the plugin calls. */
   readonly upstreams?: ReadonlyMap<string, HttpCallResult>
   /** How often the plugin's timer comes due before the request. @default 0 */
@@ -47,6 +52,7 @@ export type OfflineOutcome =
   | { readonly kind: 'not-started'; readonly detail: string }
   | { readonly kind: 'passed'; readonly request: OfflineMessage; readonly response: OfflineMessage }
   | { readonly kind: 'answered'; readonly response: LocalResponse }
+  | OfflineTransfer
   | { readonly kind: 'reset' }
   /** A plugin of the kind `service` sees no request. */
   | { readonly kind: 'no-stream' }
@@ -90,7 +96,7 @@ class Collector implements MessageSink {
   }
 }
 
-/** Sends one exchange through a plugin without any network, and writes down all that happens. */
+/** Sends one exchange, or one connection, through a plugin without any network, and writes down all that happens. */
 export function runOffline(module: PluginModule, options: OfflineOptions): OfflineRun {
   const recorder = new Recorder()
   const metrics = new LocalMetrics()
@@ -112,7 +118,7 @@ export function runOffline(module: PluginModule, options: OfflineOptions): Offli
       clock.tick()
       settle()
     }
-    outcome = options.config.kind === 'service' ? { kind: 'no-stream' } : exchange(plugin, options, settle)
+    outcome = stream(plugin, options, settle)
     failure = plugin.state.detail
     plugin.close()
     settle()
@@ -124,7 +130,32 @@ export function runOffline(module: PluginModule, options: OfflineOptions): Offli
   return { steps: recorder.steps, outcome, failure, metrics: Object.fromEntries(values) }
 }
 
-function exchange(plugin: Plugin, options: OfflineOptions, settle: () => void): OfflineOutcome {
+function stream(plugin: Plugin, options: OfflineOptions, settle: () => void): OfflineOutcome {
+  const { config, connection = { fromClient: [], fromEndpoint: [] }, properties } = options
+  if (config.kind === 'service') return { kind: 'no-stream' }
+  const property: Property = (group, name) => properties?.get(name === undefined ? group : `${group}.${name}`)
+  if (config.kind === 'tcp') return transfer(plugin, connection, property, settle)
+  return exchange(plugin, options, property, settle)
+}
+
+type Property = HttpStreamHost['property']
+
+function plainResponse(): OfflineMessage {
+  return { headers: HeaderMap.of([[':status', '200']]), body: new Uint8Array() }
+}
+
+function plainRequest(): OfflineMessage {
+  const fields = [
+    [':method', 'GET'],
+    [':path', '/'],
+    [':scheme', 'http'],
+    [':authority', 'example.com'],
+  ] as const
+  return { headers: HeaderMap.of(fields), body: new Uint8Array() }
+}
+
+function exchange(plugin: Plugin, options: OfflineOptions, property: Property, settle: () => void): OfflineOutcome {
+  const { request: sent = plainRequest(), response: answered = plainResponse() } = options
   const [request, response] = [new Collector(), new Collector()]
   let decided: OfflineOutcome | undefined
   const host: HttpStreamHost = {
@@ -133,14 +164,14 @@ function exchange(plugin: Plugin, options: OfflineOptions, settle: () => void): 
     respond: answer => void (decided ??= { kind: 'answered', response: answer }),
     reset: () => void (decided ??= { kind: 'reset' }),
     clearRouteCache() {},
-    property: (group, name) => options.properties?.get(name === undefined ? group : `${group}.${name}`),
+    property,
     setProperty() {},
   }
   const stream = plugin.http(host)
-  send(options.request, stream.request)
+  send(sent, stream.request)
   settle()
   if (decided === undefined && request.isComplete) {
-    send(options.response, stream.response)
+    send(answered, stream.response)
     settle()
   }
   const outcome: OfflineOutcome =
@@ -149,7 +180,7 @@ function exchange(plugin: Plugin, options: OfflineOptions, settle: () => void): 
       ? { kind: 'held', message: 'request' }
       : !response.isComplete
         ? { kind: 'held', message: 'response' }
-        : { kind: 'passed', request: request.message(options.request), response: response.message(options.response) })
+        : { kind: 'passed', request: request.message(sent), response: response.message(answered) })
   stream.close()
   settle()
   return outcome
