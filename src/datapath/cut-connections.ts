@@ -20,7 +20,7 @@ export interface CutOptions {
 /**
  * Ends a connection of which policies have dropped a packet, so that nobody waits for it: who asks for one gets
  * ECONNREFUSED, and one that is open is ended at both ends, with ECONNABORTED at the mesh's and a reset at the other's.
- * Only in this network namespace: one elsewhere stands still.
+ * Only in the network namespace that this thread is in, and `diag` is of.
  *
  * @returns whether there was something to end
  * @throws MeshError MESH_KERNEL_SYSCALL

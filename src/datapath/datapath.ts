@@ -16,6 +16,7 @@ import type { JoinedCgroup } from './joined-cgroup.ts'
 import { closeLeftBehind } from './left-behind.ts'
 import type { MapWrite } from './map-write.ts'
 import { MemberNumbers, MemberTable } from './members.ts'
+import { pidsBelow } from './mesh-cgroup.ts'
 import type { MeshCgroup } from './mesh-cgroup.ts'
 import { NameServerTable } from './name-servers.ts'
 import type { NamePlaces } from './name-servers.ts'
@@ -209,6 +210,7 @@ export class Datapath implements Disposable {
       object: this.#object,
       diag: this.#diag,
       forgetMs,
+      pidsOf: id => this.#pidsOf(id),
       names: () => ({
         serviceAt: asked => this.#services.nameAt(asked),
         workloadOf: cgroup => this.#members.workloadOf(cgroup),
@@ -264,6 +266,14 @@ export class Datapath implements Disposable {
     const map = this.#maps.get(name) ?? this.#object.map<unknown, unknown>(name)
     this.#maps.set(name, map)
     return map as TypedMap<K, V>
+  }
+
+  /** Of a member, wherever its cgroup is. */
+  #pidsOf(id: bigint): Iterable<number> {
+    const joined = membersOf(this.#joined).find(each => each.id === id)
+    if (joined !== undefined) return pidsBelow(joined.folder)
+    const workload = this.#members.workloadOf(id)
+    return workload === undefined ? [] : this.#options.cgroup.pidsOf(workload)
   }
 
   #closeLeftBehind(): void {

@@ -1,7 +1,7 @@
 import { messageOf, systemClock } from '../core/index.ts'
 import type { Timer } from '../core/index.ts'
-import { RingBuffer, TcpRefuser } from '../kernel/index.ts'
-import type { Bpf, Codec, LoadedObject, SocketDiag } from '../kernel/index.ts'
+import { NetworkNamespaces, RingBuffer, SocketDiag, TcpRefuser } from '../kernel/index.ts'
+import type { Bpf, Codec, LoadedObject } from '../kernel/index.ts'
 import { cutConnection, isRepeated } from './cut-connections.ts'
 import { DatagramFlows } from './datagram-flows.ts'
 import { flowOf } from './flow.ts'
@@ -18,6 +18,8 @@ export interface FlowReaderOptions {
   readonly diag: SocketDiag
   /** Silence after which datagrams to somebody are over. */
   readonly forgetMs: number
+  /** Of a member, by the id of its cgroup. */
+  readonly pidsOf: (cgroup: bigint) => Iterable<number>
   /** As they are now. */
   readonly names: () => FlowNames
   readonly onFlow: (flow: Flow) => void
@@ -31,6 +33,7 @@ export class FlowReader implements Disposable {
   readonly #ring: RingBuffer
   readonly #datagrams: DatagramFlows
   readonly #refuser = new TcpRefuser()
+  readonly #namespaces = new NetworkNamespaces()
   readonly #begun: Codec<FlowEvent>
   readonly #ended: Codec<FlowEnd>
   readonly #cut: Codec<FlowCut>
@@ -69,6 +72,7 @@ export class FlowReader implements Disposable {
     this.#datagrams[Symbol.dispose]()
     this.#ring[Symbol.dispose]()
     this.#refuser[Symbol.dispose]()
+    this.#namespaces[Symbol.dispose]()
   }
 
   /** Kinds are known by their sizes. */
@@ -93,13 +97,23 @@ export class FlowReader implements Disposable {
   /** Where that can't be done nobody gets through either: they wait until they give up. */
   #end(cut: FlowCut): void {
     try {
-      cutConnection({ diag: this.#options.diag, refuser: this.#refuser }, cut)
+      const { diag, pidsOf } = this.#options
+      if (this.#endIn(diag, cut)) return
+      // It is in another network namespace, or gone.
+      this.#namespaces.some(pidsOf(cut.flow.cgroup), () => {
+        using there = new SocketDiag()
+        return this.#endIn(there, cut)
+      })
     } catch (error) {
       const message = messageOf(error)
       if (this.#problems.has(message)) return
       this.#problems.add(message)
       this.#options.onProblem(message)
     }
+  }
+
+  #endIn(diag: SocketDiag, cut: FlowCut): boolean {
+    return cutConnection({ diag, refuser: this.#refuser }, cut)
   }
 
   /** Of events that come soon after one that has woken us nobody is told (WAKE_NS of bpf/datapath/flow.h). */

@@ -61,6 +61,11 @@ export class MeshCgroup {
     return removeCgroups(this.#folderOf(workload)).length === 0
   }
 
+  /** Processes of a workload. */
+  pidsOf(workload: string): Iterable<number> {
+    return pidsBelow(this.#folderOf(workload))
+  }
+
   /** Where the agent itself belongs, so that its own sockets are known from all others. */
   get agentFolder(): string {
     return makeFolder(join(this.folder, agentName))
@@ -141,6 +146,19 @@ function makeFolder(folder: string): string {
 /** Processes that are in it, not in one below. @throws when there is no such cgroup */
 export function pidsInCgroup(folder: string): readonly number[] {
   return readFileSync(join(folder, 'cgroup.procs'), 'latin1').split('\n').filter(Boolean).map(Number)
+}
+
+/** Processes that are in it or in one below; nobody when there is no such cgroup. */
+export function* pidsBelow(folder: string): Generator<number> {
+  try {
+    yield* pidsInCgroup(folder)
+    for (const entry of readdirSync(folder, { withFileTypes: true })) {
+      if (entry.isDirectory()) yield* pidsBelow(join(folder, entry.name))
+    }
+  } catch (error) {
+    // ENODEV: removed while it is read.
+    if (!['ENOENT', 'ENODEV'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error
+  }
 }
 
 /** A cgroup that could not be removed, and what is in it. */

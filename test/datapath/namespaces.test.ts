@@ -78,7 +78,7 @@ for (const network of networks) {
     await server.do('u.settimeout(0.3); s.settimeout(5)')
     let count = 0
     const ask = async (from: Python, address: string): Promise<readonly string[]> => {
-      await from.do(`c = socket.socket(socket.${network.family}); c.settimeout(0.3); c.bind(("${address}", 0))`)
+      await from.do(`c = socket.socket(socket.${network.family}); c.settimeout(20); c.bind(("${address}", 0))`)
       const connected = await from.do(`c.connect(("${network.server}", 80))`)
       await from.do(`d = socket.socket(socket.${network.family}, socket.SOCK_DGRAM); d.bind(("${address}", 0))`)
       const text = `${++count}`
@@ -90,14 +90,22 @@ for (const network of networks) {
       return [connected, heard === text ? 'heard' : heard]
     }
     const through = ['None', 'heard']
-    const dropped = ['TimeoutError', 'TimeoutError']
+    // At once, though the server is in another network than whoever attends to that.
+    const refused = ['ConnectionRefusedError', 'TimeoutError']
     const before = apply(world, network, { allowed: [client, other] })
     // The link may need a moment.
     await until(async () => isDeepStrictEqual(await ask(member, network.client), through))
-    assert.deepEqual(await ask(stranger, network.stranger), dropped, 'an address that is nobody’s')
+    assert.deepEqual(await ask(stranger, network.stranger), refused, 'an address that is nobody’s')
     assert.deepEqual(await ask(stranger, network.client), through, 'whoever has the address of a workload')
+    await stranger.do(`o = socket.socket(socket.${network.family}); o.settimeout(20); o.bind(("${network.client}", 0))`)
+    assert.equal(await stranger.do(`o.connect(("${network.server}", 80))`), 'None')
+    const port = await stranger.do('o.getsockname()[1]')
+    await server.do(`a, who = s.accept()\nwhile who[1] != ${port}: a, who = s.accept()\na.settimeout(20)`)
     apply(world, network, { allowed: [other], before })
+    await stranger.do('o.sendall(b"x")')
+    assert.equal(await server.do('a.recv(9)'), 'ConnectionAbortedError')
+    assert.equal(await stranger.do('o.recv(9)'), 'ConnectionResetError')
     assert.deepEqual(await ask(member, network.client), ['PermissionError', 'PermissionError'], 'told where it asks')
-    assert.deepEqual(await ask(stranger, network.client), dropped)
+    assert.deepEqual(await ask(stranger, network.client), refused)
   })
 }
