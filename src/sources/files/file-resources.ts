@@ -51,7 +51,7 @@ interface Broken {
 export class FileResources {
   readonly #file: string
   #documents: readonly KnownDocument[] = []
-  #kept: readonly Entry[] = []
+  #entries: readonly Entry[] = []
   #problems: readonly Problem[] = []
 
   constructor(file: string) {
@@ -59,8 +59,8 @@ export class FileResources {
   }
 
   /** In the order of the file; the same id may stand twice. */
-  entries(): Entry[] {
-    return [...this.#documents.flatMap(document => document.entries), ...this.#kept]
+  get entries(): readonly Entry[] {
+    return this.#entries
   }
 
   get problems(): readonly Problem[] {
@@ -69,7 +69,7 @@ export class FileResources {
 
   /** The file is there and tells nothing new. */
   setUnreadable(reason: string): void {
-    const count = this.entries().length
+    const count = this.#entries.length
     this.#problems = [
       {
         severity: 'error',
@@ -82,22 +82,20 @@ export class FileResources {
 
   setMissing(reason: string): void {
     this.#documents = []
-    this.#kept = []
+    this.#entries = []
     this.#problems = [{ severity: 'error', path: '', message: reason, file: this.#file }]
   }
 
   setText(text: string): void {
-    const before = this.entries()
+    const before = this.#entries
     this.#documents = this.#readDocuments(text)
     const problems: Problem[] = []
     const broken: Broken[] = []
     for (const known of this.#documents) this.#tell(known, problems, broken)
-    this.#kept = keepLastGood(before, new Set(this.#current()), broken, problems)
+    const current = this.#documents.flatMap(({ entries }) => entries)
+    const kept = keepLastGood(before, new Set(current.map(({ id }) => id)), broken, problems)
+    this.#entries = [...current, ...kept]
     this.#problems = problems
-  }
-
-  *#current(): Iterable<string> {
-    for (const { entries } of this.#documents) for (const { id } of entries) yield id
   }
 
   #readDocuments(text: string): KnownDocument[] {

@@ -28,12 +28,13 @@ export interface FileChange {
  */
 export class ResourceTable {
   readonly #files = new Map<string, FileResources>()
-  #order: readonly string[] = []
+  /** Undefined when a file has come or gone. */
+  #order: readonly string[] | undefined = undefined
   #resources: ReadonlyMap<string, AnyResource> = new Map()
 
   update(changes: Iterable<FileChange>): ResourceUpdate {
     for (const { file, content } of changes) this.#set(file, content)
-    this.#order = [...this.#files.keys()].toSorted(compareText)
+    this.#order ??= [...this.#files.keys()].toSorted(compareText)
     const problems: Problem[] = []
     const resources = new Map<string, AnyResource>()
     const changed: string[] = []
@@ -41,7 +42,7 @@ export class ResourceTable {
       const file = this.#files.get(name)
       if (file === undefined) continue
       for (const problem of file.problems) problems.push(problem)
-      for (const entry of file.entries()) {
+      for (const entry of file.entries) {
         const first = resources.get(entry.id)
         if (first !== undefined) {
           problems.push(duplicate(entry, first))
@@ -60,13 +61,14 @@ export class ResourceTable {
 
   #set(name: string, content: FileContent): void {
     if (content.kind === 'gone') {
-      this.#files.delete(name)
+      if (this.#files.delete(name)) this.#order = undefined
       return
     }
     let file = this.#files.get(name)
     if (file === undefined) {
       file = new FileResources(name)
       this.#files.set(name, file)
+      this.#order = undefined
     }
     if (content.kind === 'text') file.setText(content.text)
     else if (content.kind === 'missing') file.setMissing(content.reason)

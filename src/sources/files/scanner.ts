@@ -135,7 +135,8 @@ export class Scanner {
       const stats = await stat(root, { bigint: true })
       if (stats.isDirectory()) await this.#directory(root, identityOf(stats), scan)
       else if (stats.isFile()) {
-        await this.#addFile(root, { signature: signatureOf(stats), real: await realpath(root) }, scan)
+        const file = { signature: signatureOf(stats), real: await realpath(root) }
+        if (this.#addFile(root, file, scan)) await this.#watchHome(file, await realpath(dirname(root)), scan)
       } else scan.failures.set(root, { kind: 'missing', reason: 'is neither a file nor a directory' })
     } catch (error) {
       scan.failures.set(
@@ -169,7 +170,11 @@ export class Scanner {
     for (const [name, reason] of listing.failures) {
       scan.failures.set(join(directory, name), { kind: 'unreadable', reason })
     }
-    for (const [name, file] of listing.files) await this.#addFile(join(directory, name), file, scan, listing.real)
+    for (const [name, file] of listing.files) {
+      const isNew = this.#addFile(join(directory, name), file, scan)
+      // Asked for links alone: to wait for each of ten thousand files takes longer than all the rest.
+      if (isNew && !isIn(file, listing.real)) await this.#watchHome(file, listing.real, scan)
+    }
     for (const name of listing.directories) await this.#directory(join(directory, name), undefined, scan)
   }
 
@@ -232,13 +237,17 @@ export class Scanner {
     this.#watch(directory, identity)
   }
 
-  async #addFile(path: string, file: FoundFile, scan: Draft, directory?: string): Promise<void> {
-    if (scan.seen.has(file.real)) return
-    scan.seen.add(file.real)
-    scan.files.set(path, file.signature)
-    // The file behind a link may be edited where it is.
-    const home = dirname(file.real)
-    const parent = directory ?? (await realpath(dirname(path)))
+  /** @returns false when it was found under another name */
+  #addFile(path: string, { real, signature }: FoundFile, scan: Draft): boolean {
+    if (scan.seen.has(real)) return false
+    scan.seen.add(real)
+    scan.files.set(path, signature)
+    return true
+  }
+
+  /** The file behind a link may be edited where it is. @param parent  where the link is, without links */
+  async #watchHome({ real }: FoundFile, parent: string, scan: Draft): Promise<void> {
+    const home = dirname(real)
     if (home === parent || scan.directories.has(home)) return
     try {
       this.#addDirectory(home, identityOf(await stat(home, { bigint: true })), scan)
@@ -278,8 +287,12 @@ async function look(path: string, real: string): Promise<Found | undefined> {
 }
 
 function hasLinks(listing: Listing): boolean {
-  for (const { real } of listing.files.values()) if (dirname(real) !== listing.real) return true
+  for (const file of listing.files.values()) if (!isIn(file, listing.real)) return true
   return false
+}
+
+function isIn({ real }: FoundFile, directory: string): boolean {
+  return dirname(real) === directory
 }
 
 /** With the time of birth, since file systems give the number of a deleted directory to the next one. */
