@@ -6,7 +6,7 @@ import type { AddressInfo, Socket } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
-import { workload } from '../mesh/resources.ts'
+import { gateway, route, workload } from '../mesh/resources.ts'
 import { endpoint, member, MemberMesh, serviceOf } from './member-mesh.ts'
 import { Python } from './python.ts'
 import { datapathSkip } from './world.ts'
@@ -198,6 +198,15 @@ test('what is open through the proxy ends when a policy refuses it', { skip, tim
   assert.equal(await client.do('u.recv(9)'), 'TimeoutError', 'datagrams')
   await shop.police('client')
   assert.equal(await client.do(`get("${web}", 9080)`), '200 None web-0')
+})
+
+test('by a Gateway’s own address a program of the mesh is who it is, too', { skip, timeout: 120_000 }, async t => {
+  await using shop = await Shop.open(t)
+  const { mesh } = shop.mesh
+  mesh.write('gateway.yaml', gateway(mesh.gatewayPort) + route([['web', 1]]))
+  const front = `get("127.0.0.1", ${mesh.gatewayPort})`
+  await mesh.until(async () => (await shop.client.do(front)) === '200 None web-0')
+  assert.match(await shop.other.do(front), /^403 policy-denied /)
 })
 
 test('a socket from outside and one that goes around connect() are nobody to the proxy', { skip }, async t => {

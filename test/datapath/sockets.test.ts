@@ -194,6 +194,43 @@ test('a process of the mesh gets around an egress policy in none of these ways',
   }
 })
 
+/** By which sockets choose their way, some with privileges: level, number and value as Python writes them. */
+const options: readonly (readonly [name: string, level: number, option: number, value: string])[] = [
+  ['SO_BINDTODEVICE', 1, 25, 'b"lo"'],
+  ['SO_MARK', 1, 36, '7'],
+  ['SO_PRIORITY', 1, 12, '6'],
+  ['IP_TRANSPARENT', 0, 19, '1'],
+  ['IP_FREEBIND', 0, 15, '1'],
+  ['IP_TOS', 0, 1, '16'],
+  // The network sees nothing of connect() with these.
+  ['TCP_REPAIR', 6, 19, '1'],
+  ['TCP_FASTOPEN_CONNECT', 6, 30, '1'],
+]
+
+test('no option of a socket gets its connections and datagrams around an egress policy', { skip }, async t => {
+  const world = new World(t)
+  const [tcp, udp] = [await serve(t, 'tcp'), await serve(t, 'udp', { protocol: 'udp' })]
+  const program = world.python('shop/client')
+  const asked = async (protocol: 'TCP' | 'UDP', option: (typeof options)[number]): Promise<string> => {
+    const [, level, number, value] = option
+    await program.do(`s = socket.socket(type=socket.SOCK_${protocol === 'TCP' ? 'STREAM' : 'DGRAM'}); s.settimeout(20)`)
+    const set = await program.do(`s.setsockopt(${level}, ${number}, ${value})`)
+    assert.equal(set, 'None', option[0])
+    if (protocol === 'TCP') return await program.do(`s.connect(("127.0.0.1", ${tcp.port})) or "through"`)
+    return await program.do(`s.sendto(b"x", ("127.0.0.1", ${udp.port})) and "through"`)
+  }
+  for (const isClosed of [false, true]) {
+    world.update([], isClosed ? [closed('shop/deny', [])] : [])
+    for (const protocol of ['TCP', 'UDP'] as const) {
+      for (const option of options) {
+        if (protocol === 'UDP' && option[1] === 6) continue
+        const name = `${option[0]}, ${protocol}`
+        assert.equal(await asked(protocol, option), isClosed ? 'PermissionError' : 'through', name)
+      }
+    }
+  }
+})
+
 test('a process in a cgroup further down is who it was', { skip }, async t => {
   const world = new World(t)
   const { port } = await serve(t, 'tcp')
