@@ -1,6 +1,14 @@
 /** What a plugin costs a request: the host and the plugin by themselves, and in the whole proxy. */
 import { readFile } from 'node:fs/promises'
-import { compilePlugin, Engine, HeaderMap, offlineServices, Plugin, pluginConfig } from '../../src/wasm/index.ts'
+import {
+  compilePlugin,
+  Engine,
+  HeaderMap,
+  offlineServices,
+  Plugin,
+  pluginConfig,
+  StreamProperties,
+} from '../../src/wasm/index.ts'
 import type { HttpStreamHost, PluginModule } from '../../src/wasm/index.ts'
 import type { Sample } from '../result.ts'
 import { runPlugged } from './plugged.ts'
@@ -80,7 +88,7 @@ const host: HttpStreamHost = {
   },
   clearRouteCache() {},
   property: () => undefined,
-  setProperty() {},
+  properties: new StreamProperties(),
 }
 
 /** One exchange with twelve headers, and bodies both ways. */

@@ -1,9 +1,11 @@
 // Leaves its mark, the first letter of its configuration, in the header x-order of requests and of responses, and in the
-// trailer x-mark of responses that have trailers. A request with the header x-route goes where that says.
+// trailer x-mark of responses that have trailers; the property `marks` has the letters of all that saw the request, and
+// the response's header x-marks says so. A request with the header x-route goes where that says.
 #include "proxy_wasm.h"
 
 static i32 pointer, size;
 static char mark = '?';
+static char marks[32];
 
 EXPORT(proxy_on_context_create) void proxy_on_context_create(i32, i32) {}
 
@@ -14,6 +16,11 @@ EXPORT(proxy_on_configure) i32 proxy_on_configure(i32, i32 length) {
 
 EXPORT(proxy_on_request_headers) i32 proxy_on_request_headers(i32, i32, i32) {
   proxy_add_header_map_value(0, STRING("x-order"), (i32)&mark, 1);
+  u32 count = 0;
+  if (proxy_get_property(STRING("marks"), (i32)&pointer, (i32)&size) == 0)
+    for (; count < (u32)size && count < sizeof(marks) - 1; count++) marks[count] = ((char *)pointer)[count];
+  marks[count++] = mark;
+  proxy_set_property(STRING("marks"), (i32)marks, count);
   if (proxy_get_header_map_value(0, STRING("x-route"), (i32)&pointer, (i32)&size) != 0 || size == 0) return 0;
   proxy_replace_header_map_value(0, STRING(":path"), pointer, size);
   proxy_remove_header_map_value(0, STRING("x-route"));
@@ -23,6 +30,8 @@ EXPORT(proxy_on_request_headers) i32 proxy_on_request_headers(i32, i32, i32) {
 
 EXPORT(proxy_on_response_headers) i32 proxy_on_response_headers(i32, i32, i32) {
   proxy_add_header_map_value(2, STRING("x-order"), (i32)&mark, 1);
+  if (proxy_get_property(STRING("marks"), (i32)&pointer, (i32)&size) == 0)
+    proxy_replace_header_map_value(2, STRING("x-marks"), pointer, size);
   return 0;
 }
 

@@ -85,6 +85,7 @@ test('plugins see a request in their order and its response in the other, with i
   for (const answer of [await ask(proxy.port, '/trailers'), await askHttp2(proxy.port, '/trailers')]) {
     assert.equal(answer.body, '/trailers a, b, c')
     assert.equal(answer.headers['x-order'], 'c, b, a')
+    assert.equal(answer.headers['x-marks'], 'abc', 'what one sets the others read')
     assert.deepEqual([answer.trailers['x-end'], answer.trailers['x-mark']], ['yes', 'c, b, a'])
   }
 })

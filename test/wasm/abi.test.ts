@@ -127,7 +127,7 @@ for (const abi of Object.keys(abis) as Abi[]) {
       },
     )
     const host = new RecordingHost()
-    host.properties.set('nothing', null)
+    host.attributes.set('nothing', null)
     const stream = probe.plugin.http(host)
     stream.request.headers(request(['x-a', '1']), 'more')
     stream.request.body(bytes('body'), 'end')

@@ -1,6 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { compilePlugin, Engine, HeaderMap, offlineServices, Plugin, pluginConfig } from '../../src/wasm/index.ts'
+import {
+  compilePlugin,
+  Engine,
+  HeaderMap,
+  offlineServices,
+  Plugin,
+  pluginConfig,
+  StreamProperties,
+} from '../../src/wasm/index.ts'
 import type { HttpStreamHost } from '../../src/wasm/index.ts'
 import { ManualClock } from '../../src/core/index.ts'
 import { guest } from '../guests/probe.ts'
@@ -19,7 +27,7 @@ test('ten thousand traps are answered and leave no memory behind', { timeout: 24
     reset() {},
     clearRouteCache() {},
     property: () => undefined,
-    setProperty() {},
+    properties: new StreamProperties(),
   }
   const trap = (count: number): void => {
     for (let index = 0; index < count; index++) {

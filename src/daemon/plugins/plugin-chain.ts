@@ -7,6 +7,7 @@ import type {
   PluginAnswer,
   PluginAttribute,
 } from '../../proxy/index.ts'
+import { StreamProperties } from '../../wasm/index.ts'
 import type { HttpStream, HttpStreamHost, LocalResponse, Plugin } from '../../wasm/index.ts'
 
 /** A plugin of the configuration on this worker, whatever runs of it at the moment. */
@@ -70,12 +71,13 @@ class ChainedStreams implements PluggedStream {
 
   constructor(plugins: readonly Plugin[], host: HttpPluginHost) {
     const streams: HttpStream[] = []
+    const properties = new StreamProperties()
     this.#streams = streams
     for (const plugin of plugins) {
       const next = streams.length + 1
       const isLast = next === plugins.length
       const request = isLast ? host.request : later(() => streams[next]?.request ?? host.request)
-      streams.push(plugin.http(new ChainedHost(host, request, streams.at(-1)?.response)))
+      streams.push(plugin.http(new ChainedHost(host, properties, request, streams.at(-1)?.response)))
     }
     this.request = streams[0]?.request ?? host.request
     this.response = streams.at(-1)?.response ?? host.response
@@ -98,12 +100,19 @@ class ChainedStreams implements PluggedStream {
 class ChainedHost implements HttpStreamHost {
   readonly request: MessageSink
   readonly response: MessageSink
+  readonly properties: StreamProperties
   readonly #host: HttpPluginHost
   readonly #before: MessageSink | undefined
 
   /** @param before  takes the response of this plugin; undefined for the first */
-  constructor(host: HttpPluginHost, request: MessageSink, before: MessageSink | undefined) {
+  constructor(
+    host: HttpPluginHost,
+    properties: StreamProperties,
+    request: MessageSink,
+    before: MessageSink | undefined,
+  ) {
     this.#host = host
+    this.properties = properties
     this.request = request
     this.response = before ?? host.response
     this.#before = before
@@ -124,8 +133,6 @@ class ChainedHost implements HttpStreamHost {
   property(group: string, name: string | undefined): PluginAttribute | undefined {
     return this.#host.attribute(group, name ?? '')
   }
-
-  setProperty(): void {}
 }
 
 function answerOf(response: LocalResponse): PluginAnswer {

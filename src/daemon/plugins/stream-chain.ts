@@ -1,4 +1,5 @@
 import type { PluggedConnection, StreamPluginChain, StreamPluginHost } from '../../proxy/index.ts'
+import { StreamProperties } from '../../wasm/index.ts'
 import type { Plugin, TcpStream, TcpStreamHost } from '../../wasm/index.ts'
 import { runningPlugins } from './plugin-chain.ts'
 import type { PluginSlot } from './plugin-chain.ts'
@@ -39,8 +40,9 @@ class ChainedConnection implements PluggedConnection {
   constructor(plugins: readonly Plugin[], host: StreamPluginHost) {
     this.#host = host
     const streams: TcpStream[] = []
+    const properties = new StreamProperties()
     this.#streams = streams
-    for (const [index, plugin] of plugins.entries()) streams.push(plugin.tcp(hostOf(host, streams, index)))
+    for (const [index, plugin] of plugins.entries()) streams.push(plugin.tcp(hostOf(host, properties, streams, index)))
   }
 
   connected(): void {
@@ -81,7 +83,12 @@ class ChainedConnection implements PluggedConnection {
 }
 
 /** @param streams  of all plugins, once they are made */
-function hostOf(host: StreamPluginHost, streams: readonly TcpStream[], index: number): TcpStreamHost {
+function hostOf(
+  host: StreamPluginHost,
+  properties: StreamProperties,
+  streams: readonly TcpStream[],
+  index: number,
+): TcpStreamHost {
   return {
     toUpstream(bytes, flow) {
       const next = streams[index + 1]
@@ -96,6 +103,6 @@ function hostOf(host: StreamPluginHost, streams: readonly TcpStream[], index: nu
     close: side => host.close(side === 'downstream' ? 'client' : 'endpoint'),
     reset: () => host.fail(),
     property: (group, name) => host.attribute(group, name ?? ''),
-    setProperty() {},
+    properties,
   }
 }

@@ -28,8 +28,7 @@ export interface Context {
   respond(response: LocalResponse): boolean
   clearRouteCache(): void
   property(path: readonly string[]): PropertyValue | undefined
-  /** @returns false without a stream */
-  setProperty(path: readonly string[], value: Uint8Array): boolean
+  setProperty(path: readonly string[], value: Uint8Array): PropertySetting
   /** The plugin has ended what it deferred by a false `proxy_on_done`. @returns false when nothing was deferred */
   finishDone(): boolean
   /** Does what host functions asked for. */
@@ -38,8 +37,14 @@ export interface Context {
   onVmFailed(): void
 }
 
+/** `read-only`: it was set before, and the plugin has declared that it stays; `full`: there is no room for it. */
+export type PropertySetting = 'set' | 'no-stream' | 'read-only' | 'full'
+
 /** What belongs to the plugin and not to one of its streams. */
 export interface Root extends Context {
+  /** Of the properties that streams set; each name once. @returns false for a name that was declared before */
+  declareProperty(name: string, form: { readonly isReadOnly: boolean }): boolean
+  isReadOnly(path: readonly string[]): boolean
   /** Of what happened last to a call. */
   readonly lastStatus: { readonly code: number; readonly message: string }
   /** @param ms  0: no more ticks */

@@ -1,6 +1,7 @@
 import type { Plugin } from './plugin.ts'
 import type { Flow, TcpStreamHost } from './ports.ts'
 import type { PropertyValue } from './property-value.ts'
+import { StreamProperties } from './stream-properties.ts'
 
 /** What both sides of a connection send, piece by piece: the client first, then the endpoint; then both end. */
 export interface OfflineConnection {
@@ -52,7 +53,7 @@ export function transfer(
     close: side => void (closed ??= side === 'downstream' ? 'client' : 'endpoint'),
     reset: () => void (isReset = true),
     property,
-    setProperty() {},
+    properties: new StreamProperties(),
   }
   const stream = plugin.tcp(host)
   const events = [

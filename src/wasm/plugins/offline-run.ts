@@ -14,6 +14,7 @@ import type { PluginConfig } from './plugin-config.ts'
 import type { PluginModule } from './plugin-module.ts'
 import type { Flow, HttpCallResult, HttpStreamHost, LocalResponse, MessageSink } from './ports.ts'
 import type { PropertyValue } from './property-value.ts'
+import { StreamProperties } from './stream-properties.ts'
 import type { VmTrace } from './vm.ts'
 
 /** A message that goes in, or came out. */
@@ -165,7 +166,7 @@ function exchange(plugin: Plugin, options: OfflineOptions, property: Property, s
     reset: () => void (decided ??= { kind: 'reset' }),
     clearRouteCache() {},
     property,
-    setProperty() {},
+    properties: new StreamProperties(),
   }
   const stream = plugin.http(host)
   send(sent, stream.request)

@@ -2,6 +2,7 @@ import type { Clock } from '../../core/index.ts'
 import type { PluginLogLevel, PluginMetricKind } from './abi.ts'
 import type { Flow, HeaderMap, MessageSink } from '../../codec/index.ts'
 import type { PropertyValue } from './property-value.ts'
+import type { StreamProperties } from './stream-properties.ts'
 
 export type { Flow, MessageSink }
 
@@ -16,15 +17,15 @@ export interface LocalResponse {
   readonly grpcStatus: number | undefined
 }
 
-/** What any stream of a plugin needs from who has the connection. Only those about properties and the route cache are called while the plugin runs. */
+/** What any stream of a plugin needs from who has the connection. Only those about attributes and the route cache are called while the plugin runs. */
 export interface StreamHost {
   /**
    * The value of an attribute, `source` and `address`, or `connection_id` alone.
    * What comes from the messages themselves, and of the plugin, is answered without asking.
    */
   property(group: string, name: string | undefined): PropertyValue | undefined
-  /** The plugin set a property; it has been remembered for the stream already. */
-  setProperty(path: readonly string[], value: Uint8Array): void
+  /** What plugins set; one for all plugins of a stream. */
+  readonly properties: StreamProperties
   /** Ends the stream at once: a reset for HTTP, a close for a connection. */
   reset(): void
 }

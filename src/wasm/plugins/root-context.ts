@@ -8,6 +8,7 @@ import type { HeaderMap } from '../../codec/index.ts'
 import type { CallRefusal, Flow, GrpcCall, HttpCall, HttpCallResult } from './ports.ts'
 import { pluginProperty } from './properties.ts'
 import type { PropertyValue } from './property-value.ts'
+import { keyOf } from './stream-properties.ts'
 import type { PluginVm } from './vm.ts'
 
 /** What the SDKs know as a broken connection. */
@@ -27,6 +28,8 @@ export class RootContext implements Root {
   readonly #grpc: GrpcCalls
   readonly #calls = new Map<number, { cancel(): void }>()
   #lastCallId = 0
+  /** Properties that the plugin has declared, and whether they stay as they were set first. */
+  readonly #declared = new Map<string, boolean>()
   #maps: (HeaderMap | undefined)[] = []
   #body: DataBuffer | undefined = undefined
   #message: DataBuffer | undefined = undefined
@@ -217,8 +220,18 @@ export class RootContext implements Root {
     return pluginProperty(this.#vm.config, path) ?? this.#vm.services.property(path)
   }
 
-  setProperty(): boolean {
-    return false
+  setProperty(): 'no-stream' {
+    return 'no-stream'
+  }
+
+  declareProperty(name: string, { isReadOnly }: { readonly isReadOnly: boolean }): boolean {
+    if (this.#declared.has(name)) return false
+    this.#declared.set(name, isReadOnly)
+    return true
+  }
+
+  isReadOnly(path: readonly string[]): boolean {
+    return this.#declared.size > 0 && this.#declared.get(keyOf(path)) === true
   }
 
   // The end

@@ -1,4 +1,4 @@
-import type { Access, Context } from './context.ts'
+import type { Access, Context, PropertySetting } from './context.ts'
 import type { DataBuffer } from './data-buffer.ts'
 import type { HeaderMap } from '../../codec/index.ts'
 import type { LocalResponse, StreamHost } from './ports.ts'
@@ -33,7 +33,6 @@ export abstract class StreamBase implements Context {
   #isFailing = false
   #isDonePending = false
   #isDone = false
-  #properties: Map<string, Uint8Array> | undefined = undefined
   readonly #host: StreamHost
 
   constructor(owner: StreamOwner, host: StreamHost) {
@@ -182,17 +181,16 @@ export abstract class StreamBase implements Context {
   // Properties
 
   property(path: readonly string[]): PropertyValue | undefined {
-    const own = this.#properties?.get(path.join('\0')) ?? pluginProperty(this.owner.config, path)
+    const own = this.#host.properties.get(path) ?? pluginProperty(this.owner.config, path)
     if (own !== undefined) return own
     const names = canonicalPath(path)
     const value = this.messageProperty(names) ?? descend(this.#host.property(names[0] ?? '', names[1]), names.slice(2))
     return value === undefined ? this.vm?.services.property(names) : value
   }
 
-  setProperty(path: readonly string[], value: Uint8Array): boolean {
-    this.#properties ??= new Map()
-    this.#properties.set(path.join('\0'), value)
-    this.#host.setProperty(path, value)
-    return true
+  setProperty(path: readonly string[], value: Uint8Array): PropertySetting {
+    const { properties } = this.#host
+    if (this.vm?.root.isReadOnly(path) === true && properties.get(path) !== undefined) return 'read-only'
+    return properties.set(path, value) ? 'set' : 'full'
   }
 }

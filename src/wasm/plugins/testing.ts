@@ -2,11 +2,13 @@ import { HeaderMap } from '../../codec/index.ts'
 import type { HeaderField } from '../../codec/index.ts'
 import type { Flow, HttpStreamHost, LocalResponse, MessageSink, TcpStreamHost } from './ports.ts'
 import type { PropertyValue } from './property-value.ts'
+import { StreamProperties } from './stream-properties.ts'
 
 /** Writes down what comes out of a stream, a line for each event. */
 export class RecordingHost implements HttpStreamHost, TcpStreamHost {
   readonly events: string[] = []
-  readonly properties: Map<string, PropertyValue> = new Map()
+  readonly attributes: Map<string, PropertyValue> = new Map()
+  readonly properties: StreamProperties = new StreamProperties()
   readonly request: MessageSink = this.#sink('request')
   readonly response: MessageSink = this.#sink('response')
   readonly toUpstream = (bytes: Uint8Array, flow: Flow): void => this.#data('upstream', bytes, flow)
@@ -35,11 +37,7 @@ export class RecordingHost implements HttpStreamHost, TcpStreamHost {
   }
 
   property(group: string, name: string | undefined): PropertyValue | undefined {
-    return this.properties.get(name === undefined ? group : `${group}.${name}`)
-  }
-
-  setProperty(path: readonly string[], value: Uint8Array): void {
-    this.events.push(`set ${path.join('.')} ${textOf(value)}`)
+    return this.attributes.get(name === undefined ? group : `${group}.${name}`)
   }
 
   #sink(name: string): MessageSink {

@@ -2,7 +2,9 @@ import { statuses } from '../abi.ts'
 import { encodeProperty } from '../property-value.ts'
 import type { HostFunctions } from './host-vm.ts'
 
-const { notFound, ok, serializationFailure, invalidMemoryAccess } = statuses
+const { badArgument, notFound, ok, serializationFailure, invalidMemoryAccess } = statuses
+
+const refusals = { 'read-only': 'it stays as it was set first', full: 'the stream has too many' } as const
 
 export const propertyFunctions: HostFunctions = vm => ({
   proxy_get_property(path: number, length: number, outPointer: number, outLength: number) {
@@ -17,8 +19,12 @@ export const propertyFunctions: HostFunctions = vm => ({
   proxy_set_property(path: number, length: number, value: number, valueLength: number) {
     const context = vm.target()
     if (!vm.memory.has(path, length) || !vm.memory.has(value, valueLength)) return invalidMemoryAccess
-    const isSet = context.setProperty(partsOf(vm.memory.text(path, length)), vm.memory.copy(value, valueLength))
-    return isSet ? ok : notFound
+    const parts = partsOf(vm.memory.text(path, length))
+    const setting = context.setProperty(parts, vm.memory.copy(value, valueLength))
+    if (setting === 'set') return ok
+    if (setting === 'no-stream') return notFound
+    vm.log('warn', `the property ${parts.join('.')} is not set: ${refusals[setting]}`)
+    return badArgument
   },
 })
 
