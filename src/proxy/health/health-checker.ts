@@ -205,10 +205,14 @@ export class HealthChecker implements Disposable {
     watch.failures = result.healthy ? 0 : watch.failures + 1
     const healthy = judge(watch)
     if (healthy === watch.healthy) return
+    const wasWell = watch.healthy === true
     watch.healthy = healthy
+    const { logger } = this.#options
     const fields = { backend: watch.backendKey, endpoint: watch.endpoint.id, detail: result.detail }
-    if (healthy) this.#options.logger.info('endpoint is healthy', fields)
-    else this.#options.logger.warn('endpoint is unhealthy', fields)
+    if (healthy) logger.info('endpoint is healthy', fields)
+    else if (wasWell) logger.warn('endpoint is unhealthy', fields)
+    // Most often it has only begun to start.
+    else logger.info('endpoint is not healthy yet', fields)
     this.#options.onChange(watch.backendKey, watch.endpoint.id, healthy, result.detail)
   }
 
