@@ -171,7 +171,8 @@ export class KernelPool implements Disposable {
   #connect(): void {
     const { address, port, number } = this.options
     const localPort = firstPort + Math.floor(Math.random() * ports)
-    const localAddress = address.includes(':') ? '::1' : '127.0.0.1'
+    // As the kernel would choose: loopback for loopback, and an address of the node for itself.
+    const localAddress = address.startsWith('127.') ? '127.0.0.1' : address
     const pair: KhPair = {
       netns: this.#kernel.netns,
       remote: placeOf(localAddress, localPort),

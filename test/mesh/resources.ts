@@ -7,7 +7,7 @@ require('node:http').createServer((request, response) => {
   const answer = () => response.end(name + ' ' + process.pid + '\\n')
   if (request.url.endsWith('/slow')) setTimeout(answer, 500)
   else answer()
-}).listen(process.env.PORT, '127.0.0.1', () => console.log(name + ' listens'))`
+}).listen(process.env.PORT, process.env.LISTEN_ADDRESS || '127.0.0.1', () => console.log(name + ' listens'))`
 
 export const gateway = (port: number): string => `
 apiVersion: gateway.networking.k8s.io/v1
@@ -32,7 +32,7 @@ metadata: {name: ${name}, namespace: shop}
 spec: {ports: [{port: 9080${appProtocol === undefined ? '' : `, appProtocol: ${appProtocol}`}}]}
 `
 
-export const workload = (name: string, serviceName: string, port: number): string => `
+export const workload = (name: string, serviceName: string, port: number, address = '127.0.0.1'): string => `
 ---
 apiVersion: heddle.dev/v1alpha1
 kind: Workload
@@ -40,9 +40,10 @@ metadata: {name: ${name}, namespace: shop}
 spec:
   service: ${serviceName}
   port: ${port}
+  address: "${address}"
   process:
     command: [${JSON.stringify(process.execPath)}, -e, ${JSON.stringify(program)}]
-    env: {NAME: ${name}}
+    env: {NAME: ${name}, LISTEN_ADDRESS: "${address}"}
 `
 
 export const route = (backends: readonly (readonly [string, number])[], name = 'all', prefix = '/'): string => `

@@ -18,6 +18,7 @@ import type { MetricRegistry } from '../../observe/index.ts'
 import type { GivenConnection } from '../worker-messages.ts'
 import { EndpointPools } from './endpoint-pools.ts'
 import { giveSocket } from './given-socket.ts'
+import { ownAddresses } from './own-addresses.ts'
 import { permissionsFor } from './permissions.ts'
 import { logSampled, sampleEveryNs } from './path-log.ts'
 import { boundsSeconds, PathCounts } from './path-counts.ts'
@@ -165,7 +166,8 @@ export class KernelPath implements Disposable {
   update(snapshot: MeshSnapshot): void {
     this.#snapshot = snapshot
     const wanted = [...snapshot.listeners.values()].filter(listener => this.#mayCarry(listener, snapshot))
-    const possible = wanted.map(listener => this.#compile(listener, ({ address }) => isLoopback(address)))
+    const isOurs = ownAddresses()
+    const possible = wanted.map(listener => this.#compile(listener, ({ address }) => isOurs(address)))
     this.#pools.want(possible.flatMap(({ rules }) => rules.flatMap(endpointsOf)))
     this.#reached = this.#pools.reached
     const compiled = wanted.map(
@@ -308,9 +310,4 @@ function withPermissions(table: KernelService, permissions: NonNullable<KernelSe
 
 function endpointsOf({ verdict }: CompiledRule): readonly Endpoint[] {
   return verdict.kind === 'kernel' ? verdict.targets.map(({ endpoint }) => endpoint) : []
-}
-
-/** Only what listens on this node can be a member of its mesh. */
-function isLoopback(address: string): boolean {
-  return address.startsWith('127.') || address === '::1'
 }

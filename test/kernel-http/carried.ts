@@ -1,0 +1,127 @@
+/** Programs of a mesh whose HTTP is in the kernel. */
+import { spawn } from 'node:child_process'
+import type { ChildProcessWithoutNullStreams } from 'node:child_process'
+import { once } from 'node:events'
+import { request } from 'node:http'
+import type { IncomingMessage } from 'node:http'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { text } from 'node:stream/consumers'
+import type { TestContext } from 'node:test'
+import type { KernelPathStatus } from '../../src/daemon/index.ts'
+import { commandInCgroup } from '../../src/datapath/index.ts'
+import { member, MemberMesh } from '../datapath/member-mesh.ts'
+import { service, workload } from '../mesh/resources.ts'
+import { freePort } from '../support/ports.ts'
+import { until } from '../support/until.ts'
+
+/**
+ * A client that keeps its connections. Each line of input is `path` for one more exchange on the connection that there is,
+ * or `load N` for N threads that ask until `stop`, which tells how many answers there were and what else there was.
+ */
+const script = `
+import http.client, json, sys, threading
+host = sys.argv[1]
+kept = http.client.HTTPConnection(host, 9080, timeout=20)
+def ask(connection, path):
+  connection.request("GET", path)
+  response = connection.getresponse()
+  return "%d %s" % (response.status, response.read().decode().strip())
+over = threading.Event(); threads = []; counts = []; wrong = []
+def load(number):
+  connection = http.client.HTTPConnection(host, 9080, timeout=20); count = 0
+  while not over.is_set():
+    try:
+      said = ask(connection, "/load/%d" % number)
+      if said.startswith("200 web-0 "): count += 1
+      else: wrong.append(said)
+    except Exception as error:
+      wrong.append(type(error).__name__ + ": " + str(error)); connection.close()
+  counts.append(count)
+for line in sys.stdin:
+  word, _, rest = line.strip().partition(" ")
+  if word == "load":
+    threads = [threading.Thread(target=load, args=(n,)) for n in range(int(rest))]
+    for thread in threads: thread.start()
+    said = "begun"
+  elif word == "stop":
+    over.set()
+    for thread in threads: thread.join()
+    said = {"answers": sum(counts), "wrong": wrong[:5]}
+  else:
+    try: said = ask(kept, word)
+    except Exception as error: said = type(error).__name__ + ": " + str(error)
+  print(json.dumps(said), flush=True)
+`
+
+export class Client implements AsyncDisposable {
+  readonly #child: ChildProcessWithoutNullStreams
+  readonly #lines: AsyncIterator<string>
+
+  constructor(each: MemberMesh, host: string, name = 'shop.client') {
+    const command = commandInCgroup(join(each.cgroup.folder, name), ['python3', '-c', script, host])
+    const [program, ...args] = command
+    this.#child = spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'] })
+    this.#child.stderr.on('data', (bytes: Buffer) => process.stderr.write(bytes))
+    this.#lines = createInterface(this.#child.stdout)[Symbol.asyncIterator]()
+  }
+
+  async say(line: string): Promise<unknown> {
+    this.#child.stdin.write(`${line}\n`)
+    const { value } = (await this.#lines.next()) as { value?: string }
+    return JSON.parse(value ?? '"ended"')
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return
+    const ended = once(this.#child, 'exit')
+    this.#child.kill('SIGKILL')
+    await ended
+  }
+}
+
+/** As commands ask, without a process for each question. @param body  of a POST */
+export async function ask(each: MemberMesh, path: string, body?: string): Promise<string> {
+  const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>()
+  const method = body === undefined ? 'GET' : 'POST'
+  const options = { socketPath: each.mesh.socketPath, path, method, headers: { host: 'localhost' }, agent: false }
+  request(options, resolve)
+    .on('error', reject)
+    .end(body ?? '')
+  return text(await promise)
+}
+
+/** @param isOn  to turn it */
+export async function statusOf(each: MemberMesh, isOn?: boolean): Promise<KernelPathStatus> {
+  return JSON.parse(await ask(each, '/kernel-http', isOn === undefined ? undefined : JSON.stringify({ isOn })))
+}
+
+/** Where its access log is. */
+export const logOf = ({ mesh }: MemberMesh): string => `${mesh.socketPath}.access`
+
+/** @param address  where the endpoint listens */
+export async function begin(
+  t: TestContext,
+  { more = '', address = '127.0.0.1' }: { more?: string; address?: string },
+  ...flags: readonly string[]
+): Promise<MemberMesh> {
+  const port = await freePort()
+  const web = [service('web'), workload('web-0', 'web', port, address)]
+  const resources = [...web, member('client'), member('stranger'), more]
+  const each = await MemberMesh.create(t, resources)
+  await each.up('--dns-address', 'off', '--access-log', logOf(each), ...flags)
+  return each
+}
+
+/** Its rules may be in the kernel once there are connections to its endpoint. */
+export async function untilCarried(each: MemberMesh): Promise<void> {
+  await until(async () => {
+    const { isOn, services } = await statusOf(each)
+    return isOn && services.some(({ rules }) => rules.some(({ where }) => where === 'kernel'))
+  })
+}
+
+export async function addressOf(each: MemberMesh): Promise<string> {
+  const { services } = await each.mesh.status()
+  return services.find(({ key }) => key === 'shop/web:9080')?.address?.split(':')[0] ?? ''
+}
