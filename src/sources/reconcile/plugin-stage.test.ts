@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Plugin } from '../../model/index.ts'
 import { readResource } from '../schema/read-resource.ts'
+import { shopPair } from './test-pairs.ts'
 import { brief, problemsOf, put, reconciled, resourcesOf, statusOf, testReconciler } from './testing.ts'
 import type { Reconciled } from './reconcile.ts'
 
@@ -164,6 +165,46 @@ stringData: { .dockerconfigjson: '{"auths":{}}' }
   assert.deepEqual(problemsOf(result), [
     "warning WasmPlugin shop/p: spec.vmConfig.env[1]: the agent's environment has no GONE",
   ])
+})
+
+test('authorities of a source are in a Secret or a ConfigMap of the same namespace', () => {
+  const data = `{ ca.crt: ${JSON.stringify(shopPair.chain)} }`
+  const resources = `
+apiVersion: v1
+kind: Secret
+metadata: { name: ca, namespace: shop }
+stringData: ${data}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: { name: ca, namespace: shop }
+data: ${data}
+---
+apiVersion: v1
+kind: Secret
+metadata: { name: empty, namespace: shop }
+---
+`
+  const target = 'targetRefs: [{ group: gateway.networking.k8s.io, kind: Gateway, name: web }]'
+  const cases: readonly (readonly [string, string | undefined])[] = [
+    ['name: ca', undefined],
+    ['kind: ConfigMap, name: ca', undefined],
+    ['name: cb', 'no Secret shop/cb, did you mean shop/ca?'],
+    ['name: empty', 'Secret shop/empty has no key ca.crt'],
+    ['kind: Service, name: ca', 'authorities must be in a ConfigMap or Secret, not in Service'],
+  ]
+  for (const [ref, problem] of cases) {
+    const tls = `tls: { caCertificateRef: { ${ref} } }`
+    for (const code of [
+      `type: HTTP, http: { url: "https://files/a", ${tls} }`,
+      `type: Image, image: { url: "r/i:1", ${tls} }`,
+    ]) {
+      const result = reconciled(mesh + resources + policy('p', `{ ${target}, wasm: [{ code: { ${code} } }] }`))
+      const found = plugin(result, 'EnvoyExtensionPolicy shop/p/0')
+      assert.equal(found.problem, problem)
+      assert.equal(found.source.authorities, problem === undefined ? shopPair.chain : undefined)
+    }
+  }
 })
 
 test('a rule names a plugin, which then runs only there', () => {

@@ -193,12 +193,12 @@ function authoritiesOf(
   policy: EnvoyExtensionPolicyResource,
   tls: NonNullable<EnvoyWasm['code']['http']>['tls'],
   path: string,
-  { authorities, configMaps }: PluginReferents,
+  { authorities, configMaps, secrets }: PluginReferents,
   report: Report,
 ): Referred {
   if (tls === undefined) return nothing
   const ref = { ...tls.caCertificateRef, namespace: policy.metadata.namespace }
-  const outcome = authorities.resolve(ref, configMaps)
+  const outcome = authorities.resolve(ref, configMaps, secrets)
   if (outcome.kind === 'valid') return { text: outcome.pem, problem: undefined }
   report('error', `${path}.caCertificateRef`, outcome.message)
   return { text: undefined, problem: outcome.message }

@@ -228,7 +228,7 @@ const tls: Shape<ImageTls> = object<ImageTls>({
   caCertificateRef: required(
     object<ImageTls['caCertificateRef']>({
       group: byDefault(group, ''),
-      kind: byDefault(kind, 'ConfigMap'),
+      kind: byDefault(kind, 'Secret'),
       name: required(objectName),
     }),
   ),
