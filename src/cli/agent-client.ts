@@ -1,6 +1,5 @@
-import { request as httpRequest } from 'node:http'
 import type { ClientRequest, IncomingMessage } from 'node:http'
-import { MeshError } from '../core/index.ts'
+import { MeshError, nodeHttp } from '../core/index.ts'
 import type { AdminErrorBody, StatusDocument } from '../daemon/index.ts'
 
 /** An agent that runs answers a question within this time, or something is wrong with it. */
@@ -43,7 +42,7 @@ export class AgentClient {
   /** An answer that goes on; the caller destroys it. */
   async open(method: string, path: string, body?: unknown): Promise<IncomingMessage> {
     const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>()
-    const request: ClientRequest = httpRequest(
+    const request: ClientRequest = nodeHttp.request(
       { socketPath: this.#socketPath, method, path, agent: false, timeout: answerMs, headers: { host: 'localhost' } },
       response => {
         // A lease or a followed log may be silent for as long as it likes.

@@ -1,7 +1,6 @@
-import { createServer } from 'node:http'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import { MeshError, messageOf } from '../core/index.ts'
+import { MeshError, messageOf, nodeHttp } from '../core/index.ts'
 import { failure, json } from './admin-answer.ts'
 import type { AdminAnswer } from './admin-answer.ts'
 import { answerPage } from './admin-pages.ts'
@@ -54,7 +53,7 @@ const maxQuestionsBytes = 4 * 1024 * 1024
  * @throws MeshError MESH_ADMIN_PORT when the address cannot be opened
  */
 export async function openAdminServer(view: AdminView, address: SocketAddress): Promise<AdminServer> {
-  const server = createServer((request, response) => void servePage(request, response, view, false))
+  const server = nodeHttp.createServer((request, response) => void servePage(request, response, view, false))
   try {
     await listening(server, () => server.listen(address.port, address.host))
   } catch (error) {
@@ -78,7 +77,7 @@ export async function openAgentSocket(
   control: AgentControl,
   socketPath: string,
 ): Promise<AdminServer> {
-  const server = createServer((request, response) => void serveSocket(request, response, view, control))
+  const server = nodeHttp.createServer((request, response) => void serveSocket(request, response, view, control))
   // A lease and a followed log last for days.
   server.requestTimeout = 0
   server.timeout = 0

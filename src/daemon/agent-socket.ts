@@ -1,8 +1,7 @@
 import { chmodSync, lstatSync, mkdirSync, rmSync } from 'node:fs'
-import { get } from 'node:http'
 import type { Server } from 'node:http'
 import path from 'node:path'
-import { MeshError, messageOf } from '../core/index.ts'
+import { MeshError, messageOf, nodeHttp } from '../core/index.ts'
 
 /** A running agent answers within this time, or its socket counts as not ours to take. */
 const answerMs = 2_000
@@ -77,7 +76,7 @@ async function listenPrivately(server: Server, socketPath: string): Promise<void
 /** Process id of the agent that answers there; 0 when something answers that does not say; undefined when nobody does. */
 function runningAgent(socketPath: string): Promise<number | undefined> {
   const { promise, resolve } = Promise.withResolvers<number | undefined>()
-  const request = get(
+  const request = nodeHttp.get(
     { socketPath, path: '/healthz', headers: { host: 'localhost' }, timeout: answerMs, agent: false },
     response => {
       let body = ''

@@ -1,6 +1,6 @@
-import { request as httpRequest, type IncomingHttpHeaders } from 'node:http'
+import type { IncomingHttpHeaders } from 'node:http'
 import { request as httpsRequest } from 'node:https'
-import { MeshError } from '../../core/index.ts'
+import { MeshError, nodeHttp } from '../../core/index.ts'
 
 export interface DownloadOptions {
   readonly headers?: Readonly<Record<string, string>>
@@ -70,7 +70,7 @@ function get(url: URL, { headers = {}, authorities, maxBytes, signal }: Download
     const request =
       url.protocol === 'https:'
         ? httpsRequest(url, { ...options, ...(authorities === undefined ? {} : { ca: authorities }) })
-        : httpRequest(url, options)
+        : nodeHttp.request(url, options)
     request.on('error', fail)
     request.on('response', response => {
       const chunks: Buffer[] = []

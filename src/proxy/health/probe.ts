@@ -1,8 +1,7 @@
-import { get } from 'node:http'
 import type { ClientRequest, IncomingMessage } from 'node:http'
 import { connect } from 'node:net'
 import type { Socket } from 'node:net'
-import { messageOf } from '../../core/index.ts'
+import { messageOf, nodeHttp } from '../../core/index.ts'
 import type { Clock } from '../../core/index.ts'
 import type { BackendTls, Certificate, HealthCheck } from '../../model/index.ts'
 import { GrpcProbe } from './grpc-probe.ts'
@@ -123,7 +122,7 @@ function askGrpc(service: string, target: ProbeTarget, clock: Clock, end: End): 
 type HttpCheck = Extract<HealthCheck, { kind: 'HTTP' }>
 
 function askHttp(check: HttpCheck, target: ProbeTarget, end: End, socket?: Socket): ClientRequest {
-  const request = get({
+  const request = nodeHttp.get({
     host: target.address,
     port: target.port,
     createConnection: () => socket ?? connectPlain(target),

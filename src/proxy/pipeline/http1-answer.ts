@@ -1,4 +1,4 @@
-import { STATUS_CODES } from 'node:http'
+import { nodeHttp } from '../../core/index.ts'
 import { ChunkedScanner, fieldIds, finished, framings, HeaderList } from '../../codec/index.ts'
 import type { HeadParser } from '../../codec/index.ts'
 import type { ProxyRuntime } from '../runtime.ts'
@@ -202,5 +202,5 @@ function edited(list: HeaderList, edits: EditPlan | undefined): HeaderList {
 }
 
 function statusLine(status: number): string {
-  return `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'Unknown'}\r\n`
+  return `HTTP/1.1 ${status} ${nodeHttp.STATUS_CODES[status] ?? 'Unknown'}\r\n`
 }

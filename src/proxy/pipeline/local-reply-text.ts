@@ -1,4 +1,4 @@
-import { STATUS_CODES } from 'node:http'
+import { nodeHttp } from '../../core/index.ts'
 import { grpcForms, grpcReply, grpcReplyStatus, WebResponse } from '../../codec/index.ts'
 import type { ReplyReason } from '../../model/index.ts'
 
@@ -74,7 +74,7 @@ export function localReplyHead(reply: LocalReply, parts: ReplyParts, connectionL
   const { status, lines, body } = parts
   const length = body === undefined ? '' : `content-length: ${body.length}\r\n`
   return (
-    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'Unknown'}\r\n` +
+    `HTTP/1.1 ${status} ${nodeHttp.STATUS_CODES[status] ?? 'Unknown'}\r\n` +
     `date: ${httpDate(reply.wallMs)}\r\n` +
     `x-heddle-reason: ${reply.reason}\r\n` +
     `${reply.lines}${connectionLine}${lines}${length}\r\n`
