@@ -39,25 +39,32 @@ static __noinline void kh_tell_sample(struct kh_socket *socket, struct kh_backen
 	bpf_ringbuf_submit(sample, 0);
 }
 
-static __always_inline void kh_count(struct kh_socket *socket, struct kh_backend *backend)
+static __always_inline void kh_add_to_bucket(__u64 *buckets, __u32 bucket)
 {
-	__u64 took = bpf_ktime_get_ns() - backend->started_ns;
+	asm volatile("" : "+r"(bucket));
+	if (bucket < KH_BUCKETS)
+		__sync_fetch_and_add(&buckets[bucket], 1);
+}
+
+static __always_inline void kh_count(struct kh_socket *socket, struct kh_backend *backend, __u64 took)
+{
 	__u32 number = backend->count, class = (__u32)backend->status / 100, bucket = kh_bucket(took);
 	struct kh_counts *counts = bpf_map_lookup_elem(&kh_counts, &number);
 
-	if (counts && bucket < KH_BUCKETS) {
-		__sync_fetch_and_add(&counts->requests, 1);
-		__sync_fetch_and_add(&counts->request_bytes, backend->request_bytes);
+	if (counts) {
+		if (backend->request_bytes)
+			__sync_fetch_and_add(&counts->request_bytes, backend->request_bytes);
 		__sync_fetch_and_add(&counts->response_bytes, backend->response_bytes);
 		__sync_fetch_and_add(&counts->nanoseconds, took);
-		__sync_fetch_and_add(&counts->buckets[bucket], 1);
+		__sync_fetch_and_add(&counts->waited_us, backend->waited_us);
 		class &= 7;
 		asm volatile("" : "+r"(class));
 		__sync_fetch_and_add(&counts->classes[class], 1);
-		__sync_fetch_and_add(&counts->waited_us, backend->waited_us);
-		bucket = kh_bucket((__u64)backend->waited_us * 1000);
-		if (bucket < KH_BUCKETS)
-			__sync_fetch_and_add(&counts->waits[bucket], 1);
+		kh_add_to_bucket(counts->buckets, bucket);
+		// Most responses are one message.
+		if (backend->waited_us != (__u32)(took / 1000))
+			bucket = kh_bucket((__u64)backend->waited_us * 1000);
+		kh_add_to_bucket(counts->waits, bucket);
 	}
 	if (backend->is_sampled)
 		kh_tell_sample(socket, backend, took);
@@ -73,15 +80,15 @@ static __always_inline int kh_die(struct kh_backend *backend, __u64 cookie)
 // The response was counted to its end. The client is free before its connection is; a connection that said too much, or has
 // not read all of the request, is nobody's any more.
 static __always_inline void kh_end(struct sk_msg_md *msg, struct kh_socket *socket, struct kh_client *client,
-				   struct kh_backend *backend, int is_clean)
+				   struct kh_backend *backend, int is_clean, __u64 took)
 {
 	__u64 cookie = socket->cookie;
 	__u32 number = backend->pool;
 	void *pool;
 
-	kh_count(socket, backend);
+	kh_count(socket, backend, took ? took : bpf_ktime_get_ns() - backend->started_ns);
 	backend->answered = backend->owner;
-	if (backend->promised != backend->read || kh_unread(msg->sk))
+	if (backend->promised != socket->read || kh_unread(msg->sk))
 		is_clean = 0;
 	backend->state = is_clean ? KH_ANSWERED : KH_DEAD;
 	if (!(__sync_fetch_and_or((__u32 *)&backend->parts, KH_RESPONSE_ENDED) & KH_REQUEST_ENDED))
@@ -97,9 +104,9 @@ static __always_inline void kh_end(struct sk_msg_md *msg, struct kh_socket *sock
 	}
 }
 
-// `left` bytes of the response are to come, this message included.
+// `left` bytes of the response are to come, this message included; it took so long until now, or 0 where nobody has asked yet.
 static __always_inline int kh_answer(struct sk_msg_md *msg, struct kh_socket *socket, struct kh_backend *backend, __u32 left,
-				     int is_final)
+				     int is_final, __u64 took)
 {
 	__u64 owner = backend->owner;
 	struct kh_client *client = bpf_map_lookup_elem(&kh_clients, &owner);
@@ -120,7 +127,7 @@ static __always_inline int kh_answer(struct sk_msg_md *msg, struct kh_socket *so
 	if (left > take)
 		backend->state = KH_IN_BODY;
 	else
-		kh_end(msg, socket, client, backend, is_clean);
+		kh_end(msg, socket, client, backend, is_clean, took);
 	return SK_PASS;
 }
 
@@ -156,9 +163,10 @@ static __always_inline int kh_begin_answer(struct sk_msg_md *msg, struct kh_sock
 {
 	struct kh_scan scan = kh_scan_of(msg, socket);
 	__u32 status = 0, total, reason;
+	__u64 took;
 
 	// The rest of a response that was cut off is no response to the next request, of which nothing was read yet.
-	if (backend->owner == 0 || (backend->read == backend->read_before && kh_unread(msg->sk)))
+	if (backend->owner == 0 || (socket->read == backend->promised_before && kh_unread(msg->sk)))
 		return kh_die(backend, socket->cookie);
 	scan.is_response = 1;
 	kh_scan_head(&scan);
@@ -169,7 +177,7 @@ static __always_inline int kh_begin_answer(struct sk_msg_md *msg, struct kh_sock
 		// One that is alone passes, and the response is still to come.
 		if (status == 101 || msg->size != scan.end)
 			return kh_relay(socket, backend, KH_STATUS);
-		return kh_answer(msg, socket, backend, scan.end, 0);
+		return kh_answer(msg, socket, backend, scan.end, 0, 0);
 	}
 	total = scan.end + scan.length;
 	if (backend->is_to_head || status == 204 || status == 304)
@@ -180,9 +188,10 @@ static __always_inline int kh_begin_answer(struct sk_msg_md *msg, struct kh_sock
 		return kh_relay(socket, backend, KH_LARGE);
 	backend->status = status;
 	backend->response_bytes = total - scan.end;
-	backend->waited_us = (bpf_ktime_get_ns() - backend->started_ns) / 1000;
+	took = bpf_ktime_get_ns() - backend->started_ns;
+	backend->waited_us = took / 1000;
 	socket->pieces = 0;
-	return kh_answer(msg, socket, backend, total, 1);
+	return kh_answer(msg, socket, backend, total, 1, took);
 }
 
 static __noinline int kh_from_backend(struct sk_msg_md *msg, struct kh_socket *socket)
@@ -200,7 +209,7 @@ static __noinline int kh_from_backend(struct sk_msg_md *msg, struct kh_socket *s
 		return kh_begin_answer(msg, socket, backend);
 	case KH_IN_BODY:
 		if (++socket->pieces <= KH_PIECES_MOST)
-			return kh_answer(msg, socket, backend, backend->left, 1);
+			return kh_answer(msg, socket, backend, backend->left, 1, 0);
 		backend->state = KH_DEAD;
 		kh_count_reason(KH_PIECES);
 		kh_tell_of(KH_PAIR_BROKEN, backend->owner, socket->cookie, backend->pool);

@@ -126,7 +126,7 @@ static __always_inline __u32 kh_hand_over(struct sk_msg_md *msg, struct kh_socke
 		backend->count = request->count;
 		backend->started_ns = now;
 		backend->left = 0;
-		backend->read_before = backend->read;
+		backend->promised_before = backend->promised;
 		backend->sent = 0;
 		backend->caller = socket->caller;
 		backend->request_bytes = body;
@@ -205,7 +205,7 @@ static __always_inline __u32 kh_try_request(struct sk_msg_md *msg, struct kh_soc
 	// Two requests at once, or somebody who does not read. All others that leave have nothing unread.
 	if (client->backend)
 		return KH_PIPELINED;
-	if (client->promised != client->read)
+	if (client->promised != socket->read)
 		return KH_UNREAD;
 	if (kh_unread(msg->sk))
 		return KH_UNREAD;
@@ -239,7 +239,7 @@ static __always_inline __u32 kh_try_request(struct sk_msg_md *msg, struct kh_soc
 		if (reason)
 			return reason;
 	}
-	reason = kh_route(&request, socket, &table);
+	reason = kh_route(&request, msg, socket, &table);
 	if (reason)
 		return reason;
 	return kh_hand_over(msg, socket, client, &request, total, scan.length);

@@ -27,7 +27,7 @@ KH_MAP(kh_expected, BPF_MAP_TYPE_HASH, 4096, BPF_F_NO_PREALLOC, struct kh_pair, 
 KH_MAP(kh_listeners, BPF_MAP_TYPE_HASH, 16384, BPF_F_NO_PREALLOC, struct kh_place, __u32);
 KH_MAP(kh_tables, BPF_MAP_TYPE_HASH, 16384, BPF_F_NO_PREALLOC, __u32, struct kh_table);
 KH_MAP(kh_hosts, BPF_MAP_TYPE_HASH, 65536, BPF_F_NO_PREALLOC, struct kh_host_key, struct kh_table);
-KH_MAP(kh_paths, BPF_MAP_TYPE_LPM_TRIE, 262144, BPF_F_NO_PREALLOC, struct kh_path_key, struct kh_candidates);
+KH_MAP(kh_paths, BPF_MAP_TYPE_HASH, 262144, BPF_F_NO_PREALLOC, struct kh_path_key, struct kh_path);
 KH_MAP(kh_rules, BPF_MAP_TYPE_ARRAY, 65536, 0, __u32, struct kh_rule);
 // Bit of a field, from 1 on; 0 for the entry without value.
 KH_MAP(kh_fields, BPF_MAP_TYPE_HASH, 65536, BPF_F_NO_PREALLOC, struct kh_field_key, __u32);

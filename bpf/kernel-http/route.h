@@ -3,8 +3,6 @@
 #include "maps.h"
 #include "scan.h"
 
-// Two bytes of the key are for what ends a path.
-#define KH_MOST_PATH (KH_PATH_BYTES - 8)
 #define KH_MOST_QUERY 4096
 // Rules that are looked at for one path.
 #define KH_MOST_CANDIDATES 16
@@ -17,22 +15,42 @@ struct kh_request {
 	__u32 target_end;
 	__u32 reason;
 	__u32 path_length;
-	__u32 last;
+	// Segments of the longest prefix that may hold.
+	__u32 depth;
 	__u32 pool;
 	__u32 count;
 	__u64 fields;
+	// Of all of the path.
+	__u64 hash;
 };
+
+// FNV-1a.
+#define KH_HASH_BEGIN 0xcbf29ce484222325ull
+#define KH_HASH_PRIME 0x100000001b3ull
 
 struct kh_walk {
 	struct sk_msg_md *msg;
-	struct kh_path_key *key;
+	// Where the hash of what is before a slash goes, by the number of slashes before it.
+	__u64 *hashes;
+	__u64 hash;
 	__u32 at;
 	__u32 end;
 	__u32 count;
+	__u32 depth;
 	__u32 last;
 	__u32 reason;
 	__u32 has_query;
+	__u32 zero;
 };
+
+static __always_inline void kh_ends_segment(struct kh_walk *walk)
+{
+	__u32 depth = walk->depth;
+
+	if (depth <= KH_MOST_DEPTH)
+		walk->hashes[depth] = walk->hash;
+	walk->depth = depth + 1;
+}
 
 // A byte of the path. What normalising would change goes to whoever normalises.
 static long kh_on_path(__u32 index, struct kh_walk *walk)
@@ -62,12 +80,14 @@ static long kh_on_path(__u32 index, struct kh_walk *walk)
 			walk->reason = KH_TARGET;
 			return 1;
 		}
+		if (byte == '/')
+			kh_ends_segment(walk);
 	}
-	if (count >= KH_MOST_PATH) {
+	if (count >= KH_PATH_BYTES) {
 		walk->reason = KH_TARGET;
 		return 1;
 	}
-	walk->key->path[count] = byte;
+	walk->hash = (walk->hash ^ (__u64)byte) * KH_HASH_PRIME;
 	walk->last = byte;
 	walk->count = count + 1;
 	return 0;
@@ -87,20 +107,21 @@ static long kh_on_query(__u32 index, struct kh_walk *walk)
 	return 1;
 }
 
-// Fills in the key's path, up to the byte that ends it.
+// Hashes the path, up to the byte that ends it.
 static __always_inline __u32 kh_read_path(struct kh_request *request, struct sk_msg_md *msg, struct kh_socket *socket)
 {
-	struct kh_path_key *key = &socket->path;
-	struct kh_walk walk = {.msg = msg, .key = key, .end = request->target_end};
 	__u32 count, nothing = *(volatile __u32 *)&socket->nothing;
+	struct kh_walk walk = {.msg = msg, .hashes = socket->hashes, .end = request->target_end};
 
+	walk.hash = KH_HASH_BEGIN + nothing;
 	walk.at = request->target + nothing;
 	walk.count = nothing;
+	walk.depth = nothing;
 	walk.last = nothing;
 
 	if (kh_byte(msg, walk.at) != '/')
 		return KH_TARGET;
-	bpf_loop(KH_MOST_PATH + 1, kh_on_path, &walk, 0);
+	bpf_loop(KH_PATH_BYTES + 1, kh_on_path, &walk, 0);
 	if (walk.reason)
 		return walk.reason;
 	if (walk.has_query) {
@@ -112,16 +133,16 @@ static __always_inline __u32 kh_read_path(struct kh_request *request, struct sk_
 	if (walk.at < walk.end)
 		return KH_TARGET;
 	count = walk.count;
-	if (count == 0 || count > KH_MOST_PATH)
+	if (count == 0 || count > KH_PATH_BYTES)
 		return KH_TARGET;
-	// Exact paths are told from prefixes, and with a slash from without, by the last byte.
-	if (walk.last != '/') {
-		key->path[count++] = '/';
-		key->path[count++] = 1;
-	} else {
-		key->path[count++] = 2;
-	}
-	key->prefix_bits = 32 + 8 * count;
+	request->path_length = count;
+	request->hash = walk.hash;
+	// A prefix ends where a segment does: with a slash, or with the path.
+	if (walk.last != '/')
+		kh_ends_segment(&walk);
+	if (walk.depth > KH_MOST_DEPTH + 1)
+		return KH_TARGET;
+	request->depth = walk.depth - 1;
 	return 0;
 }
 
@@ -227,14 +248,13 @@ static __noinline __u32 kh_read_fields(struct kh_scan *scan, struct kh_field_key
 	return 0;
 }
 
-static __always_inline __u32 kh_judge(__u64 caller, __u32 table, __u32 number, __u32 method)
+static __always_inline __u32 kh_judge(__u64 caller, __u32 table, const struct kh_rule *rule, __u32 method)
 {
-	struct kh_permission key = {.caller = caller, .table = table, .number = number};
-	__u32 *methods = bpf_map_lookup_elem(&kh_permissions, &key);
+	struct kh_permission key = {.caller = caller, .table = table, .number = rule->number};
+	__u32 *methods;
 
-	if (methods && (*methods & method))
+	if (rule->open & method)
 		return 0;
-	key.caller = 0;
 	methods = bpf_map_lookup_elem(&kh_permissions, &key);
 	return methods && (*methods & method) ? 0 : KH_POLICY;
 }
@@ -261,22 +281,76 @@ static __always_inline __u32 kh_draw(const struct kh_rule *rule, struct kh_reque
 	return KH_RULE;
 }
 
-// Returns 0 with `pool` and `count`, or why the request goes to user space.
-static __always_inline __u32 kh_route(struct kh_request *request, struct kh_socket *socket, const struct kh_table *table)
+// Whether the entry is what its hash says it is: hashes can be forged. As it has so many segments, and ends where one does, no
+// other prefix of the path can be meant.
+static __always_inline int kh_is_of_path(const struct kh_path *path, struct kh_request *request, struct sk_msg_md *msg,
+					 __u32 is_exact)
 {
-	struct kh_candidates *candidates;
+	void *data = (void *)(long)msg->data, *end = (void *)(long)msg->data_end;
+	__u32 length = path->length, whole = request->path_length;
+	void *target = data + kh_bounded(request->target);
 
-	socket->path.table = table->id;
-	candidates = bpf_map_lookup_elem(&kh_paths, &socket->path);
-	if (!candidates)
+	if (length > KH_PATH_BYTES || length > whole || (is_exact && length != whole))
+		return 0;
+	// Behind a path is the rest of the line, and what this reads too much of it is cut off.
+	for (__u32 at = 0; at < KH_PATH_BYTES; at += 8) {
+		__u32 left = length - at;
+		__u64 differs;
+
+		if (at >= length)
+			break;
+		if (target + at + 8 > end)
+			return 0;
+		differs = *(__u64 *)(target + at) ^ *(__u64 *)&path->path[at];
+		if (left < 8)
+			differs <<= 64 - 8 * left;
+		if (differs)
+			return 0;
+	}
+	return length == whole || kh_byte(msg, request->target + length) == '/';
+}
+
+// The longest that there is, exact ones first.
+static __always_inline struct kh_path *kh_find_path(struct kh_request *request, struct sk_msg_md *msg, struct kh_socket *socket,
+						    const struct kh_table *table)
+{
+	struct kh_path_key key = {.table = table->id, .depth = KH_EXACT, .hash = (request->hash ^ 1) * KH_HASH_PRIME};
+	struct kh_path *path = 0;
+	__u32 depth = request->depth;
+
+	if (table->depths & 1u << KH_EXACT)
+		path = bpf_map_lookup_elem(&kh_paths, &key);
+	if (path)
+		return kh_is_of_path(path, request, msg, 1) ? path : 0;
+	for (int i = 0; i <= KH_MOST_DEPTH; i++, depth--) {
+		if (depth > KH_MOST_DEPTH)
+			break;
+		if (!(table->depths & 1u << depth))
+			continue;
+		key.depth = depth;
+		key.hash = socket->hashes[depth];
+		path = bpf_map_lookup_elem(&kh_paths, &key);
+		if (path)
+			return kh_is_of_path(path, request, msg, 0) ? path : 0;
+	}
+	return 0;
+}
+
+// Returns 0 with `pool` and `count`, or why the request goes to user space.
+static __always_inline __u32 kh_route(struct kh_request *request, struct sk_msg_md *msg, struct kh_socket *socket,
+				      const struct kh_table *table)
+{
+	struct kh_path *path = kh_find_path(request, msg, socket, table);
+
+	if (!path)
 		return KH_NO_ROUTE;
-	if (candidates->count > KH_MOST_CANDIDATES)
+	if (path->count > KH_MOST_CANDIDATES)
 		return KH_RULE;
 	for (__u32 i = 0; i < KH_MOST_CANDIDATES; i++) {
-		__u32 index = candidates->first + i, reason;
+		__u32 index = path->first + i, reason;
 		struct kh_rule *rule;
 
-		if (i >= candidates->count)
+		if (i >= path->count)
 			break;
 		rule = bpf_map_lookup_elem(&kh_rules, &index);
 		if (!rule)
@@ -290,11 +364,9 @@ static __always_inline __u32 kh_route(struct kh_request *request, struct kh_sock
 		}
 		if (rule->action != KH_TO_POOLS)
 			return KH_RULE;
-		if (table->flags & KH_IS_POLICED) {
-			reason = kh_judge(socket->caller, table->id, rule->number, request->method);
-			if (reason)
-				return reason;
-		}
+		reason = kh_judge(socket->caller, table->id, rule, request->method);
+		if (reason)
+			return reason;
 		return kh_draw(rule, request);
 	}
 	return KH_NO_ROUTE;

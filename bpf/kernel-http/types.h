@@ -65,21 +65,29 @@ enum kh_reason {
 	KH_REASONS = 32,
 };
 
-// Most bytes of a path with what ends it; a key of a trie has 256 bytes.
-#define KH_PATH_BYTES 248
+#define KH_PATH_BYTES 240
+// A path that has more segments than this is the proxy's.
+#define KH_MOST_DEPTH 30
+// For an exact path, in the place of a depth.
+#define KH_EXACT 31
 
+// `hash` is FNV-1a of the path, and of one byte more where it is exact. Whoever finds an entry compares its bytes.
 struct kh_path_key {
-	__u32 prefix_bits;
 	__u32 table;
-	__u8 path[KH_PATH_BYTES];
+	__u32 depth;
+	__u64 hash;
 };
-_Static_assert(sizeof(struct kh_path_key) == 256, "kh_path_key");
+_Static_assert(sizeof(struct kh_path_key) == 16, "kh_path_key");
 
 // Rules that may hold for a path, in their order.
-struct kh_candidates {
+struct kh_path {
 	__u32 first;
-	__u32 count;
+	__u16 count;
+	__u16 length;
+	// A prefix without its last slash.
+	__u8 path[KH_PATH_BYTES];
 };
+_Static_assert(sizeof(struct kh_path) == 248, "kh_path");
 
 #define KH_NAME_BYTES 32
 #define KH_VALUE_BYTES 64
@@ -107,8 +115,6 @@ _Static_assert(sizeof(struct kh_host_key) == 72, "kh_host_key");
 enum kh_table_flags {
 	// Hosts lead to tables of their own.
 	KH_HAS_HOSTS = 1,
-	// Each request needs a permission.
-	KH_IS_POLICED = 2,
 };
 
 // What holds for a Service now.
@@ -117,8 +123,11 @@ struct kh_table {
 	enum kh_table_flags flags;
 	// Bit n: some rule asks for a field whose name has n bytes.
 	__u64 name_lengths;
+	// Bit n: some prefix has n segments; KH_EXACT: some path is exact.
+	__u32 depths;
+	__u32 zero;
 };
-_Static_assert(sizeof(struct kh_table) == 16, "kh_table");
+_Static_assert(sizeof(struct kh_table) == 24, "kh_table");
 
 enum kh_method {
 	KH_GET = 1,
@@ -157,11 +166,14 @@ struct kh_rule {
 	__u32 number;
 	// Sum of the weights.
 	__u32 draws;
+	// Allowed to everybody; for others the caller has a permission.
+	enum kh_method open;
+	__u32 zero;
 	struct kh_target targets[KH_TARGETS];
 };
-_Static_assert(sizeof(struct kh_rule) == 120, "kh_rule");
+_Static_assert(sizeof(struct kh_rule) == 128, "kh_rule");
 
-// `caller` is the id of a cgroup, 0 for everybody. The value has methods.
+// `caller` is the id of a cgroup. The value has methods.
 struct kh_permission {
 	__u64 caller;
 	__u32 table;
@@ -181,10 +193,12 @@ struct kh_socket {
 	// Number of the Service.
 	__u32 service;
 	__u32 role;
+	// Bytes that were read of it, modulo 2^32.
+	__u32 read;
 	// Always 0, which the verifier does not know: loops that begin with it converge.
 	__u32 nothing;
-	// Room for the program to work in.
-	struct kh_path_key path;
+	// Room for the program to work in: of the path as it was before each of its slashes, and a field.
+	__u64 hashes[KH_MOST_DEPTH + 2];
 	struct kh_field_key field;
 };
 
@@ -195,13 +209,11 @@ struct kh_client {
 	// enum kh_reason; not 0: it is in user space for life.
 	enum kh_reason reason;
 	__u32 service;
-	// Bytes of responses, modulo 2^32: redirected by programs, of these in the queue, and of these read.
+	// Bytes of responses that programs redirected, modulo 2^32.
 	__u32 promised;
-	__u32 arrived;
-	__u32 read;
 	__u32 zero;
 };
-_Static_assert(sizeof(struct kh_client) == 32, "kh_client");
+_Static_assert(sizeof(struct kh_client) == 24, "kh_client");
 
 enum kh_backend_state {
 	KH_IDLE = 0,
@@ -237,12 +249,10 @@ struct kh_backend {
 	__u32 left;
 	// Redirected of this response.
 	__u32 sent;
-	// Bytes of requests, modulo 2^32: redirected by programs, and read.
+	// Bytes of requests that programs redirected, modulo 2^32.
 	__u32 promised;
-	__u32 read;
-	// `read` when the request began.
-	__u32 read_before;
-	__u32 zero;
+	// The same when the request began, all of it read by then.
+	__u32 promised_before;
 	// Cookie of the C whose response was the last one; for when it was cut off.
 	__u64 answered;
 	// Of bodies.
@@ -261,7 +271,7 @@ struct kh_backend {
 	__u8 rest;
 	__u32 end;
 };
-_Static_assert(sizeof(struct kh_backend) == 96, "kh_backend");
+_Static_assert(sizeof(struct kh_backend) == 88, "kh_backend");
 
 #define KH_KEPT_BYTES 2048
 
@@ -275,7 +285,6 @@ _Static_assert(sizeof(struct kh_kept) == 2048, "kh_kept");
 
 // Of a target of a rule, for each CPU.
 struct kh_counts {
-	__u64 requests;
 	// 1xx to 5xx, by their first digit.
 	__u64 classes[8];
 	__u64 request_bytes;
@@ -287,7 +296,7 @@ struct kh_counts {
 	__u64 buckets[KH_BUCKETS];
 	__u64 waits[KH_BUCKETS];
 };
-_Static_assert(sizeof(struct kh_counts) == 392, "kh_counts");
+_Static_assert(sizeof(struct kh_counts) == 384, "kh_counts");
 
 enum kh_event_kind {
 	KH_CLIENT_OPENED = 1,

@@ -276,7 +276,7 @@ export class HttpAgent implements Disposable {
   #resetCutOff(cookie: bigint): void {
     const entry = this.#kernel.map('kh_clients').get(cookie)
     if (entry === undefined || entry.backend !== 0n) return
-    if (entry.promised !== entry.arrived && entry.promised !== entry.read) this.#tellClient(cookie, 'reset')
+    if (this.#kernel.missing(cookie) > 0) this.#tellClient(cookie, 'reset')
   }
 
   #tellClient(cookie: bigint, failure: Failure): void {

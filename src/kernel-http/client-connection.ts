@@ -2,7 +2,6 @@ import type { Socket } from 'node:net'
 import { resetSocket, systemClock } from '../core/index.ts'
 import type { Timer } from '../core/index.ts'
 import { khReason } from './generated/http.ts'
-import type { KhClient } from './generated/http.ts'
 import type { KernelHttp } from './kernel-http.ts'
 
 export interface ClientEvents {
@@ -37,6 +36,8 @@ export class ClientConnection {
   #looks = 0
   /** A response comes by `write`. */
   #isRelayed = false
+  /** Nothing comes in the kernel any more. */
+  #isAllThere = false
   #timer: Timer | undefined
 
   constructor(kernel: KernelHttp, cookie: bigint, socket: Socket, events: ClientEvents) {
@@ -50,9 +51,19 @@ export class ClientConnection {
     socket.on('close', this.#onClose)
   }
 
-  /** From here on bytes of a response are written here; the client leaves the map first, so that it sees them. */
+  /** Whether all of the responses that programs have counted is in its queue. */
+  get hasArrived(): boolean {
+    // What was written here since is in the queue, too.
+    return this.#isAllThere || this.#kernel.missing(this.cookie) === 0
+  }
+
+  /**
+   * From here on bytes of a response are written here; the client leaves the map first, so that it sees them. All that came in
+   * the kernel has arrived.
+   */
   beginRelay(options: { readonly staysInMap: boolean }): void {
     this.#isRelayed = true
+    this.#isAllThere = true
     this.#demote(options)
   }
 
@@ -130,7 +141,7 @@ export class ClientConnection {
       this.reset()
       return
     }
-    if (entry !== undefined && (entry.backend !== 0n || !hasArrived(entry))) {
+    if (entry !== undefined && (entry.backend !== 0n || !this.hasArrived)) {
       if (entry.backend === 0n && ++this.#looks > mostLooks) this.reset()
       else this.#later(lookMs)
       return
@@ -159,11 +170,6 @@ export class ClientConnection {
     this.socket.off('data', this.#onData).off('end', this.#onEnd).off('error', ignore).off('close', this.#onClose)
     this.#events.onGone()
   }
-}
-
-/** Whether all of the responses that programs have counted is in the client's queue; they count a moment before. */
-function hasArrived({ promised, arrived, read }: KhClient): boolean {
-  return promised === arrived || promised === read
 }
 
 function ignore(): void {}

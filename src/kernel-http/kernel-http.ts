@@ -25,10 +25,13 @@ export interface KernelHttpOptions {
 /** Why messages went to user space: names of `enum kh_reason` in words, `POOL_EMPTY` as `pool empty`. */
 export type UserSpaceReason = string
 
-/** Of struct kh_counts, which begins with `requests`. */
-const countsBytes = 392
+/** Of struct kh_counts, and of `classes`, with which it begins. */
+const [countsBytes, classesBytes] = [384, 64]
 /** Of `bounds_ns`. */
 const bounds = 17
+
+/** Programs that are asked need one. */
+const emptyPacket = new Uint8Array(14)
 
 type MapName = Exclude<keyof Maps, 'kh_storage' | 'kh_pools' | 'kh_events'>
 
@@ -42,6 +45,7 @@ export class KernelHttp implements Disposable {
   readonly #bpf: Bpf
   readonly #object: LoadedObject
   readonly #isOn: GlobalValue<number>
+  readonly #asked: GlobalValue<bigint>
   readonly #sampleEveryNs: GlobalValue<number>
   readonly #stack = new DisposableStack()
   readonly #pools = new Map<number, TypedMap<undefined, bigint>>()
@@ -52,6 +56,7 @@ export class KernelHttp implements Disposable {
     this.#bpf = bpf
     this.#object = this.#stack.use(object)
     this.#isOn = object.global<number>('is_on')
+    this.#asked = object.global<bigint>('asked')
     this.#sampleEveryNs = object.global<number>('sample_every_ns')
     this.netns = netnsCookie()
   }
@@ -78,9 +83,7 @@ export class KernelHttp implements Disposable {
    */
   attach(cgroup: string): void {
     this.#stack.use(attachToSockets(this.#bpf, this.#object.program('kh_message'), this.map('kh_sockets').raw))
-    for (const name of ['kh_reads', 'kh_arrives']) {
-      this.#stack.use(attachToKernelFunction(this.#bpf, this.#object.program(name)))
-    }
+    this.#stack.use(attachToKernelFunction(this.#bpf, this.#object.program('kh_reads')))
     for (const name of ['kh_sockops', 'kh_connect4', 'kh_connect6']) {
       this.#stack.use(attachToCgroup(this.#bpf, this.#object.program(name), cgroup))
     }
@@ -140,7 +143,6 @@ export class KernelHttp implements Disposable {
   counts(number: number): KhCounts | undefined {
     const perCpu = this.#object.map<number, readonly KhCounts[]>('kh_counts').get(number)
     return perCpu?.reduce((sum, each) => ({
-      requests: sum.requests + each.requests,
       classes: sum.classes.map((value, at) => value + (each.classes[at] ?? 0n)),
       requestBytes: sum.requestBytes + each.requestBytes,
       responseBytes: sum.responseBytes + each.responseBytes,
@@ -151,14 +153,25 @@ export class KernelHttp implements Disposable {
     }))
   }
 
-  /** `requests` of `counts`, at little cost. */
+  /** Sum of the classes of `counts`, at little cost. */
   countedRequests(number: number): bigint {
     const { raw } = this.#object.map<number, readonly KhCounts[]>('kh_counts')
     raw.key.writeUInt32LE(number, 0)
     if (!raw.readElement()) return 0n
     let sum = 0n
-    for (let at = 0; at < raw.value.length; at += countsBytes) sum += raw.value.readBigUInt64LE(at)
+    for (let cpu = 0; cpu < raw.value.length; cpu += countsBytes) {
+      for (let at = cpu; at < cpu + classesBytes; at += 8) sum += raw.value.readBigUInt64LE(at)
+    }
     return sum
+  }
+
+  /**
+   * Bytes that programs have redirected to a client and that are neither in its queue nor read: 0 when all is there. They count
+   * a moment before. Another figure, also below 0, may be that of a moment in which the client reads.
+   */
+  missing(client: bigint): number {
+    this.#asked.set(client)
+    return this.#object.program('kh_missing').test({ data: emptyPacket }).returned | 0
   }
 
   /** Messages that went to user space, by reason; those that never happened are left out. */

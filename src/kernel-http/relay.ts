@@ -38,7 +38,7 @@ export class Relay implements Disposable {
     this.#end = new ResponseEnd(options)
   }
 
-  /** The request's rest is of the path, so its client has to stay there until it is sent. */
+  /** The request's rest is of the path, so its client has to stay there until it is sent; so is an interim response. */
   start(): void {
     const { kernel, connection, client } = this.#options
     const entry = kernel.map('kh_backends').get(connection.cookie)
@@ -46,7 +46,7 @@ export class Relay implements Disposable {
       this.#close()
       return
     }
-    if ((entry.parts & khParts.KH_REQUEST_ENDED) === 0) {
+    if ((entry.parts & khParts.KH_REQUEST_ENDED) === 0 || !client.hasArrived) {
       if (systemClock.nowMs() - this.#startedMs > mostWaitMs) this.#fail()
       else this.#timer = systemClock.after(lookMs, () => this.start())
       return

@@ -3,7 +3,7 @@ import { khTableFlags } from './generated/http.ts'
 import type { KhFieldKey, KhHostKey, KhPathKey, KhPermission, KhRule, KhTable } from './generated/http.ts'
 import type { KernelHttp } from './kernel-http.ts'
 import { Blocks } from './blocks.ts'
-import { actionCode, methodBits, pathKeyBytes, tableLimits } from './table.ts'
+import { actionCode, allMethods, methodBits, pathHash, tableLimits } from './table.ts'
 import type { KernelField, KernelPath, KernelRule, KernelService, KernelTable } from './table.ts'
 
 /** What was written for a table, to be removed when another holds. */
@@ -22,7 +22,6 @@ interface WrittenService {
 
 const ruleEntries = 65_536
 const targetCount = tableLimits.targets
-const pathBytes = 248
 
 /**
  * Brings tables into the kernel. A Service gets a new one beside the old one, then one entry leads there: a request is led by
@@ -78,9 +77,10 @@ export class TableWriter {
   #writeTable(written: WrittenService, { paths, permissions }: KernelTable): Written {
     const id = this.#nextTable++
     const bits = new FieldBits(paths.flatMap(({ rules }) => rules.flatMap(({ fields }) => fields)))
-    const flags = permissions === undefined ? 0 : khTableFlags.KH_IS_POLICED
+    const keys = paths.map(pathHash)
+    const depths = keys.reduce((all, { depth }) => (all | (1 << depth)) >>> 0, 0)
     const table: Written = {
-      value: { id, flags, nameLengths: bits.nameLengths },
+      value: { id, flags: 0, nameLengths: bits.nameLengths, depths, zero: 0 },
       paths: [],
       fields: [],
       permissions: [],
@@ -92,16 +92,22 @@ export class TableWriter {
       this.#kernel.map('kh_fields').set(key, bit)
       table.fields.push(key)
     }
+    const open = permissions === undefined ? undefined : new Map<number, number>()
     for (const { caller, number, methods } of permissions ?? []) {
+      if (caller === 0n) {
+        open?.set(number, (open.get(number) ?? 0) | methodBits(methods))
+        continue
+      }
       const key: KhPermission = { caller, table: id, number }
       this.#kernel.map('kh_permissions').set(key, methodBits(methods))
       table.permissions.push(key)
     }
-    const firsts = this.#writeRules(table, paths, bits)
-    for (const path of paths) {
-      const bytes = pathKeyBytes(path)
-      const key: KhPathKey = { prefixBits: 32 + bytes.length * 8, table: id, path: padded(bytes, pathBytes) }
-      this.#kernel.map('kh_paths').set(key, { first: firsts.get(path.rules) ?? 0, count: path.rules.length })
+    const firsts = this.#writeRules(table, paths, { bits, open })
+    for (const [index, { value, rules }] of paths.entries()) {
+      const key: KhPathKey = { table: id, depth: 0, hash: 0n, ...keys[index] }
+      const first = firsts.get(rules) ?? 0
+      const path = padded(value, tableLimits.pathBytes)
+      this.#kernel.map('kh_paths').set(key, { first, count: rules.length, length: value.length, path })
       table.paths.push(key)
     }
     return table
@@ -111,7 +117,7 @@ export class TableWriter {
   #writeRules(
     table: Written,
     paths: readonly KernelPath[],
-    bits: FieldBits,
+    { bits, open }: RuleTerms,
   ): ReadonlyMap<readonly KernelRule[], number> {
     const lists = [...new Set(paths.map(({ rules }) => rules))]
     const count = lists.reduce((sum, rules) => sum + rules.length, 0)
@@ -126,7 +132,7 @@ export class TableWriter {
       firsts.set(rules, at)
       at += rules.length
     }
-    const rows = lists.flatMap(rules => rules.map(rule => ruleEntry(rule, bits)))
+    const rows = lists.flatMap(rules => rules.map(rule => ruleEntry(rule, { bits, open })))
     this.#kernel.map('kh_rules').setAll(rows.map((row, index) => [first + index, row] as const))
     return firsts
   }
@@ -134,12 +140,18 @@ export class TableWriter {
   #remove({ tables, hosts }: WrittenService): void {
     this.#kernel.map('kh_hosts').deleteAll(hosts)
     for (const { paths, fields, permissions, blocks } of tables) {
-      for (const key of paths) this.#kernel.map('kh_paths').delete(key)
+      this.#kernel.map('kh_paths').deleteAll(paths)
       this.#kernel.map('kh_fields').deleteAll(fields)
       this.#kernel.map('kh_permissions').deleteAll(permissions)
       for (const first of blocks) this.#blocks.give(first)
     }
   }
+}
+
+interface RuleTerms {
+  readonly bits: FieldBits
+  /** Methods that everybody may use, by the number of a rule; undefined for all. */
+  readonly open: ReadonlyMap<number, number> | undefined
 }
 
 /** Bits of the fields that rules ask for, from 1 on; 0 for a name alone. */
@@ -190,7 +202,7 @@ function fieldKey(table: number, { name, value }: KernelField): KhFieldKey {
   }
 }
 
-function ruleEntry({ method, fields, action, number }: KernelRule, bits: FieldBits): KhRule {
+function ruleEntry({ method, fields, action, number }: KernelRule, { bits, open }: RuleTerms): KhRule {
   const targets = action.kind === 'pools' ? action.targets : []
   let below = 0
   const rows = targets.map(({ pool, weight, count }) => {
@@ -204,6 +216,8 @@ function ruleEntry({ method, fields, action, number }: KernelRule, bits: FieldBi
     fields: bits.mask(fields),
     number,
     draws: below,
+    open: open === undefined ? allMethods : (open.get(number) ?? 0),
+    zero: 0,
     targets: rows,
   }
 }

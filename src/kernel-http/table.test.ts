@@ -1,29 +1,30 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { actionCode, allMethods, methodBits, pathKeyBytes } from './table.ts'
+import { actionCode, allMethods, methodBits, pathHash } from './table.ts'
 import type { KernelPath } from './table.ts'
 
-const keys: readonly (readonly [kind: KernelPath['kind'], value: string, bytes: string])[] = [
-  ['prefix', '', '/'],
-  ['prefix', '/a', '/a/'],
-  ['exact', '/', '/\u0002'],
-  ['exact', '/a', '/a/\u0001'],
-  ['exact', '/a/', '/a/\u0002'],
+const keys: readonly (readonly [kind: KernelPath['kind'], value: string, depth: number, hash: bigint])[] = [
+  // The first two are test vectors of FNV-1a.
+  ['prefix', '', 0, 0xcbf29ce484222325n],
+  ['prefix', 'a', 0, 0xaf63dc4c8601ec8cn],
+  ['prefix', '/a', 1, 0x7d66707b49cd92dn],
+  ['prefix', '/a/b', 2, 0x363e289cb38ee0ccn],
+  ['exact', '/a', 31, 0xee2a3e17e68505c4n],
 ]
 
-for (const [kind, value, bytes] of keys) {
-  test(`pathKeyBytes() of ${kind} ${value || '(empty)'} is ${JSON.stringify(bytes)}`, () => {
-    assert.equal(pathKeyBytes({ kind, value }).toString('latin1'), bytes)
+for (const [kind, value, depth, hash] of keys) {
+  test(`pathHash() of ${kind} ${value || '(empty)'} has ${depth} for its segments`, () => {
+    assert.deepEqual(pathHash({ kind, value }), { depth, hash })
   })
 }
 
-test('an exact path with a slash at its end is no prefix of the one without', () => {
-  const [without, withSlash] = [
-    pathKeyBytes({ kind: 'exact', value: '/a' }),
-    pathKeyBytes({ kind: 'exact', value: '/a/' }),
-  ]
-  assert.notDeepEqual(without, withSlash)
-  assert.ok(withSlash.toString('latin1').startsWith(pathKeyBytes({ kind: 'prefix', value: '/a' }).toString('latin1')))
+test('an exact path has another hash than a prefix, and another one with a slash at its end', () => {
+  const paths = [
+    { kind: 'prefix', value: '/a' },
+    { kind: 'exact', value: '/a' },
+    { kind: 'exact', value: '/a/' },
+  ] as const
+  assert.equal(new Set(paths.map(path => pathHash(path).hash)).size, paths.length)
 })
 
 test('methodBits() of no method is all of them', () => {

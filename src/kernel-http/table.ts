@@ -3,6 +3,8 @@ import { khAction, khMethod } from './generated/http.ts'
 /** Sizes that programs have; what does not fit goes to user space. */
 export const tableLimits = {
   pathBytes: 240,
+  /** Of a path. */
+  segments: 30,
   nameBytes: 32,
   valueBytes: 64,
   hostBytes: 64,
@@ -86,13 +88,22 @@ export function actionCode({ kind }: KernelAction): number {
   return kind === 'user-space' ? khAction.KH_TO_USER : khAction.KH_TO_USER_WITH_QUERY
 }
 
-/** Key of the trie: a path ends with a slash, and an exact one with a byte that says whether it had that slash itself. */
-export function pathKeyBytes({ kind, value }: Pick<KernelPath, 'kind' | 'value'>): Buffer {
-  const bytes = Buffer.from(value, 'latin1')
-  if (kind === 'prefix') return Buffer.concat([bytes, slash])
-  return value.endsWith('/') ? Buffer.concat([bytes, withSlash]) : Buffer.concat([bytes, slash, withoutSlash])
+/** Of an exact path, in the place of the number of segments. */
+export const exactDepth = 31
+
+/** How programs look a path up: by the number of its segments and a hash, FNV-1a of its bytes and one more where it is exact. */
+export function pathHash({ kind, value }: Pick<KernelPath, 'kind' | 'value'>): {
+  readonly depth: number
+  readonly hash: bigint
+} {
+  let hash = hashBegin
+  for (const byte of Buffer.from(value, 'latin1')) hash = mixed(hash, byte)
+  return kind === 'exact' ? { depth: exactDepth, hash: mixed(hash, 1) } : { depth: value.split('/').length - 1, hash }
 }
 
-const slash = Buffer.from('/')
-const withoutSlash = Buffer.of(1)
-const withSlash = Buffer.of(2)
+const hashBegin = 0xcbf29ce484222325n
+const hashPrime = 0x100000001b3n
+
+function mixed(hash: bigint, byte: number): bigint {
+  return BigInt.asUintN(64, (hash ^ BigInt(byte)) * hashPrime)
+}

@@ -123,7 +123,7 @@ export class World implements AsyncDisposable {
 
   /** Responses that were counted on the path. */
   get served(): number {
-    return Number(this.kernel.counts(7)?.requests ?? 0n)
+    return Number(this.kernel.countedRequests(7))
   }
 
   /** No entry of a client that is gone, and as many idle connections as there are. */

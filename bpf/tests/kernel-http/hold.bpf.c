@@ -16,7 +16,7 @@ struct {
 
 #define MOST_NS 5000000000ull
 
-// Cookie of the client whose response is held; 0 for none.
+// Cookie of the client whose first response is held; 0 for none.
 volatile __u64 held = 0;
 // Process of the endpoint.
 volatile __u32 process = 0;
@@ -37,7 +37,7 @@ int hold(__u64 *ctx)
 	if (cookie == 0 || bpf_get_current_pid_tgid() >> 32 != process)
 		return 0;
 	client = bpf_map_lookup_elem(&kh_clients, &cookie);
-	if (!client || client->promised == client->arrived)
+	if (!client || client->promised == 0)
 		return 0;
 	is_holding = 1;
 	for (int i = 0; i < 64; i++)

@@ -16,7 +16,7 @@ export class PathCounts {
   readonly #onAdded: () => void
   /** As read last, by place. */
   readonly #before = new Map<number, KhCounts>()
-  /** `requests` of these, to see at a glance that there is nothing new. */
+  /** Requests of these, to see at a glance that there is nothing new. */
   readonly #seen = new Map<number, bigint>()
   /** Answered on the path since it was opened. */
   served = 0n
@@ -41,8 +41,8 @@ export class PathCounts {
       const now = this.#kernel.counts(place)
       if (now === undefined) continue
       this.#add(target, now, this.#before.get(place))
-      this.served += now.requests - (this.#seen.get(place) ?? 0n)
-      this.#seen.set(place, now.requests)
+      this.served += requests - (this.#seen.get(place) ?? 0n)
+      this.#seen.set(place, requests)
       this.#before.set(place, now)
       isNew = true
     }

@@ -53,7 +53,9 @@ function distinctPaths(levels: readonly HostLevel[]): readonly Pick<KernelPath, 
 
 /** Whether a request of the path can have it; all others are the proxy's before rules are asked. */
 function isOfPath(value: string): boolean {
-  return /^(?:\/[!-~]*)?$/.test(value) && value.length <= tableLimits.pathBytes && !/\/[/.]|[%?#\\]/.test(value)
+  const { pathBytes, segments } = tableLimits
+  const isShort = value.length <= pathBytes && value.split('/').length <= segments + 1
+  return isShort && /^(?:\/[!-~]*)?$/.test(value) && !/\/[/.]|[%?#\\]/.test(value)
 }
 
 function* candidatesAt(

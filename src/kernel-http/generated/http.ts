@@ -1,44 +1,11 @@
 // Written by scripts/generate.ts; change bpf/kernel-http/types.h instead.
 
-/** struct kh_socket, 408 bytes. */
-export type KhSocket = {
-  readonly cookie: bigint
-  readonly caller: bigint
-  readonly partner: bigint
-  readonly bodyLeft: number
-  readonly rest: number
-  readonly pieces: number
-  readonly service: number
-  readonly role: number
-  readonly nothing: number
-  readonly path: KhPathKey
-  readonly field: KhFieldKey
-}
-
-/** struct kh_path_key, 256 bytes. */
-export type KhPathKey = {
-  readonly prefixBits: number
-  readonly table: number
-  readonly path: Uint8Array
-}
-
-/** struct kh_field_key, 104 bytes. */
-export type KhFieldKey = {
-  readonly table: number
-  readonly nameLength: number
-  readonly valueLength: number
-  readonly name: Uint8Array
-  readonly value: Uint8Array
-}
-
-/** struct kh_client, 32 bytes. */
+/** struct kh_client, 24 bytes. */
 export type KhClient = {
   readonly backend: bigint
   readonly reason: number
   readonly service: number
   readonly promised: number
-  readonly arrived: number
-  readonly read: number
   readonly zero: number
 }
 
@@ -74,7 +41,32 @@ export const khReason = {
   KH_REASONS: 32,
 } as const
 
-/** struct kh_backend, 96 bytes. */
+/** struct kh_socket, 416 bytes. */
+export type KhSocket = {
+  readonly cookie: bigint
+  readonly caller: bigint
+  readonly partner: bigint
+  readonly bodyLeft: number
+  readonly rest: number
+  readonly pieces: number
+  readonly service: number
+  readonly role: number
+  readonly read: number
+  readonly nothing: number
+  readonly hashes: readonly bigint[]
+  readonly field: KhFieldKey
+}
+
+/** struct kh_field_key, 104 bytes. */
+export type KhFieldKey = {
+  readonly table: number
+  readonly nameLength: number
+  readonly valueLength: number
+  readonly name: Uint8Array
+  readonly value: Uint8Array
+}
+
+/** struct kh_backend, 88 bytes. */
 export type KhBackend = {
   readonly owner: bigint
   readonly startedNs: bigint
@@ -86,9 +78,7 @@ export type KhBackend = {
   readonly left: number
   readonly sent: number
   readonly promised: number
-  readonly read: number
-  readonly readBefore: number
-  readonly zero: number
+  readonly promisedBefore: number
   readonly answered: bigint
   readonly requestBytes: number
   readonly responseBytes: number
@@ -144,17 +134,18 @@ export type KhExpected = {
   readonly zero: number
 }
 
-/** struct kh_table, 16 bytes. */
+/** struct kh_table, 24 bytes. */
 export type KhTable = {
   readonly id: number
   readonly flags: number
   readonly nameLengths: bigint
+  readonly depths: number
+  readonly zero: number
 }
 
 /** enum kh_table_flags. */
 export const khTableFlags = {
   KH_HAS_HOSTS: 1,
-  KH_IS_POLICED: 2,
 } as const
 
 /** struct kh_host_key, 72 bytes. */
@@ -164,19 +155,30 @@ export type KhHostKey = {
   readonly host: Uint8Array
 }
 
-/** struct kh_candidates, 8 bytes. */
-export type KhCandidates = {
-  readonly first: number
-  readonly count: number
+/** struct kh_path_key, 16 bytes. */
+export type KhPathKey = {
+  readonly table: number
+  readonly depth: number
+  readonly hash: bigint
 }
 
-/** struct kh_rule, 120 bytes. */
+/** struct kh_path, 248 bytes. */
+export type KhPath = {
+  readonly first: number
+  readonly count: number
+  readonly length: number
+  readonly path: Uint8Array
+}
+
+/** struct kh_rule, 128 bytes. */
 export type KhRule = {
   readonly methods: number
   readonly action: number
   readonly fields: bigint
   readonly number: number
   readonly draws: number
+  readonly open: number
+  readonly zero: number
   readonly targets: readonly KhTarget[]
 }
 
@@ -212,9 +214,8 @@ export type KhPermission = {
   readonly number: number
 }
 
-/** struct kh_counts, 392 bytes. */
+/** struct kh_counts, 384 bytes. */
 export type KhCounts = {
-  readonly requests: bigint
   readonly classes: readonly bigint[]
   readonly requestBytes: bigint
   readonly responseBytes: bigint
@@ -263,9 +264,9 @@ export type KhSample = {
 
 /** Keys and values of the maps; of per-CPU maps, the value of one CPU. */
 export interface Maps {
-  readonly kh_storage: { readonly key: number; readonly value: KhSocket }
-  readonly kh_sockets: { readonly key: bigint; readonly value: bigint }
   readonly kh_clients: { readonly key: bigint; readonly value: KhClient }
+  readonly kh_sockets: { readonly key: bigint; readonly value: bigint }
+  readonly kh_storage: { readonly key: number; readonly value: KhSocket }
   readonly kh_backends: { readonly key: bigint; readonly value: KhBackend }
   readonly kh_kept: { readonly key: bigint; readonly value: KhKept }
   readonly kh_pairs: { readonly key: KhPair; readonly value: bigint }
@@ -273,7 +274,7 @@ export interface Maps {
   readonly kh_listeners: { readonly key: KhPlace; readonly value: number }
   readonly kh_tables: { readonly key: number; readonly value: KhTable }
   readonly kh_hosts: { readonly key: KhHostKey; readonly value: KhTable }
-  readonly kh_paths: { readonly key: KhPathKey; readonly value: KhCandidates }
+  readonly kh_paths: { readonly key: KhPathKey; readonly value: KhPath }
   readonly kh_rules: { readonly key: number; readonly value: KhRule }
   readonly kh_fields: { readonly key: KhFieldKey; readonly value: number }
   readonly kh_permissions: { readonly key: KhPermission; readonly value: number }

@@ -161,7 +161,7 @@ export class FuzzedPath implements AsyncDisposable {
 }
 
 function servedBy(world: World): number {
-  return Array.from({ length: 40 }, (_, number) => Number(world.kernel.counts(number)?.requests ?? 0n)).reduce(
+  return Array.from({ length: 40 }, (_, number) => Number(world.kernel.countedRequests(number))).reduce(
     (sum, each) => sum + each,
     0,
   )

@@ -1,0 +1,111 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import type { MeshCgroup } from '../../src/datapath/index.ts'
+import type { KernelPath, KernelPermission } from '../../src/kernel-http/index.ts'
+import { pathHash } from '../../src/kernel-http/table.ts'
+import { kernelSkip } from '../../src/kernel/ebpf/testing.ts'
+import { parseAnswer, RawClient } from '../support/raw.ts'
+import { until } from '../support/until.ts'
+import { Backend } from './backend.ts'
+import { enterCgroup, leaveCgroup, World } from './world.ts'
+
+const skip = kernelSkip()
+let cgroup: MeshCgroup
+let backend: Backend
+let world: World
+
+before(async () => {
+  if (skip !== false) return
+  cgroup = enterCgroup()
+  backend = await Backend.open()
+  world = await World.open(cgroup, { backendPort: backend.port })
+})
+
+after(async () => {
+  if (skip !== false) return
+  await world[Symbol.asyncDispose]()
+  await backend[Symbol.asyncDispose]()
+  await leaveCgroup(cgroup)
+})
+
+/** Its answers are counted under its own number. */
+function path(kind: KernelPath['kind'], value: string, number: number): KernelPath {
+  return {
+    kind,
+    value,
+    rules: [{ fields: [], action: { kind: 'pools', targets: [{ pool: 1, weight: 1, count: number }] }, number }],
+  }
+}
+
+const numbers = [11, 12, 13, 14]
+
+function counted(): readonly bigint[] {
+  return numbers.map(number => world.kernel.countedRequests(number))
+}
+
+/** @returns the number of the path that answered it; undefined when the proxy did */
+async function whoAnswers(target: string, method = 'GET'): Promise<number | undefined> {
+  const earlier = counted()
+  await using client = await RawClient.open(world.port)
+  client.write(`${method} ${target} HTTP/1.1\r\nHost: shop\r\n\r\n`)
+  await until(() => parseAnswer(client.received) !== undefined)
+  assert.equal(parseAnswer(client.received)?.status, 200)
+  return numbers[counted().findIndex((count, at) => count > (earlier[at] ?? 0n))]
+}
+
+const deepest = '/d'.repeat(30)
+
+test('the longest path of segments that fits takes the request, exact ones first', { skip }, async () => {
+  world.update({
+    paths: [path('prefix', '', 11), path('prefix', '/a', 12), path('exact', '/a/b', 13), path('prefix', deepest, 14)],
+  })
+  const targets: readonly (readonly [target: string, number: number | undefined])[] = [
+    ['/', 11],
+    ['/a', 12],
+    ['/a/', 12],
+    ['/a?q=/a/b', 12],
+    ['/a/b', 13],
+    ['/a/b/', 12],
+    ['/a/b/c', 12],
+    ['/ab', 11],
+    ['/b/a', 11],
+    [deepest.slice(2), 11],
+    [deepest, 14],
+    [`${deepest}/`, 14],
+    [`${deepest}/d`, undefined],
+    [`/${'x'.repeat(239)}`, 11],
+    [`/${'x'.repeat(240)}`, undefined],
+  ]
+  for (const [target, number] of targets) assert.equal(await whoAnswers(target), number, target)
+})
+
+test('a path whose hash leads to the entry of another one is the proxy’s', { skip }, async () => {
+  world.update({ paths: [path('prefix', '/a', 12), path('prefix', '/abcdefghij', 13), path('exact', '/c', 14)] })
+  const entries = [...world.kernel.map('kh_paths').entries()]
+  const own = entries.find(([{ hash }]) => hash === pathHash({ kind: 'prefix', value: '/a' }).hash)
+  const [key, value] = own ?? assert.fail('the path has no entry')
+  // As if they had the hash of `/a`: of one segment as well, since that number is a part of the key.
+  for (const forged of ['/b', '/ab', '/abcdefghik']) {
+    world.kernel.map('kh_paths').set({ ...key, ...pathHash({ kind: 'prefix', value: forged }) }, value)
+  }
+  world.kernel.map('kh_paths').set({ ...key, ...pathHash({ kind: 'exact', value: '/a/y' }) }, value)
+  world.kernel.map('kh_tables').set(1, { ...(world.kernel.map('kh_tables').get(1) ?? assert.fail()), depths: ~0 >>> 0 })
+  for (const target of ['/b', '/b/x', '/ab', '/ab/x', '/abcdefghik', '/a/y']) {
+    assert.equal(await whoAnswers(target), undefined, target)
+  }
+  assert.equal(await whoAnswers('/a'), 12)
+  assert.equal(await whoAnswers('/abcdefghij'), 13)
+})
+
+test('what nobody may do is the proxy’s to refuse', { skip }, async () => {
+  const asked = async (permissions: readonly KernelPermission[], method?: string): Promise<number | undefined> => {
+    world.update({ paths: [path('prefix', '', 11)], permissions })
+    return await whoAnswers('/', method)
+  }
+  assert.equal(await asked([]), undefined)
+  assert.equal(await asked([{ caller: 0n, number: 11 }]), 11)
+  assert.equal(await asked([{ caller: 0n, number: 12 }]), undefined)
+  assert.equal(await asked([{ caller: 0n, number: 11, methods: ['OPTIONS'] }]), undefined)
+  assert.equal(await asked([{ caller: 0n, number: 11, methods: ['OPTIONS'] }], 'OPTIONS'), 11)
+  assert.equal(await asked([{ caller: 12_345n, number: 11 }]), undefined)
+})
