@@ -1,6 +1,6 @@
 import { rmdirSync } from 'node:fs'
 import type { Clock } from '../core/index.ts'
-import { isBpffs, Link, listPins, openById, takeInventory, unpin } from '../kernel/index.ts'
+import { isBpffs, Link, listPins, openById, openMapById, takeInventory, unpin } from '../kernel/index.ts'
 import type { Bpf } from '../kernel/index.ts'
 import { isAgentFolder, MeshCgroup, removeCgroups } from './mesh-cgroup.ts'
 import type { BusyCgroup } from './mesh-cgroup.ts'
@@ -39,7 +39,13 @@ const lookAgainMs = 20
  */
 export async function cleanUp(bpf: Bpf, places: TierPlaces, clock: Clock): Promise<CleanupReport> {
   const cgroup = MeshCgroup.find(places.cgroup)
-  const found = findAll(bpf, places.pins, cgroup?.id ?? 0n)
+  const own = findAll(bpf, places.pins, cgroup?.id ?? 0n)
+  const path = emptyLeftSockets(bpf)
+  const found = {
+    links: own.links,
+    programs: own.programs.union(path.programs),
+    maps: own.maps.union(path.maps),
+  }
   for (const id of found.links) detach(bpf, id)
   const problems = removePins(bpf, places)
   const endMs = clock.nowMs() + freeMs
@@ -67,6 +73,29 @@ function findAll(bpf: Bpf, pins: string, cgroup: bigint): Found {
     programs: programIds,
     maps: new Set(programs.flatMap(({ mapIds }) => mapIds)),
   }
+}
+
+/**
+ * What an agent that was killed left of the HTTP path, whose programs are attached nowhere any more: a socket in a map of
+ * sockets keeps its program, and that one the map, for as long as whoever opened the socket keeps it, dead as it is.
+ */
+function emptyLeftSockets(bpf: Bpf): Found {
+  const { links, programs, maps } = takeInventory(bpf, 'kh_')
+  const attached = new Set(links.map(({ programId }) => programId))
+  const used = new Set(programs.filter(({ id }) => attached.has(id)).flatMap(({ mapIds }) => mapIds))
+  const left = { links: new Set<number>(), programs: new Set<number>(), maps: new Set<number>() }
+  for (const { id: sockets } of maps.filter(({ id, kind }) => kind === 'sockhash' && !used.has(id))) {
+    using map = openMapById<Uint8Array, never>(bpf, sockets)
+    const cookies = [...(map?.raw.keys() ?? [])]
+    // One that is empty may belong to an agent that is just starting.
+    if (cookies.length === 0) continue
+    for (const cookie of cookies) map?.raw.delete(cookie)
+    for (const { id, mapIds } of programs.filter(each => each.mapIds.includes(sockets))) {
+      left.programs.add(id)
+      for (const each of mapIds) left.maps.add(each)
+    }
+  }
+  return left
 }
 
 function detach(bpf: Bpf, id: number): void {
