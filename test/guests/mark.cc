@@ -1,4 +1,4 @@
-// Leaves its mark, the first letter of its configuration, in the header x-order of requests and of responses, and in the
+// Leaves its mark, the first letter in its configuration, in the header x-order of requests and of responses, and in the
 // trailer x-mark of responses that have trailers; the property `marks` has the letters of all that saw the request, and
 // the response's header x-marks says so. A request with the header x-route goes where that says.
 #include "proxy_wasm.h"
@@ -10,7 +10,9 @@ static char marks[32];
 EXPORT(proxy_on_context_create) void proxy_on_context_create(i32, i32) {}
 
 EXPORT(proxy_on_configure) i32 proxy_on_configure(i32, i32 length) {
-  if (length > 0 && proxy_get_buffer_bytes(7, 0, length, (i32)&pointer, (i32)&size) == 0) mark = *(char *)pointer;
+  if (length == 0 || proxy_get_buffer_bytes(7, 0, length, (i32)&pointer, (i32)&size) != 0) return 1;
+  for (text at = (text)pointer; mark == '?' && at < (text)pointer + size; at++)
+    if (*at >= 'a' && *at <= 'z') mark = *at;
   return 1;
 }
 
