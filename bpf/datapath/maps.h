@@ -188,6 +188,15 @@ struct {
 	__type(value, __u64);
 } hd_callers SEC(".maps");
 
+// What clients had asked for that were led to a server of the mesh, for whoever asks SO_ORIGINAL_DST. Pinned likewise.
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 16384);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+	__type(key, struct caller_key);
+	__type(value, struct endpoint);
+} hd_asked SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);

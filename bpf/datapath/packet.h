@@ -173,6 +173,33 @@ static __always_inline void cut(struct judgement *question, enum cut_kind kind)
 	bpf_ringbuf_submit(record, wake_flags(question->event.time_ns));
 }
 
+// What whoever asks for a connection had asked for, if he was led here. Ports are used again: what was noted of another
+// connection goes. A function of its own for the sake of the stack.
+static __noinline int note_asked(struct __sk_buff *skb, struct judgement *question)
+{
+	struct caller_key key = {};
+	struct endpoint asked = {};
+	struct origin *origin;
+	struct bpf_sock *sk;
+
+	if (!question || skb->ifindex != LOOPBACK)
+		return 0;
+	key.client = question->packet.from;
+	key.listener = question->packet.to;
+	sk = find_socket(skb, &key.client, &key.listener);
+	if (!sk)
+		return 0;
+	origin = bpf_sk_storage_get(&hd_origins, sk, 0, 0);
+	if (origin && origin->track.role == ROLE_CLIENT && endpoint_equals(&origin->given, &key.listener))
+		asked = origin->asked;
+	bpf_sk_release(sk);
+	if (asked.protocol != 0 && !endpoint_equals(&asked, &key.listener))
+		bpf_map_update_elem(&hd_asked, &key, &asked, BPF_ANY);
+	else
+		bpf_map_delete_elem(&hd_asked, &key);
+	return 0;
+}
+
 // Who listens has let nobody in yet: what is accepted begins with this, and is judged by its own packets.
 static __always_inline int ask_to_connect(struct __sk_buff *skb, struct bpf_sock *sk, struct judgement *question,
 					  __u32 levels)
@@ -188,6 +215,7 @@ static __always_inline int ask_to_connect(struct __sk_buff *skb, struct bpf_sock
 		cut(question, CUT_ASKING);
 		return DROP;
 	}
+	note_asked(skb, question);
 	// Those of members were told when they called connect().
 	if (question->event.from_identity < FIRST_IDENTITY)
 		tell_packet(&question->event);

@@ -1,4 +1,4 @@
-// What programs of the mesh ask of their sockets: connect(), sendto(), recvfrom(), getpeername().
+// What programs of the mesh ask of their sockets: connect(), sendto(), recvfrom(), getpeername(), getsockopt().
 //
 // A virtual address is exchanged once, for one of the endpoints behind it or for the proxy, and policies are asked
 // about what came of that. Programs of hooks fill in a plain struct and write the answer back.
@@ -13,6 +13,7 @@
 #include "service.h"
 #include "member.h"
 #include "packet.h"
+#include "option.h"
 
 char _license[] SEC("license") = "Dual MIT/GPL";
 
@@ -399,6 +400,13 @@ int hd_getpeername6(struct bpf_sock_addr *ctx)
 	origin = origin_of(ctx, &request);
 	if (origin)
 		write_v6(ctx, &origin->asked);
+	return PROCEED;
+}
+
+SEC("cgroup/getsockopt")
+int hd_getsockopt(struct bpf_sockopt *ctx)
+{
+	answer_option(ctx);
 	return PROCEED;
 }
 

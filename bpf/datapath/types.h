@@ -171,7 +171,7 @@ struct datagram_track {
 };
 _Static_assert(sizeof(struct datagram_track) == 80, "datagram_track");
 
-// A connection to the agent, as its socket will see it.
+// A connection to the agent, or to a server of the mesh, as its socket will see it.
 struct caller_key {
 	struct endpoint client;
 	struct endpoint listener;

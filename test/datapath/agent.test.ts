@@ -94,7 +94,7 @@ class KernelMesh {
     const { stdout, code, stderr } = await this.mesh.run('cleanup')
     this.bpf[Symbol.dispose]()
     assert.equal(code, 0, stdout + stderr)
-    assert.match(stdout, /^removed 12 links, 12 programs and \d+ maps\nnothing of it is left\n$/m)
+    assert.match(stdout, /^removed 13 links, 13 programs and \d+ maps\nnothing of it is left\n$/m)
     assert.equal(MeshCgroup.find(cgroup), undefined)
     assert.equal(existsSync(pins), false)
     const again = await this.mesh.run('cleanup')
@@ -165,7 +165,7 @@ test(
     try {
       const url = `http://${await each.addressOf('db')}:9080/`
       const links = each.ids('link')
-      assert.equal(links.length, 12)
+      assert.equal(links.length, 13)
       const [host = ''] = url.slice('http://'.length).split(':')
       const held = new HeldConnection(join(each.cgroup.folder, 'shop.client'), host)
       assert.equal(await held.peerName(), `${host} 9080`)
@@ -179,7 +179,7 @@ test(
         assert.equal(await each.curl('client', url), 'endpoint', 'with the next agent')
         assert.doesNotMatch(await each.curl('closed', url), /endpoint/)
         assert.deepEqual(each.ids('link'), links)
-        await t.waitFor(() => assert.equal(each.ids('program').length, 12), { timeout: 5000 })
+        await t.waitFor(() => assert.equal(each.ids('program').length, 13), { timeout: 5000 })
         assert.equal(await held.peerName(), `${host} 9080`, 'a connection from before')
       }
       await held.end()
@@ -193,7 +193,7 @@ test('heddle doctor says what the kernel tier needs, and that all of it is here'
   const mesh = await TestMesh.create(t)
   const { code, stdout } = await mesh.run('doctor')
   assert.equal(code, 0, stdout)
-  assert.match(stdout, /^ok +our programs +all 14 are taken by this kernel$/m)
+  assert.match(stdout, /^ok +our programs +all 15 are taken by this kernel$/m)
   assert.match(stdout, /\nThe kernel tier can run here\.\n$/)
 })
 

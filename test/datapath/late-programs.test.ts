@@ -27,7 +27,7 @@ test(
       loads++
       assert.equal(await asked(), 'first', `when ${loads} are loaded`)
     }
-    assert.equal(loads, 12)
+    assert.equal(loads, 13)
     world.datapath.attach()
     assert.equal(await asked(), 'second')
   },

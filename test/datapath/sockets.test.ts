@@ -46,6 +46,53 @@ test('getpeername() shows the virtual address', { skip }, async t => {
   assert.equal((await world.run(peerName('AF_INET6', address))).output, `${address} 80`)
 })
 
+/** SO_ORIGINAL_DST of IPv4, and of IPv6, of a socket as Python names it: address and port, or the exception. */
+const originalOf = (socket: string): readonly string[] => [
+  `(lambda b: f"{socket.inet_ntop(socket.AF_INET, b[4:8])} {int.from_bytes(b[2:4])}")(${socket}.getsockopt(0, 80, 16))`,
+  `(lambda b: f"{socket.inet_ntop(socket.AF_INET6, b[8:24])} {int.from_bytes(b[2:4])}")(${socket}.getsockopt(41, 80, 28))`,
+]
+
+test('SO_ORIGINAL_DST is the virtual address, at either end of a connection that was led', { skip }, async t => {
+  const world = new World(t)
+  const [client, server] = [world.python('shop/client'), world.python('shop/other')]
+  const [v4 = '', v6 = ''] = addresses
+  for (const [family, own, host, asked] of [
+    ['AF_INET', '127.0.0.1', v4, [`${v4} 80`, `::ffff:${v4} 80`]],
+    ['AF_INET6', '::1', v6, ['none', `${v6} 80`]],
+  ] as const) {
+    await server.do(`s = socket.socket(socket.${family}); s.bind(("${own}", 0)); s.listen(); s.settimeout(20)`)
+    const port = Number(await server.do('s.getsockname()[1]'))
+    world.update([{ name: 'db', addresses, port: 80, endpoints: [{ address: own, port }] }])
+    const connect = async (to: string, from: number): Promise<void> => {
+      await client.do(`c = socket.socket(socket.${family}); c.settimeout(20)`)
+      await client.do('c.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)')
+      await client.do('c.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))')
+      assert.equal(await client.do(`c.bind(("${own}", ${from}))`), 'None')
+      assert.equal(await client.do(`c.connect(${to})`), 'None')
+      await server.do('a = s.accept()[0]')
+    }
+    const answers = async (program: typeof client, socket: string): Promise<readonly string[]> => {
+      const [of4 = '', of6 = ''] = originalOf(socket)
+      // As the kernel says it, with netfilter or without.
+      return [await program.do(of4), await program.do(of6)].map(each => (each.endsWith('Error') ? 'none' : each))
+    }
+    await connect(`("${host}", 80)`, 0)
+    assert.deepEqual(await answers(client, 'c'), asked, `${family}, the client`)
+    assert.deepEqual(await answers(server, 'a'), asked, `${family}, the server`)
+    // Nobody was led by this one, which has the same ends.
+    const from = Number(await client.do('c.getsockname()[1]'))
+    await client.do('c.close()')
+    await connect(`("${own}", ${port})`, from)
+    assert.deepEqual(await answers(client, 'c'), ['none', 'none'], `${family}, the client`)
+    assert.deepEqual(await answers(server, 'a'), ['none', 'none'], `${family}, the server`)
+  }
+  // TCP_CONGESTION, with more room than the kernel shows to programs.
+  await client.do('import ctypes; room = ctypes.create_string_buffer(9000); length = ctypes.c_uint(9000)')
+  const other = 'ctypes.CDLL(None).getsockopt(c.fileno(), 6, 13, room, ctypes.byref(length))'
+  assert.equal(await client.do(other), '0')
+  assert.match(await client.do('room.value.decode()'), /^[a-z]+$/)
+})
+
 test('connections are shared out by weight, and only among healthy endpoints', { skip }, async t => {
   const world = new World(t)
   const [a, b, c] = [await serve(t, 'a'), await serve(t, 'b'), await serve(t, 'c')]

@@ -86,7 +86,7 @@ export class World {
     this.update([])
     this.datapath.attach()
     ids = idsOf(this.bpf, this.cgroup.id)
-    assert.equal(ids.filter(([kind]) => kind === 'link').length, 12)
+    assert.equal(ids.filter(([kind]) => kind === 'link').length, 13)
   }
 
   #open(when: { readonly isLate?: boolean } = {}): Datapath {

@@ -228,6 +228,7 @@ export interface Maps {
   readonly hd_tracks: { readonly key: DatagramKey; readonly value: DatagramTrack }
   readonly hd_begun: { readonly key: number; readonly value: bigint }
   readonly hd_callers: { readonly key: CallerKey; readonly value: bigint }
+  readonly hd_asked: { readonly key: CallerKey; readonly value: Endpoint }
   readonly hd_told: { readonly key: number; readonly value: Told }
   readonly hd_flows: { readonly key: undefined; readonly value: undefined }
   readonly hd_woken: { readonly key: number; readonly value: bigint }
