@@ -43,6 +43,11 @@ const versions = wanted.every(suite => suite.isSelfContained === true)
   ? `Node ${process.version}`
   : await peerVersions()
 
+const stop = new AbortController()
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  // Once: a second one does not wait for servers to end.
+  process.once(signal, () => stop.abort(signal))
+}
 const notes = new Set<string>()
 const failures: string[] = []
 const results: Result[] = []
@@ -55,15 +60,21 @@ try {
       rate: rate ?? 3000,
       only: values.case,
       folder,
+      signal: stop.signal,
       progress: text => console.error(text),
       note: text => notes.add(text),
       failure: text => failures.push(text),
     })
     results.push(...summarise(suite.name, samples))
   }
+} catch (error) {
+  if (!stop.signal.aborted) throw error
+  console.error(`ended by ${stop.signal.reason}`)
+  process.exitCode = 1
 } finally {
   await rm(folder, { recursive: true, force: true })
 }
+if (stop.signal.aborted) process.exit()
 
 if (results.length === 0 && failures.length === 0)
   fail(`no case of ${wanted.map(suite => suite.name).join(', ')} has ${values.case} in its name`)

@@ -195,7 +195,7 @@ const cases: readonly Case[] = [
 ]
 
 async function measure(
-  { only, rounds, seconds, progress }: SuiteOptions,
+  { only, rounds, seconds, signal, progress }: SuiteOptions,
   scene: Scene,
   samples: Sample[],
 ): Promise<void> {
@@ -204,6 +204,7 @@ async function measure(
     scene.update(inForce)
     for (let round = 0; round < rounds; round += 1) {
       for (const contestant of rotated(contestants, round)) {
+        signal.throwIfAborted()
         progress(`l4, ${name}: round ${round + 1} of ${rounds}, ${contestant}`)
         samples.push({ case: name, metric, contestant, round, value: await run(scene.target(contestant), seconds) })
       }

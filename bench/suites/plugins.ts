@@ -56,6 +56,7 @@ export const plugins: Suite = {
       for (const { exchange } of race) cpuOf(exchange, measureMs * 3)
       for (let round = 0; round < options.rounds; round += 1) {
         for (const { contestant, exchange, memory } of rotated(race, round)) {
+          options.signal.throwIfAborted()
           const about = { case: each.name, contestant, round }
           samples.push({ ...about, metric: 'cpu', value: cpuOf(exchange, measureMs) })
           samples.push({ ...about, metric: 'memory', value: memory() })

@@ -43,11 +43,15 @@ export async function race(
   const samples: Sample[] = []
   // A compiler that learns while it runs shall have learnt before the first round.
   const warming = { ...options, seconds: Math.min(3, options.seconds), note: () => {} }
-  for (const contestant of contestants) await warmUp(contestant, { name: 'warm-up', options: warming, paths })
+  for (const contestant of contestants) {
+    options.signal.throwIfAborted()
+    await warmUp(contestant, { name: 'warm-up', options: warming, paths })
+  }
   for (const { name, measure, hasAllRounds = false } of cases) {
     const rounds = hasAllRounds ? options.rounds : Math.ceil(options.rounds / 2)
     for (let round = 0; round < rounds; round += 1) {
       for (const contestant of rotated(contestants, round)) {
+        options.signal.throwIfAborted()
         options.progress(`${suite}, ${name}: round ${round + 1} of ${rounds}, ${contestant.name}`)
         if (contestant.accessLog !== undefined) await truncate(contestant.accessLog)
         const figures = await measure(contestant, { name, options, paths })

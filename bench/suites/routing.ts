@@ -56,6 +56,7 @@ export const routing: Suite = {
         for (const { run } of race) run()
         for (let round = 0; round < options.rounds; round += 1) {
           for (const { name, run } of rotated(race, round)) {
+            options.signal.throwIfAborted()
             samples.push({
               case: `${shape.name}, ${mix.name}`,
               metric: 'lookup',

@@ -11,6 +11,8 @@ export interface SuiteOptions {
   readonly rate: number
   /** Fresh, and removed afterwards. */
   readonly folder: string
+  /** Aborted when the benchmark shall end; asked before each measurement. */
+  readonly signal: AbortSignal
   readonly progress: (text: string) => void
   /** What the reader of the table must know; told once each. */
   readonly note: (text: string) => void

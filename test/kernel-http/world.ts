@@ -6,7 +6,13 @@ import type { Server, Socket } from 'node:net'
 import { join } from 'node:path'
 import { MeshCgroup, removeCgroups } from '../../src/datapath/index.ts'
 import { HttpAgent, KernelHttp, pipeTo, placeOf, TableWriter } from '../../src/kernel-http/index.ts'
-import type { KernelPath, KernelPool, KernelService, PoolOptions } from '../../src/kernel-http/index.ts'
+import type {
+  HttpAgentOptions,
+  KernelPath,
+  KernelPool,
+  KernelService,
+  PoolOptions,
+} from '../../src/kernel-http/index.ts'
 import { Bpf } from '../../src/kernel/index.ts'
 import { freePort } from '../support/ports.ts'
 import { startProxy } from '../support/proxy.ts'
@@ -57,6 +63,8 @@ export class World implements AsyncDisposable {
   readonly pools: KernelPool[] = []
   /** Connections that the agent handed over. */
   fallbacks = 0
+  /** Those of them of which programs knew nothing when they were accepted: they had ended already. */
+  strangers = 0
   readonly #bpf: Bpf
   readonly #listener: Server
   readonly #sockets: Set<Socket>
@@ -83,12 +91,10 @@ export class World implements AsyncDisposable {
     const toProxy = pipeTo('127.0.0.1', proxy.port)
     const agent = new HttpAgent({
       kernel,
-      limitsOf: count => {
-        const limitMs = options.timeoutMs?.(count)
-        return limitMs === undefined ? undefined : { requestMs: limitMs, beginMs: limitMs }
-      },
+      ...limited(options.timeoutMs),
       onFallback: (socket, bytes) => {
         world.fallbacks++
+        if (bytes.length === 0) world.strangers++
         toProxy(socket, bytes)
       },
     })
@@ -153,6 +159,17 @@ export class World implements AsyncDisposable {
     const left = this.#bpf.openDescriptors().map(({ stack }) => stack)
     this.#bpf[Symbol.dispose]()
     assert.deepEqual(left, [], 'descriptors left open')
+  }
+}
+
+/** Without time limits the agent need not look for whom they are over. */
+function limited(timeoutMs: WorldOptions['timeoutMs']): Pick<HttpAgentOptions, 'limitsOf'> {
+  if (timeoutMs === undefined) return {}
+  return {
+    limitsOf: count => {
+      const limitMs = timeoutMs(count)
+      return limitMs === undefined ? undefined : { requestMs: limitMs, beginMs: limitMs }
+    },
   }
 }
 
