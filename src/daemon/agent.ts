@@ -170,6 +170,7 @@ export class Agent {
       clock: this.#clock,
       logger: options.logger,
       give: connection => this.#pool?.give(connection) ?? false,
+      keeper: () => this.#handover?.keeper,
       onChange: () => this.#publication.updateKernelPath(),
       metrics: this.#metrics,
       settings: options.settings,
@@ -388,6 +389,7 @@ export class Agent {
       await this.#tier.complete()
       leading()
       this.#handover?.complete()
+      this.#kernelPath.adoptLeft()
       this.#announce()
     })
   }

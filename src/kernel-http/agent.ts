@@ -8,7 +8,7 @@ import type { KernelHttp } from './kernel-http.ts'
 import { placeOf } from './place.ts'
 import { reap } from './reaper.ts'
 import { KernelPool } from './pool.ts'
-import type { PooledConnection, PoolOptions } from './pool.ts'
+import type { AdoptedSocket, PooledConnection, PoolOptions } from './pool.ts'
 import { Relay } from './relay.ts'
 
 export interface HttpAgentOptions {
@@ -46,6 +46,13 @@ export interface Answered {
   readonly tookMs: number
   /** Why it is not the endpoint's. */
   readonly reason: 'upstream-reset' | 'upstream-timeout' | undefined
+}
+
+/** What an agent before this one has left, as far as it is untouched. */
+export interface LeftConnections {
+  readonly clients: readonly AdoptedSocket[]
+  /** With the connections of each. */
+  readonly pools: readonly PoolOptions[]
 }
 
 /** Why a client does not get its endpoint's response: it gets one of these, or a reset when some of it was sent. */
@@ -132,13 +139,34 @@ export class HttpAgent implements Disposable {
       this.#options.onFallback(socket, Buffer.alloc(0))
       return
     }
-    const client = new ClientConnection(this.#kernel, cookie, socket, {
-      onFallback: this.#options.onFallback,
-      onGone: () => this.#clients.delete(cookie),
-    })
-    this.#clients.set(cookie, client)
+    this.#kernel.holder?.hold(heldName(cookie), socket)
+    this.#take({ cookie, socket })
     this.#early.get(cookie)?.()
     this.#early.delete(cookie)
+  }
+
+  #take({ cookie, socket }: AdoptedSocket): void {
+    const client = new ClientConnection(this.#kernel, cookie, socket, {
+      onFallback: this.#options.onFallback,
+      onGone: () => {
+        this.#clients.delete(cookie)
+        this.#kernel.holder?.release(heldName(cookie))
+      },
+    })
+    this.#clients.set(cookie, client)
+  }
+
+  /** Goes on for an agent that is gone, with connections of which it has read and written nothing. All of them end here. */
+  adopt({ clients, pools }: LeftConnections): void {
+    for (const each of clients) this.#take(each)
+    for (const options of pools) this.openPool(options).retire()
+    for (const [cookie, { owner, state }] of this.#kernel.map('kh_backends').entries().toArray()) {
+      if (this.#find(cookie) !== undefined) continue
+      // Some of the response may have been sent.
+      if (state === khBackendState.KH_RELAYED && owner !== 0n) this.#tellClient(owner, 'reset')
+      this.#failCookie(cookie, 'bad-gateway')
+    }
+    this.reap()
   }
 
   /** Connections that rules may lead to from now on. The caller closes it. */
@@ -230,13 +258,18 @@ export class HttpAgent implements Disposable {
 
   /** Gives a pooled connection up, and tells whoever waits for it. */
   #fail(connection: PooledConnection, failure: Failure = 'bad-gateway'): void {
-    const entry = this.#kernel.map('kh_backends').take(connection.cookie)
+    this.#failCookie(connection.cookie, failure, () => connection.pool.drop(connection))
+  }
+
+  #failCookie(cookie: bigint, failure: Failure, drop?: () => void): void {
+    const entry = this.#kernel.map('kh_backends').take(cookie)
     const isRepeatable = failure === 'bad-gateway' && entry?.isRepeatable === 1
-    const kept = isRepeatable ? this.#kernel.map('kh_kept').get(connection.cookie)?.bytes : undefined
-    connection.pool.drop(connection)
+    const kept = isRepeatable ? this.#kernel.map('kh_kept').get(cookie)?.bytes : undefined
+    this.#kernel.map('kh_kept').delete(cookie)
+    drop?.()
     if (entry === undefined || entry.owner === 0n || entry.state === khBackendState.KH_RELAYED) return
     // It may have its answer already, and another endpoint's connection by now.
-    if (this.#kernel.map('kh_clients').get(entry.owner)?.backend !== connection.cookie) return
+    if (this.#kernel.map('kh_clients').get(entry.owner)?.backend !== cookie) return
     const isUnanswered = entry.state === khBackendState.KH_AT_HEAD || entry.state === khBackendState.KH_DEAD
     if (kept !== undefined && entry.sent === 0 && isUnanswered) {
       this.#replay(entry.owner, kept.subarray(0, entry.kept))
@@ -322,4 +355,9 @@ export class HttpAgent implements Disposable {
     this.#relays.set(connection.cookie, relay)
     relay.start()
   }
+}
+
+/** By the cookie of C. */
+function heldName(cookie: bigint): string {
+  return `client ${cookie}`
 }

@@ -2,6 +2,7 @@ import {
   attachToCgroup,
   attachToKernelFunction,
   attachToSockets,
+  Link,
   loadObject,
   netnsCookie,
   RingBuffer,
@@ -9,7 +10,8 @@ import {
 import type { Bpf, GlobalValue, LoadedObject, TypedMap } from '../kernel/index.ts'
 import { khEventKind, khReason } from './generated/http.ts'
 import type { KhCounts, KhEvent, KhSample, Maps } from './generated/http.ts'
-import { readHttpObject } from './object.ts'
+import type { Holder } from './holder.ts'
+import { httpObjectVersion, readHttpObject } from './object.ts'
 
 export interface KernelHttpOptions {
   /** How deep below the root the cgroups of workloads lie. */
@@ -20,6 +22,8 @@ export interface KernelHttpOptions {
   readonly counted?: number
   /** Upper bounds of the 17 buckets in which durations are counted, in seconds; one more has none. @default all in that one */
   readonly boundsSeconds?: readonly number[]
+  /** Gets copies of all that has to be there while no agent is. @default the path ends with this process */
+  readonly holder?: Holder
 }
 
 /** Why messages went to user space: names of `enum kh_reason` in words, `POOL_EMPTY` as `pool empty`. */
@@ -33,6 +37,13 @@ const bounds = 17
 /** Programs that are asked need one. */
 const emptyPacket = new Uint8Array(14)
 
+/** What an agent before this one has left. */
+export interface LeftObjects {
+  /** Of the programs: `httpObjectVersion`. */
+  readonly version: string
+  readonly descriptors: ReadonlyMap<string, number>
+}
+
 type MapName = Exclude<keyof Maps, 'kh_storage' | 'kh_pools' | 'kh_events'>
 
 /**
@@ -42,6 +53,7 @@ type MapName = Exclude<keyof Maps, 'kh_storage' | 'kh_pools' | 'kh_events'>
 export class KernelHttp implements Disposable {
   /** Of this process. */
   readonly netns: bigint
+  readonly holder: Holder | undefined
   readonly #bpf: Bpf
   readonly #object: LoadedObject
   readonly #isOn: GlobalValue<number>
@@ -49,11 +61,14 @@ export class KernelHttp implements Disposable {
   readonly #sampleEveryNs: GlobalValue<number>
   readonly #stack = new DisposableStack()
   readonly #pools = new Map<number, TypedMap<undefined, bigint>>()
+  readonly #isAdopted: boolean
   #listener: ((event: KhEvent) => void) | undefined
   #sampled: ((sample: KhSample) => void) | undefined
 
-  private constructor(bpf: Bpf, object: LoadedObject) {
+  private constructor(bpf: Bpf, object: LoadedObject, holder: Holder | undefined, isAdopted: boolean) {
+    this.#isAdopted = isAdopted
     this.#bpf = bpf
+    this.holder = holder
     this.#object = this.#stack.use(object)
     this.#isOn = object.global<number>('is_on')
     this.#asked = object.global<bigint>('asked')
@@ -72,7 +87,41 @@ export class KernelHttp implements Disposable {
       agent_cgroup: agentCgroup,
       bounds_ns: Array.from({ length: bounds }, (_, at) => BigInt(Math.round((boundsSeconds[at] ?? 0) * 1e9))),
     }
-    return new KernelHttp(bpf, loadObject(bpf, readHttpObject(), { constants, maxEntries: { kh_counts: counted } }))
+    const object = loadObject(bpf, readHttpObject(), { constants, maxEntries: { kh_counts: counted } })
+    for (const [name, { fd }] of object.maps) options.holder?.hold(`map ${name}`, fd)
+    return new KernelHttp(bpf, object, options.holder, false)
+  }
+
+  /**
+   * Goes on with what another process has left, for connections that are on the path: they go to user space with their next
+   * request, and no new one comes.
+   *
+   * @param left  descriptors by the names under which a holder got them; those of the kernel's objects are this one's from now on
+   * @returns undefined where some are missing, or another version of the programs is theirs: then all are the caller's still
+   * @throws MeshError MESH_KERNEL_SYSCALL
+   */
+  static adopt(bpf: Bpf, left: LeftObjects, holder: Holder): KernelHttp | undefined {
+    const spec = readHttpObject()
+    const descriptors = new Map(
+      [...left.descriptors].flatMap(([name, fd]) => {
+        const map = afterWord(name, 'map')
+        return map === undefined ? [] : [[map, fd] as const]
+      }),
+    )
+    const names = [...spec.maps, ...spec.globals].map(({ name }) => name)
+    if (left.version !== httpObjectVersion() || !names.every(name => descriptors.has(name))) return undefined
+    const object = loadObject(bpf, spec, { descriptors, programs: () => false })
+    const kernel = new KernelHttp(bpf, object, holder, true)
+    kernel.isOn = false
+    const listeners = kernel.map('kh_listeners')
+    for (const [place] of listeners.entries().toArray()) listeners.delete(place)
+    for (const [name, fd] of left.descriptors) {
+      if (afterWord(name, 'link') !== undefined) kernel.#stack.use(new Link(bpf, bpf.own(fd, name), name))
+      const pool = afterWord(name, 'queue')
+      if (pool !== undefined) kernel.#pools.set(Number(pool), object.adoptInner('kh_pools', fd))
+    }
+    kernel.#watchEvents()
+    return kernel
   }
 
   /**
@@ -82,11 +131,22 @@ export class KernelHttp implements Disposable {
    * @throws MeshError MESH_KERNEL_SYSCALL
    */
   attach(cgroup: string): void {
-    this.#stack.use(attachToSockets(this.#bpf, this.#object.program('kh_message'), this.map('kh_sockets').raw))
-    this.#stack.use(attachToKernelFunction(this.#bpf, this.#object.program('kh_reads')))
+    const { link } = this.#stack.use(
+      attachToSockets(this.#bpf, this.#object.program('kh_message'), this.map('kh_sockets').raw),
+    )
+    if (link !== undefined) this.#hold('kh_message', link)
+    this.#hold('kh_reads', this.#stack.use(attachToKernelFunction(this.#bpf, this.#object.program('kh_reads'))))
     for (const name of ['kh_sockops', 'kh_connect4', 'kh_connect6']) {
-      this.#stack.use(attachToCgroup(this.#bpf, this.#object.program(name), cgroup))
+      this.#hold(name, this.#stack.use(attachToCgroup(this.#bpf, this.#object.program(name), cgroup)))
     }
+    this.#watchEvents()
+  }
+
+  #hold(name: string, { fd }: Link): void {
+    this.holder?.hold(`link ${name}`, fd)
+  }
+
+  #watchEvents(): void {
     const codec = this.#object.codec<KhEvent>('kh_event')
     const samples = this.#object.codec<KhSample>('kh_sample')
     const ring = new RingBuffer(this.#bpf, this.#object.map('kh_events').raw, {
@@ -126,9 +186,12 @@ export class KernelHttp implements Disposable {
 
   /** Makes the queue of a pool, which the kernel keeps for as long as this. */
   createPool(number: number): TypedMap<undefined, bigint> {
+    const adopted = this.#pools.get(number)
+    if (adopted !== undefined && this.#isAdopted) return adopted
     const queue = this.#object.createInner<undefined, bigint>('kh_pools')
     this.#object.map<number, number>('kh_pools').set(number, queue.fd)
     this.#pools.set(number, queue)
+    this.holder?.hold(`queue ${number}`, queue.fd)
     return queue
   }
 
@@ -136,6 +199,7 @@ export class KernelHttp implements Disposable {
   removePool(number: number, queue: TypedMap<undefined, bigint>): void {
     if (this.#pools.get(number) !== queue) return
     this.#pools.delete(number)
+    this.holder?.release(`queue ${number}`)
     this.#object.map<number, number>('kh_pools').delete(number)
   }
 
@@ -188,6 +252,11 @@ export class KernelHttp implements Disposable {
     this.#listener = undefined
     this.#stack.dispose()
   }
+}
+
+/** What follows a word and a blank, `kh_clients` of `map kh_clients`. */
+function afterWord(name: string, word: string): string | undefined {
+  return name.startsWith(`${word} `) ? name.slice(word.length + 1) : undefined
 }
 
 function reasonText(name: string): UserSpaceReason {

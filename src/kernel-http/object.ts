@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { readObject } from '../kernel/index.ts'
 import type { ObjectSpec } from '../kernel/index.ts'
@@ -12,8 +13,19 @@ export function readSelfTestObject(): ObjectSpec {
   return read('selftest')
 }
 
-/** Committed beside their sources; the same place from src/ and from dist/. */
+/** Only the same programs may go on with maps of another process. */
+export function httpObjectVersion(): string {
+  return createHash('sha256')
+    .update(readFileSync(fileOf('http')))
+    .digest('hex')
+    .slice(0, 16)
+}
+
 function read(name: string): ObjectSpec {
-  const file = new URL(`../../bpf/kernel-http/${name}.bpf.o`, import.meta.url)
-  return readObject(readFileSync(file), { name })
+  return readObject(readFileSync(fileOf(name)), { name })
+}
+
+/** Committed beside their sources; the same place from src/ and from dist/. */
+function fileOf(name: string): URL {
+  return new URL(`../../bpf/kernel-http/${name}.bpf.o`, import.meta.url)
 }

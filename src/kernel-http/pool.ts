@@ -21,6 +21,14 @@ export interface PoolOptions {
    * @default 4000
    */
   readonly idleMs?: number
+  /** Connections that another agent has opened, by the cookie of B. @default none */
+  readonly adopted?: readonly AdoptedSocket[]
+}
+
+/** One end of a connection of the path that is another agent's no more. */
+export interface AdoptedSocket {
+  readonly cookie: bigint
+  readonly socket: Socket
 }
 
 /** P: a connection to an endpoint, whose other end is in the map. */
@@ -74,6 +82,7 @@ export class KernelPool implements Disposable {
     this.#events = events
     this.#queue = kernel.createPool(options.number)
     this.#wanted = options.size ?? 16
+    for (const each of options.adopted ?? []) this.#adopt(each)
     this.#sweep = systemClock
       .every(Math.max(shortestSweepMs, (options.idleMs ?? 4000) / 8), () => this.#sweepIdle())
       .unref()
@@ -101,6 +110,7 @@ export class KernelPool implements Disposable {
     connection.cookie = cookie
     this.#open.set(cookie, connection)
     this.#kernel.map('kh_kept').set(cookie, nothingKept)
+    this.#kernel.holder?.hold(this.#heldName(connection), connection.socket)
     if (this.#renewals > 0) {
       this.#renewals--
       this.#dropOldest()
@@ -156,7 +166,12 @@ export class KernelPool implements Disposable {
     this.#events.onClosed(this)
   }
 
+  #heldName({ cookie }: PooledConnection): string {
+    return `pooled ${this.options.number} ${cookie}`
+  }
+
   #forget(connection: PooledConnection): void {
+    this.#kernel.holder?.release(this.#heldName(connection))
     this.#open.delete(connection.cookie)
     if (this.#opening.delete(pairText(connection.pair))) this.#kernel.map('kh_expected').delete(connection.pair)
     this.#kernel.map('kh_backends').delete(connection.cookie)
@@ -185,6 +200,20 @@ export class KernelPool implements Disposable {
     const socket = connect({ host: address, port, localAddress, localPort, noDelay: true, allowHalfOpen: true })
     const connection = { socket, pool: this, pair, cookie: 0n, openedNs: process.hrtime.bigint() }
     this.#opening.set(key, connection)
+    this.#watch(connection)
+  }
+
+  #adopt({ cookie, socket }: AdoptedSocket): void {
+    const { localAddress = '::', localPort = 0 } = socket
+    const { address, port } = this.options
+    const pair = { netns: this.#kernel.netns, remote: placeOf(localAddress, localPort), local: placeOf(address, port) }
+    const connection = { socket, pool: this, pair, cookie, openedNs: process.hrtime.bigint() }
+    this.#open.set(cookie, connection)
+    this.#watch(connection)
+  }
+
+  #watch(connection: PooledConnection): void {
+    const { socket } = connection
     let isOver = false
     const end = (): void => {
       if (isOver) return

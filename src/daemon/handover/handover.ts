@@ -24,14 +24,14 @@ type HandoverSettings = Pick<Settings, 'socketPath' | 'workers' | 'keepSeconds'>
 
 /** What an agent of the kernel tier leaves to the next one, and has from the one before: listening sockets and programs. */
 export class Handover implements Disposable {
-  readonly #keeper: AgentKeeper
+  readonly keeper: AgentKeeper
   readonly #sockets: ListenerSockets
   readonly #names: NameSockets
   /** Those of Workloads. */
   readonly programs: KeptPrograms
 
   private constructor(keeper: AgentKeeper, { workers }: HandoverSettings, logger: Logger) {
-    this.#keeper = keeper
+    this.keeper = keeper
     this.#sockets = new ListenerSockets({ keeper, workers, logger })
     this.#names = new NameSockets(keeper)
     this.programs = new KeptPrograms(keeper, logger)
@@ -63,7 +63,7 @@ export class Handover implements Disposable {
   }
 
   get status(): KeeperSummary {
-    return this.#keeper.status
+    return this.keeper.status
   }
 
   /** Whether it is open there, or an earlier agent's socket is. */
@@ -103,18 +103,18 @@ export class Handover implements Disposable {
 
   /** Now and then. */
   check(): void {
-    this.#keeper.check()
+    this.keeper.check()
   }
 
   /** Nothing is left to a next agent. */
   end(): void {
-    this.#keeper.end()
+    this.keeper.end()
   }
 
   [Symbol.dispose](): void {
     this.programs[Symbol.dispose]()
     this.#sockets[Symbol.dispose]()
     this.#names[Symbol.dispose]()
-    this.#keeper[Symbol.dispose]()
+    this.keeper[Symbol.dispose]()
   }
 }

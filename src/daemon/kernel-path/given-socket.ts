@@ -1,4 +1,7 @@
+import { closeSync } from 'node:fs'
 import type { Socket } from 'node:net'
+import { messageOf, resetSocket } from '../../core/index.ts'
+import type { Logger } from '../../core/index.ts'
 import { copyDescriptor } from '../../kernel/index.ts'
 import type { GivenConnection } from '../worker-messages.ts'
 
@@ -30,6 +33,30 @@ export async function giveSocket(
   const descriptor = copyDescriptor(fd)
   socket.destroy()
   return { descriptor, remote: { address: remoteAddress, port: remotePort }, early }
+}
+
+export interface GiveOptions {
+  readonly listener: string | undefined
+  /** @returns false when there is no worker now */
+  readonly give: (connection: GivenConnection) => boolean
+  readonly logger: Logger
+}
+
+/** A worker goes on with the connection, as if its listener had accepted it; where that cannot be, it ends. */
+export async function giveToWorker(
+  socket: Socket,
+  bytes: Buffer,
+  { listener, give, logger }: GiveOptions,
+): Promise<void> {
+  try {
+    const given = await giveSocket(socket, bytes)
+    if (given === undefined) return
+    if (listener !== undefined && give({ listener, ...given })) return
+    closeSync(given.descriptor)
+  } catch (error) {
+    resetSocket(socket)
+    logger.error('a connection could not be given to a worker', { error: messageOf(error) })
+  }
 }
 
 /** Node has no public name for it. */

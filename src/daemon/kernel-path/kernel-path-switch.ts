@@ -6,10 +6,13 @@ import type { MeshSnapshot } from '../../model/index.ts'
 import { openAccessLog } from '../../observe/index.ts'
 import type { AccessLogWriter } from '../../observe/index.ts'
 import type { AgentMetrics } from '../agent-metrics.ts'
+import type { AgentKeeper } from '../handover/agent-keeper.ts'
 import type { LogFeed } from '../log-feed.ts'
 import type { Settings } from '../settings.ts'
 import type { Tier } from '../tier.ts'
 import type { ActiveTransport } from '../transport.ts'
+import { openLeftPaths } from './left-path.ts'
+import type { LeftPath } from './left-path.ts'
 import { KernelPath } from './kernel-path.ts'
 import type { KernelPathOptions } from './kernel-path.ts'
 
@@ -43,7 +46,10 @@ export interface KernelPathRule {
   readonly exceptions: readonly { readonly match: number; readonly reason: string }[]
 }
 
-export interface KernelPathSwitchOptions extends Omit<KernelPathOptions, 'cgroup' | 'registry' | 'onCounted'> {
+export interface KernelPathSwitchOptions extends Omit<
+  KernelPathOptions,
+  'cgroup' | 'registry' | 'onCounted' | 'keeper'
+> {
   readonly wanted: 'off' | 'auto'
   readonly metrics: AgentMetrics
   readonly settings: Pick<Settings, 'accessLog' | 'accessLogFormat'>
@@ -51,6 +57,8 @@ export interface KernelPathSwitchOptions extends Omit<KernelPathOptions, 'cgroup
   readonly feed: LogFeed
   readonly tier: Tier
   readonly transport: ActiveTransport
+  /** Asked when the path is opened. */
+  readonly keeper: () => AgentKeeper | undefined
 }
 
 /** How often it is looked whether all is answered. */
@@ -62,6 +70,7 @@ export class KernelPathSwitch implements Disposable {
   #isWanted: boolean
   #reason: string
   #path: KernelPath | undefined
+  #left: readonly LeftPath[] = []
   #hasFailed = false
   #isTested = false
   #testing: Promise<void> | undefined
@@ -118,6 +127,15 @@ export class KernelPathSwitch implements Disposable {
     else if (this.#path !== undefined) this.#path.isOn = false
     this.#options.onChange()
     await this.#testing
+  }
+
+  /**
+   * Goes on with connections of the paths that agents before this one had. Workers have to be there, and nobody may be led to
+   * listeners of those paths any more.
+   */
+  adoptLeft(): void {
+    const keeper = this.#options.keeper()
+    if (keeper !== undefined) this.#left = openLeftPaths({ ...this.#options, keeper })
   }
 
   /** Turns it off, and resolves when what is under way has been answered, or after that time. */
@@ -199,6 +217,7 @@ export class KernelPathSwitch implements Disposable {
     const path = new KernelPath({
       ...this.#options,
       cgroup,
+      keeper: this.#options.keeper(),
       registry: metrics.kernelPath,
       onCounted: () => metrics.kernelPathCounted(),
     })
@@ -235,6 +254,7 @@ export class KernelPathSwitch implements Disposable {
 
   [Symbol.dispose](): void {
     this.#isWanted = false
+    for (const left of this.#left) left[Symbol.dispose]()
     this.#path?.[Symbol.dispose]()
     this.#path = undefined
     void this.#log?.[Symbol.asyncDispose]()

@@ -1,6 +1,5 @@
 import { createServer } from 'node:net'
-import type { Server, Socket } from 'node:net'
-import { messageOf, resetSocket } from '../../core/index.ts'
+import type { Server } from 'node:net'
 import type { Clock, Logger, Timer } from '../../core/index.ts'
 import type { MeshCgroup, ProxyPlace } from '../../datapath/index.ts'
 import { compileService, HttpAgent, KernelHttp, placeOf, TableWriter } from '../../kernel-http/index.ts'
@@ -15,10 +14,12 @@ import { Bpf, ListeningSockets } from '../../kernel/index.ts'
 import { emptySnapshot } from '../../model/index.ts'
 import type { AccessLog, Endpoint, HttpRoute, Listener, MeshSnapshot, RouteRule } from '../../model/index.ts'
 import type { MetricRegistry } from '../../observe/index.ts'
+import type { AgentKeeper } from '../handover/agent-keeper.ts'
 import type { GivenConnection } from '../worker-messages.ts'
 import { EndpointPools } from './endpoint-pools.ts'
-import { giveSocket } from './given-socket.ts'
+import { giveToWorker } from './given-socket.ts'
 import { ownAddresses } from './own-addresses.ts'
+import { newGeneration, PathHolder } from './path-holder.ts'
 import { permissionsFor } from './permissions.ts'
 import { logSampled, sampleEveryNs } from './path-log.ts'
 import { boundsSeconds, PathCounts } from './path-counts.ts'
@@ -35,11 +36,14 @@ export interface KernelPathOptions {
   /** Where requests of the path are counted, and who is told that some were. */
   readonly registry: MetricRegistry
   readonly onCounted: () => void
+  /** Holds what is to go on while there is no agent. @default the path ends with this one */
+  readonly keeper?: AgentKeeper | undefined
 }
 
 /** A Service's port whose connections come here before they come to the proxy. */
 interface OpenService {
   readonly number: number
+  readonly listener: string
   readonly place: ProxyPlace
   readonly server: Server
   written: string
@@ -63,6 +67,7 @@ const [leastLookMs, mostLookMs] = [50, 5_000]
 export class KernelPath implements Disposable {
   readonly #options: KernelPathOptions
   readonly #bpf = new Bpf()
+  readonly #holder: PathHolder | undefined
   readonly #kernel: KernelHttp
   readonly #agent: HttpAgent
   readonly #writer: TableWriter
@@ -81,13 +86,16 @@ export class KernelPath implements Disposable {
 
   /** @throws MeshError MESH_EBPF_REFUSED, MESH_KERNEL_UNSUPPORTED, MESH_KERNEL_SYSCALL */
   constructor(options: KernelPathOptions) {
-    const { cgroup, clock } = options
+    const { cgroup, clock, keeper } = options
     this.#options = options
+    if (keeper !== undefined) this.#holder = new PathHolder(keeper, { clock, generation: newGeneration() })
     try {
+      const holder = this.#holder === undefined ? {} : { holder: this.#holder }
       const { memberLevel, agentId: agentCgroup } = cgroup
-      this.#kernel = KernelHttp.open(this.#bpf, { memberLevel, agentCgroup, boundsSeconds })
+      this.#kernel = KernelHttp.open(this.#bpf, { memberLevel, agentCgroup, boundsSeconds, ...holder })
       this.#kernel.attach(cgroup.folder)
     } catch (error) {
+      this.#holder?.[Symbol.dispose]()
       this.#sockets[Symbol.dispose]()
       this.#bpf[Symbol.dispose]()
       throw error
@@ -98,7 +106,10 @@ export class KernelPath implements Disposable {
     })
     this.#agent = new HttpAgent({
       kernel: this.#kernel,
-      onFallback: (socket, bytes) => void this.#give(socket, bytes),
+      onFallback: (socket, bytes) => {
+        const listener = this.#byPort.get(socket.localPort ?? 0)
+        void giveToWorker(socket, bytes, { ...options, listener })
+      },
       limitsOf: count => this.#places.at(count)?.limits,
       lookMs: () => this.#limitLookMs(),
       onAnswered: answered => this.#counts.answered(answered),
@@ -240,11 +251,13 @@ export class KernelPath implements Disposable {
     server.listen({ fd })
     const service: OpenService = {
       number: this.#nextService++,
+      listener: listener.id,
       place: { address: loopback, port },
       server,
       written: '',
     }
     this.#services.set(listener.id, service)
+    this.#holder?.hold(heldName(service), fd)
     this.#byPort.set(port, listener.id)
     this.#kernel.map('kh_listeners').set(placeOf(loopback, port), service.number)
     return service
@@ -260,26 +273,14 @@ export class KernelPath implements Disposable {
     this.#options.clock.after(leavingMs, () => this.#closeListener(service)).unref()
   }
 
-  #closeListener({ server, place }: OpenService): void {
-    server.close()
-    this.#byPort.delete(place.port)
+  #closeListener(service: OpenService): void {
+    service.server.close()
+    this.#holder?.release(heldName(service))
+    this.#byPort.delete(service.place.port)
   }
 
   #lookAgain(): void {
     if (this.#pools.reached !== this.#reached) this.#options.onChange()
-  }
-
-  async #give(socket: Socket, bytes: Buffer): Promise<void> {
-    const listener = this.#byPort.get(socket.localPort ?? 0)
-    try {
-      const given = await giveSocket(socket, bytes)
-      if (given === undefined) return
-      if (listener !== undefined && this.#options.give({ listener, ...given })) return
-      this.#sockets.close(given.descriptor)
-    } catch (error) {
-      resetSocket(socket)
-      this.#options.logger.error('a connection could not be given to a worker', { error: messageOf(error) })
-    }
   }
 
   /** Connections that are on the path end; `isOn = false` and a while before that loses none. */
@@ -291,9 +292,14 @@ export class KernelPath implements Disposable {
     this.#pools[Symbol.dispose]()
     this.#agent[Symbol.dispose]()
     this.#kernel[Symbol.dispose]()
+    this.#holder?.[Symbol.dispose]()
     this.#sockets[Symbol.dispose]()
     this.#bpf[Symbol.dispose]()
   }
+}
+
+function heldName({ place, listener }: OpenService): string {
+  return `listener ${place.port} ${listener}`
 }
 
 /** As the proxy has them: 0 is no limit, and nothing is that of silence. */

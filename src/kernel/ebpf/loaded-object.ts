@@ -3,8 +3,8 @@ import type { Bpf, Descriptor, MappedMemory } from './bpf.ts'
 import { bytesCodec, codecOf, encodeNamed, perCpuCodec } from './codec.ts'
 import type { Codec } from './codec.ts'
 import type { GlobalSection, GlobalVariable } from './global-data.ts'
-import { createMap, openMap } from './map.ts'
-import type { BpfMap } from './map.ts'
+import { BpfMap, createMap, openMap } from './map.ts'
+import type { MapShape } from './map.ts'
 import { mapKinds, mmapable, readOnlyProgram } from './map-kind.ts'
 import type { MapSpec } from './map-spec.ts'
 import type { ObjectSpec } from './object-spec.ts'
@@ -19,6 +19,8 @@ export interface LoadObjectOptions {
   readonly constants?: Readonly<Record<string, unknown>>
   /** Maps that exist already, by name, instead of new ones; borrowed. */
   readonly maps?: ReadonlyMap<string, BpfMap>
+  /** Maps that exist already, as descriptors by name, those of data sections too: they are the object's from now on. */
+  readonly descriptors?: ReadonlyMap<string, number>
   /** Other sizes than the object says, by the map's name. */
   readonly maxEntries?: Readonly<Record<string, number>>
   /** Folder in a bpffs for maps with `__uint(pinning, LIBBPF_PIN_BY_NAME)`: opened there, or made and pinned. */
@@ -175,12 +177,23 @@ export class LoadedObject implements Disposable {
    * @throws MeshError MESH_EBPF_OBJECT when `name` is no map of maps, MESH_KERNEL_SYSCALL
    */
   createInner<K, V>(name: string): TypedMap<K, V> {
+    const spec = this.#innerSpec(name)
+    return this.#typed(spec, createMap(this.#bpf, spec, { types: this.#types }))
+  }
+
+  /** As `createInner`, of one that is there already. @param fd  the map's from now on */
+  adoptInner<K, V>(name: string, fd: number): TypedMap<K, V> {
+    const spec = this.#innerSpec(name)
+    return this.#typed(spec, new BpfMap(this.#bpf, this.#bpf.own(fd, `a map of ${name}`), spec))
+  }
+
+  #innerSpec(name: string): MapSpec {
     const spec = this.spec.maps.find(each => each.name === name)?.inner
     if (spec === undefined) {
       const there = this.spec.maps.filter(({ inner }) => inner !== undefined).map(each => each.name)
       throw notThere(this.spec, 'map of maps', name, there)
     }
-    return this.#typed(spec, createMap(this.#bpf, spec, { types: this.#types }))
+    return spec
   }
 
   /** A variable of C that is not static. @throws MeshError MESH_EBPF_OBJECT when there is none */
@@ -213,7 +226,7 @@ export class LoadedObject implements Disposable {
   }
 
   #openMap(asked: MapSpec, options: LoadObjectOptions): BpfMap {
-    const given = options.maps?.get(asked.name)
+    const given = options.maps?.get(asked.name) ?? this.#given(asked, options)
     if (given !== undefined) return given
     const spec = this.#fit({ ...asked, maxEntries: options.maxEntries?.[asked.name] ?? asked.maxEntries })
     const path =
@@ -223,6 +236,13 @@ export class LoadedObject implements Disposable {
     const map = this.#own(this.#createMap(spec))
     if (path !== undefined) this.#unpinned.push({ map, path })
     return map
+  }
+
+  #given(shape: MapShape, { descriptors }: LoadObjectOptions): BpfMap | undefined {
+    const fd = descriptors?.get(shape.name)
+    return fd === undefined
+      ? undefined
+      : this.#own(new BpfMap(this.#bpf, this.#bpf.own(fd, `map ${shape.name}`), shape))
   }
 
   #openPinned(path: string, spec: MapSpec, { replacesDifferent = false }: LoadObjectOptions): BpfMap | undefined {
@@ -260,20 +280,21 @@ export class LoadedObject implements Disposable {
       const value = options.constants?.[name]
       if (value !== undefined) encodeNamed(codecOf<unknown>(this.spec.btf, type), name, value, bytes, offset)
     }
-    const map = this.#own(
-      createMap(this.#bpf, {
-        name: section.name,
-        kind: 'array',
-        keyBytes: 4,
-        valueBytes: bytes.length,
-        maxEntries: 1,
-        flags: section.isConstant ? readOnlyProgram : mmapable,
-        keyType: 0,
-        valueType: 0,
-        isPinnedByName: false,
-        inner: undefined,
-      }),
-    )
+    const spec: MapSpec = {
+      name: section.name,
+      kind: 'array',
+      keyBytes: 4,
+      valueBytes: bytes.length,
+      maxEntries: 1,
+      flags: section.isConstant ? readOnlyProgram : mmapable,
+      keyType: 0,
+      valueType: 0,
+      isPinnedByName: false,
+      inner: undefined,
+    }
+    const given = this.#given(spec, options)
+    if (given !== undefined) return given
+    const map = this.#own(createMap(this.#bpf, spec))
     if (section.isConstant || bytes.some(byte => byte !== 0)) map.update(Buffer.alloc(4), bytes)
     // Before the programs are loaded: only then the values are known to the verifier.
     if (section.isConstant) map.freeze()

@@ -19,7 +19,8 @@ export type KeeperQuestion =
   | { readonly ask: 'end' }
 
 /**
- * `socket`: given up when nobody has led for some time, since whoever waits there should not wait for ever.
+ * `socket`: given up when nobody has led for some time, since whoever waits there should not wait for ever. So are programs
+ * and maps in the kernel that work for sockets.
  * `output`: the reading end of a pipe whose writer must neither fail nor wait; it is kept as long as there is one.
  * `process`: a process (pidfd_open(2)), until it has ended.
  */

@@ -1,0 +1,147 @@
+import { createServer, Socket } from 'node:net'
+import type { Server } from 'node:net'
+import { messageOf, resetSocket } from '../../core/index.ts'
+import type { Clock, Logger } from '../../core/index.ts'
+import { HttpAgent, KernelHttp } from '../../kernel-http/index.ts'
+import type { AdoptedSocket, PoolOptions } from '../../kernel-http/index.ts'
+import { Bpf, isUntouched, ListeningSockets } from '../../kernel/index.ts'
+import type { AgentKeeper } from '../handover/agent-keeper.ts'
+import { giveToWorker } from './given-socket.ts'
+import type { GiveOptions } from './given-socket.ts'
+import { leftOf, PathHolder } from './path-holder.ts'
+
+export interface LeftPathOptions extends Omit<GiveOptions, 'listener'> {
+  readonly keeper: Pick<AgentKeeper, 'left' | 'take' | 'keep' | 'drop'>
+  readonly clock: Clock
+  readonly logger: Logger
+}
+
+/** Who was led to the listeners a moment ago still comes. */
+const listenMs = 5_000
+const lookMs = 1_000
+
+/** What agents before this one have left of the path: one for each of them. */
+export function openLeftPaths(options: LeftPathOptions): readonly LeftPath[] {
+  return [...leftOf(options.keeper)].map(([generation, names]) => new LeftPath(options, generation, names))
+}
+
+/**
+ * The path of an agent that was killed. The kernel has gone on with it; from now on each of its connections goes to a worker
+ * with its next request, and so does whoever has waited in its listening sockets. When the last one has gone it ends.
+ */
+export class LeftPath implements Disposable {
+  readonly #options: LeftPathOptions
+  readonly #bpf = new Bpf()
+  readonly #holder: PathHolder
+  readonly #sockets = new ListeningSockets()
+  readonly #servers: Server[] = []
+  /** Id of the listener, by the port that its clients were led to. */
+  readonly #listeners = new Map<number, string>()
+  readonly #timers = new DisposableStack()
+  #kernel: KernelHttp | undefined
+  #agent: HttpAgent | undefined
+  #isOver = false
+
+  constructor(options: LeftPathOptions, generation: string, names: readonly string[]) {
+    this.#options = options
+    const { keeper, clock, logger } = options
+    this.#holder = new PathHolder(keeper, { clock, generation, held: names })
+    const taken = new Map<string, number>()
+    for (const name of names) {
+      const fd = keeper.take(`${generation} ${name}`)
+      if (fd !== undefined) taken.set(name, fd)
+    }
+    try {
+      this.#adopt(generation.split(' ')[1] ?? '', taken)
+    } catch (error) {
+      logger.error('connections of the HTTP path in the kernel end', { error: messageOf(error) })
+      this[Symbol.dispose]()
+      return
+    }
+    this.#timers.use(clock.after(listenMs, () => this.#stopListening()).unref())
+    this.#timers.use(clock.every(lookMs, () => this.#endIfIdle()).unref())
+  }
+
+  #adopt(version: string, taken: ReadonlyMap<string, number>): void {
+    const objects = new Map([...taken].filter(([name]) => /^(map|link|queue) /.test(name)))
+    const kernel = KernelHttp.adopt(this.#bpf, { version, descriptors: objects }, this.#holder)
+    if (kernel === undefined) {
+      this.#options.logger.warn('the HTTP path of another version ends, and its connections with it')
+      for (const [name, fd] of objects) {
+        this.#holder.release(name)
+        this.#sockets.close(fd)
+      }
+    } else {
+      this.#kernel = kernel
+      this.#agent = new HttpAgent({ kernel, onFallback: (socket, bytes) => this.#give(socket, bytes) })
+    }
+    const clients: AdoptedSocket[] = []
+    const pools = new Map<number, AdoptedSocket[]>()
+    for (const [name, fd] of taken) {
+      const [kind, first = '', second = '', ...more] = name.split(' ')
+      if (kind === 'listener') this.#listen(fd, Number(first), [second, ...more].join(' '))
+      if (kind !== 'client' && kind !== 'pooled') continue
+      const socket = this.#open(name, fd)
+      if (socket === undefined) continue
+      if (kind === 'client') clients.push({ cookie: BigInt(first), socket })
+      else pools.set(Number(first), [...(pools.get(Number(first)) ?? []), { cookie: BigInt(second), socket }])
+    }
+    this.#agent?.adopt({ clients, pools: [...pools].map(poolOptions) })
+  }
+
+  /** @returns undefined for one of which something was read or written: nobody knows how to go on */
+  #open(name: string, fd: number): Socket | undefined {
+    const isGoing = this.#agent !== undefined && isUntouched(fd)
+    const socket = new Socket({ fd, readable: true, writable: true, allowHalfOpen: true })
+    if (isGoing) return socket
+    socket.on('error', () => {})
+    resetSocket(socket)
+    this.#holder.release(name)
+    return undefined
+  }
+
+  #listen(fd: number, port: number, listener: string): void {
+    this.#listeners.set(port, listener)
+    const server = createServer({ allowHalfOpen: true, noDelay: true }, socket => {
+      if (this.#agent === undefined) this.#give(socket, Buffer.alloc(0))
+      else this.#agent.accept(socket)
+    })
+    server.on('error', error => this.#options.logger.error('a listener of the path failed', { error: error.message }))
+    server.listen({ fd })
+    this.#servers.push(server)
+  }
+
+  #give(socket: Socket, bytes: Buffer): void {
+    const listener = this.#listeners.get(socket.localPort ?? 0)
+    void giveToWorker(socket, bytes, { ...this.#options, listener })
+  }
+
+  #stopListening(): void {
+    for (const server of this.#servers.splice(0)) server.close()
+    for (const port of this.#listeners.keys()) this.#holder.release(`listener ${port} ${this.#listeners.get(port)}`)
+  }
+
+  #endIfIdle(): void {
+    const { clients, pooled } = this.#agent?.sizes ?? { clients: 0, pooled: 0 }
+    if (this.#servers.length === 0 && clients === 0 && pooled === 0) this[Symbol.dispose]()
+  }
+
+  /** Connections that are still here end. */
+  [Symbol.dispose](): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    this.#timers.dispose()
+    for (const server of this.#servers.splice(0)) server.close()
+    this.#agent?.[Symbol.dispose]()
+    this.#kernel?.[Symbol.dispose]()
+    this.#holder[Symbol.dispose]()
+    this.#sockets[Symbol.dispose]()
+    this.#bpf[Symbol.dispose]()
+  }
+}
+
+/** Where the endpoint was is told by the connections. */
+function poolOptions([number, adopted]: readonly [number, readonly AdoptedSocket[]]): PoolOptions {
+  const { remoteAddress: address = '127.0.0.1', remotePort: port = 0 } = adopted[0]?.socket ?? {}
+  return { number, address, port, size: 0, adopted }
+}
