@@ -121,6 +121,21 @@ test('a request and its answer pass a plugin as they are, by HTTP/1.1 and HTTP/2
   )
 })
 
+test('a plugin knows when a request began, and whom it is from', async () => {
+  await using endpoint = await Endpoint.open()
+  const property = async (name: string): Promise<{ readonly bytes: Buffer; readonly startMs: number }> => {
+    const plugin = { guest: 'property', configuration: Buffer.from(name) }
+    await using proxy = await PluggedProxy.start(sketchOf(endpoint, { 'WasmPlugin shop/property': plugin }))
+    const { body } = await ask(proxy.port, '/')
+    const seen = JSON.parse(body) as { headers: Record<string, string> }
+    return { bytes: Buffer.from(seen.headers['x-property'] ?? '', 'hex'), startMs: proxy.log[0]?.startMs ?? 0 }
+  }
+  const time = await property('request.time')
+  assert.equal(time.bytes.readBigInt64LE(), BigInt(Math.round(time.startMs * 1e6)))
+  assert.match((await property('source.address')).bytes.toString(), /^127\.0\.0\.1:\d+$/)
+  assert.equal((await property('request.protocol')).bytes.toString(), 'HTTP/1.1')
+})
+
 for (const harm of ['trap', 'exit', 'loop', 'recursion', 'stack', 'memory', 'headers', 'body', 'log']) {
   test(`what a plugin does to one request (${harm}) is its own: 503 or an answer, and the others go on`, async () => {
     await using endpoint = await Endpoint.open()

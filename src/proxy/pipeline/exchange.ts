@@ -247,7 +247,8 @@ export class Exchange implements TriesListener, GuardOwner, LateAnswerListener, 
   }
 
   attribute(group: string, name: string): PluginAttribute | undefined {
-    return attributeOf({ record: this.#record, tries: this.#tries, client: this.#downstream }, group, name)
+    const startWallMs = this.#record.startMs + this.#runtime.wallOffsetMs
+    return attributeOf({ record: this.#record, tries: this.#tries, client: this.#downstream, startWallMs }, group, name)
   }
 
   /** Towards a backend, after all that may answer instead. */

@@ -8,6 +8,8 @@ export interface ExchangeFacts {
   readonly record: ExchangeRecord
   readonly tries: Tries
   readonly client: ExchangeClient
+  /** When it began, in milliseconds since 1970. */
+  readonly startWallMs: number
 }
 
 type Reader = (facts: ExchangeFacts) => PluginAttribute | undefined
@@ -16,6 +18,7 @@ type Reader = (facts: ExchangeFacts) => PluginAttribute | undefined
 const readers: Readonly<Record<string, Reader>> = {
   'request.protocol': ({ record }) =>
     record.version === 20 ? 'HTTP/2' : record.version === 11 ? 'HTTP/1.1' : 'HTTP/1.0',
+  'request.time': ({ startWallMs }) => BigInt(Math.round(startWallMs * 1e6)),
   'request.scheme': ({ client }) => client.listener.scheme,
   'response.flags': ({ record }) => (record.flags === '-' ? 0n : 1n),
   'response.code_details': ({ record }) => record.reason ?? 'via_upstream',
