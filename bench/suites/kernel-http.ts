@@ -99,13 +99,20 @@ async function runGroup(
     options,
     warmUp: (...args) => measure({ folder: cgroup.folder, body: bodies[0]?.body ?? '' }, ...args),
   })
-  const { fallbacks, strangers } = world
-  // wrk opens a connection to see whether there is anybody, and closes it; the agent may be later than both.
-  if (fallbacks > strangers) {
-    const reasons = [...world.kernel.reasons()].map(([reason, count]) => `${reason} ${count}`).join(', ')
-    options.note(`${fallbacks - strangers} connections of the kernel’s path were given to the proxy: ${reasons}`)
-  }
+  noteFallbacks(world, options)
   return samples
+}
+
+function noteFallbacks({ fallbacks, strangers, kernel }: World, { note }: SuiteOptions): void {
+  // wrk opens a connection to see whether there is anybody, and closes it; the agent may be later than both.
+  const given = fallbacks - strangers
+  if (given === 0) return
+  const reasons = [...kernel.reasons()]
+  const rest = given - reasons.reduce((sum, [, count]) => sum + Number(count), 0)
+  const texts = reasons.map(([reason, count]) => `${reason} ${count}`)
+  // Programs had no objection: the agent took them off the path, as when an endpoint's connection ends that owes an answer.
+  if (rest > 0) texts.push(`${rest} by the agent`)
+  note(`${given} connections of the kernel’s path were given to the proxy: ${texts.join(', ')}`)
 }
 
 async function hop(
