@@ -79,4 +79,5 @@ EXPORT(proxy_on_request_headers) i32 proxy_on_request_headers(i32, i32, i32) {
 }
 EXPORT(proxy_on_request_body) i32 proxy_on_request_body(i32, i32, i32) { return at("request_body"); }
 EXPORT(proxy_on_response_headers) i32 proxy_on_response_headers(i32, i32, i32) { return at("response_headers"); }
+EXPORT(proxy_on_response_body) i32 proxy_on_response_body(i32, i32, i32) { return at("response_body"); }
 EXPORT(proxy_on_log) void proxy_on_log(i32) { at("log"); }

@@ -10,9 +10,16 @@ import type { PluginSketch } from '../support/plugged-proxy.ts'
 
 const key = 'WasmPlugin shop/it'
 
-/** Answers with the body it was sent, as it comes. */
-async function serve(t: TestContext): Promise<{ readonly port: number; readonly server: http.Server }> {
+/** Answers with the body it was sent, as it comes; of `/late` all but the first piece when `release` is called. */
+async function serve(t: TestContext): Promise<{ readonly port: number; readonly release: () => void }> {
+  const late: http.ServerResponse[] = []
   const server = http.createServer((request, response) => {
+    if (request.url === '/late') {
+      // Head and piece leave in one write, and so come to the plugin in one turn.
+      response.write('one ')
+      late.push(response)
+      return
+    }
     response.flushHeaders()
     request.pipe(response)
     request.on('error', () => response.destroy())
@@ -22,7 +29,10 @@ async function serve(t: TestContext): Promise<{ readonly port: number; readonly 
     server.closeAllConnections()
     server.close()
   })
-  return { port: (server.address() as AddressInfo).port, server }
+  const release = (): void => {
+    for (const response of late) response.end('two')
+  }
+  return { port: (server.address() as AddressInfo).port, release }
 }
 
 function sketchOf(port: number, plugin: PluginSketch): Parameters<PluggedProxy['apply']>[0] {
@@ -36,11 +46,14 @@ function sketchOf(port: number, plugin: PluginSketch): Parameters<PluggedProxy['
   }
 }
 
-async function start(t: TestContext, plugin: PluginSketch): Promise<{ proxy: PluggedProxy; port: number }> {
-  const { port } = await serve(t)
+async function start(
+  t: TestContext,
+  plugin: PluginSketch,
+): Promise<{ proxy: PluggedProxy; port: number; release: () => void }> {
+  const { port, release } = await serve(t)
   const proxy = await PluggedProxy.start(sketchOf(port, plugin))
   t.after(() => proxy[Symbol.asyncDispose]())
-  return { proxy, port }
+  return { proxy, port, release }
 }
 
 /** A request in pieces: its first has been answered with the first piece of the answer. */
@@ -48,11 +61,14 @@ class Upload {
   readonly request: http.ClientRequest
   readonly ended: Promise<string>
   readonly begun: Promise<number>
+  /** The head has come. */
+  readonly answered: Promise<unknown>
 
   constructor(port: number, wish: string, path = '/') {
     this.request = http.request({ port, path, method: 'POST', agent: false, headers: { 'x-do': wish } })
     const began = Promise.withResolvers<number>()
     this.begun = began.promise
+    this.answered = once(this.request, 'response').catch(() => undefined)
     this.ended = new Promise(resolve => {
       let text = ''
       this.request.on('error', () => resolve(`broken after ${text}`))
@@ -93,6 +109,35 @@ for (const [failStrategy, ends] of [
     for (const { ended } of uploads) assert.equal(await ended, ends)
     assert.equal(await free.ended, '200 one two')
     assert.equal(await status(proxy.port, '/', ''), 200)
+    await settled(proxy)
+  })
+}
+
+for (const [failStrategy, paused, pausedResponse] of [
+  ['fail-closed', '503 plugin-failed: wasm_fail_stream\n', 'broken after '],
+  ['reload', '503 plugin-failed: wasm_fail_stream\n', 'broken after '],
+  ['fail-open', '200 one ', '200 one two'],
+] as const) {
+  test(`what an instance that traps (${failStrategy}) had paused is decided at once, responses under way go on`, async t => {
+    const { proxy, release } = await start(t, { guest: 'hostile', failStrategy })
+    const going = Array.from({ length: 10 }, () => new Upload(proxy.port, '', '/late'))
+    for (const { request } of going) request.end()
+    for (const { begun } of going) assert.equal(await begun, 200)
+    const behindHead = new Upload(proxy.port, 'response_body:pause', '/late')
+    behindHead.request.end()
+    await behindHead.answered
+    const held = new Upload(proxy.port, 'request_headers:pause')
+    held.request.end()
+    while (proxy.plugins.status()[0]?.streams !== 12) await new Promise(resolve => setImmediate(resolve))
+    await status(proxy.port, '/', 'request_headers:trap')
+    assert.equal(await held.ended, paused)
+    // Nobody has let the endpoint go on: what had to be decided is.
+    if (failStrategy !== 'fail-open') assert.equal(await behindHead.ended, pausedResponse)
+    release()
+    assert.equal(await behindHead.ended, pausedResponse)
+    for (const { ended } of going) assert.equal(await ended, '200 one two')
+    assert.equal(await status(proxy.port, '/', ''), 200)
+    assert.deepEqual(proxy.plugins.status()[0]?.failures, { trap: 1, cpu: 0, exit: 0, start: 0 })
     await settled(proxy)
   })
 }
