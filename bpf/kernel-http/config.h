@@ -8,6 +8,9 @@ const volatile __u32 member_level = 2;
 // Cgroup of the agent, whose own connections never take the path; 0 for none.
 const volatile __u64 agent_cgroup = 0;
 
+// Bit of a socket's flags that SO_ZEROCOPY sets; 64 for none.
+const volatile __u32 zero_copy_flag = 64;
+
 // Upper bounds of the buckets of durations, as metrics have them.
 const volatile __u64 bounds_ns[KH_BUCKETS - 1] = {};
 

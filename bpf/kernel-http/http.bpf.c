@@ -9,6 +9,8 @@ char _license[] SEC("license") = "Dual MIT/GPL";
 #define AF_INET 2
 #define AF_INET6 10
 #define SOCK_STREAM 1
+#define SOL_SOCKET 1
+#define SO_ZEROCOPY 60
 
 static __always_inline void kh_place_v4(struct kh_place *place, __be32 ip, __be16 port)
 {
@@ -102,6 +104,10 @@ static __always_inline void kh_client_opens(struct bpf_sock_ops *ctx)
 	service = bpf_map_lookup_elem(&kh_listeners, &event.pair.local);
 	if (!service)
 		return;
+	if (kh_is_zero_copy(ctx->sk)) {
+		kh_count_reason(KH_ZERO_COPY_SENDER);
+		return;
+	}
 	cookie = bpf_get_socket_cookie(ctx);
 	event.client = cookie;
 	client.service = *service;
@@ -142,6 +148,11 @@ static __always_inline void kh_backend_opens(struct bpf_sock_ops *ctx)
 	cookie = bpf_get_socket_cookie(ctx);
 	event.backend = cookie;
 	event.pool = expected->pool;
+	if (kh_is_zero_copy(ctx->sk)) {
+		event.kind = KH_ZERO_COPY;
+		kh_tell(&event);
+		return;
+	}
 	backend.pool = expected->pool;
 	socket->cookie = cookie;
 	if (bpf_map_update_elem(&kh_backends, &cookie, &backend, BPF_ANY) != 0)
@@ -214,4 +225,28 @@ int kh_message(struct sk_msg_md *msg)
 	if (socket->role == KH_BACKEND)
 		return kh_from_backend(msg, socket);
 	return SK_PASS;
+}
+
+// Data of MSG_ZEROCOPY arrive, and the sender is never told that its memory is free again. Who asks before it is connected stays off
+// the path; on the path it is too late, and EPERM tells the program to copy.
+SEC("cgroup/setsockopt")
+int kh_setsockopt(struct bpf_sockopt *ctx)
+{
+	int *value = ctx->optval;
+	struct kh_event event = {.kind = KH_ZERO_COPY};
+	struct kh_socket *socket;
+
+	if (ctx->level != SOL_SOCKET || ctx->optname != SO_ZEROCOPY || !ctx->sk)
+		return 1;
+	if ((void *)(value + 1) > ctx->optval_end || *value == 0)
+		return 1;
+	socket = bpf_sk_storage_get(&kh_storage, ctx->sk, 0, 0);
+	if (!socket || socket->role == KH_NOBODY)
+		return 1;
+	if (socket->role == KH_CLIENT)
+		event.client = socket->cookie;
+	else
+		event.backend = socket->cookie;
+	kh_tell(&event);
+	return 0;
 }

@@ -62,6 +62,7 @@ enum kh_reason {
 	KH_NO_LENGTH = 24,
 	KH_STATUS = 25,
 	KH_BY_AGENT = 26,
+	KH_ZERO_COPY_SENDER = 27,
 	KH_REASONS = 32,
 };
 
@@ -312,6 +313,8 @@ enum kh_event_kind {
 	KH_POOL_WAS_EMPTY = 8,
 	// One of many requests is over: struct kh_sample.
 	KH_SAMPLED = 9,
+	// SO_ZEROCOPY was refused to C or B, or B never came on the path for it.
+	KH_ZERO_COPY = 10,
 };
 
 struct kh_event {

@@ -24,6 +24,8 @@ export interface HttpAgentOptions {
   readonly limitsOf?: (count: number) => TimeLimits | undefined
   /** How late a time limit may be noticed. @default 50 */
   readonly lookMs?: () => number
+  /** SO_ZEROCOPY was refused to a client of a Service, by its number, or to an endpoint's program. */
+  readonly onZeroCopy?: (asked: { readonly service: number } | { readonly endpoint: string }) => void
   /** What the agent answered itself, or carried: programs do not count that. */
   readonly onAnswered?: (answered: Answered) => void
 }
@@ -191,7 +193,7 @@ export class HttpAgent implements Disposable {
   addressOf(client: bigint): string {
     const { remoteAddress, remotePort } = this.#clients.get(client)?.socket ?? {}
     if (remoteAddress === undefined) return ''
-    return remoteAddress.includes(':') ? `[${remoteAddress}]:${remotePort}` : `${remoteAddress}:${remotePort}`
+    return formatPlace(remoteAddress, remotePort)
   }
 
   /** Clients whose connections are held here, and pooled connections. */
@@ -228,9 +230,19 @@ export class HttpAgent implements Disposable {
       case khEventKind.KH_CLIENT_CLOSED:
         this.#clientClosed(client)
         return
+      case khEventKind.KH_ZERO_COPY:
+        this.#tellZeroCopy(client, backend, pool)
+        return
       case khEventKind.KH_POOL_WAS_EMPTY:
         for (const each of this.#pools.get(pool) ?? []) each.grow(this.#options.mostPooled ?? 256)
     }
+  }
+
+  #tellZeroCopy(client: bigint, backend: bigint, pool: number): void {
+    const service = this.#kernel.map('kh_clients').get(client)?.service
+    const { address, port } = (this.#find(backend)?.pool ?? this.#pools.get(pool)?.[0])?.options ?? {}
+    if (service !== undefined) this.#options.onZeroCopy?.({ service })
+    else if (address !== undefined) this.#options.onZeroCopy?.({ endpoint: formatPlace(address, port) })
   }
 
   #find(cookie: bigint): PooledConnection | undefined {
@@ -360,4 +372,8 @@ export class HttpAgent implements Disposable {
 /** By the cookie of C. */
 function heldName(cookie: bigint): string {
   return `client ${cookie}`
+}
+
+function formatPlace(address: string, port = 0): string {
+  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`
 }

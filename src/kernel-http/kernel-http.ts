@@ -85,6 +85,7 @@ export class KernelHttp implements Disposable {
     const constants = {
       member_level: memberLevel,
       agent_cgroup: agentCgroup,
+      zero_copy_flag: flagOfZeroCopy(bpf),
       bounds_ns: Array.from({ length: bounds }, (_, at) => BigInt(Math.round((boundsSeconds[at] ?? 0) * 1e9))),
     }
     const object = loadObject(bpf, readHttpObject(), { constants, maxEntries: { kh_counts: counted } })
@@ -136,7 +137,7 @@ export class KernelHttp implements Disposable {
     )
     if (link !== undefined) this.#hold('kh_message', link)
     this.#hold('kh_reads', this.#stack.use(attachToKernelFunction(this.#bpf, this.#object.program('kh_reads'))))
-    for (const name of ['kh_sockops', 'kh_connect4', 'kh_connect6']) {
+    for (const name of ['kh_sockops', 'kh_connect4', 'kh_connect6', 'kh_setsockopt']) {
       this.#hold(name, this.#stack.use(attachToCgroup(this.#bpf, this.#object.program(name), cgroup)))
     }
     this.#watchEvents()
@@ -261,4 +262,15 @@ function afterWord(name: string, word: string): string | undefined {
 
 function reasonText(name: string): UserSpaceReason {
   return name.replace(/^KH_/, '').replaceAll('_', ' ').toLowerCase()
+}
+
+/** Bit of `sk_flags` that SO_ZEROCOPY sets: `enum sock_flags` differs between kernels. 64 for none, which no socket has. */
+function flagOfZeroCopy(bpf: Bpf): number {
+  const types = bpf.kernelTypes()
+  for (const id of types.named('sock_flags')) {
+    const type = types.btf.types[id]
+    const found = type?.kind === 'enum' ? type.values.find(({ name }) => name === 'SOCK_ZEROCOPY') : undefined
+    if (found !== undefined) return Number(found.value)
+  }
+  return 64
 }

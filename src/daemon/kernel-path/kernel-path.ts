@@ -79,6 +79,8 @@ export class KernelPath implements Disposable {
   /** By port of `place`. */
   readonly #byPort = new Map<number, string>()
   readonly #look: Timer
+  /** Who was warned of. */
+  readonly #zeroCopy = new Set<string>()
   #compiled = new Map<string, CompiledService>()
   #snapshot: MeshSnapshot = emptySnapshot
   #reached = ''
@@ -113,10 +115,27 @@ export class KernelPath implements Disposable {
       limitsOf: count => this.#places.at(count)?.limits,
       lookMs: () => this.#limitLookMs(),
       onAnswered: answered => this.#counts.answered(answered),
+      onZeroCopy: asked => this.#warnOfZeroCopy(asked),
     })
     this.#writer = new TableWriter(this.#kernel)
     this.#pools = new EndpointPools(this.#agent, clock)
     this.#look = clock.every(lookMs, () => this.#lookAgain()).unref()
+  }
+
+  /** Once for each: a program asks for every connection. */
+  #warnOfZeroCopy(asked: { readonly service: number } | { readonly endpoint: string }): void {
+    const who = 'endpoint' in asked ? `the endpoint ${asked.endpoint}` : `a client of ${this.#nameOf(asked.service)}`
+    if (this.#zeroCopy.has(who)) return
+    this.#zeroCopy.add(who)
+    const message =
+      'SO_ZEROCOPY does not go with HTTP in the kernel: refused with EPERM, or the connection stays off that path'
+    const hint = 'to allow it, set kernelHttp: Off in a BackendPolicy of the Service'
+    this.#options.logger.warn(message, { of: who, hint })
+  }
+
+  #nameOf(service: number): string {
+    const [id = ''] = [...this.#services].find(([, { number }]) => number === service) ?? []
+    return this.#snapshot.listeners.get(id)?.virtualHosts[0]?.id ?? 'a Service that is gone'
   }
 
   /** Where connections to listeners are led instead, by the listener's id; none while it is off. */

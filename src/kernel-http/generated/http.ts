@@ -38,6 +38,7 @@ export const khReason = {
   KH_NO_LENGTH: 24,
   KH_STATUS: 25,
   KH_BY_AGENT: 26,
+  KH_ZERO_COPY_SENDER: 27,
   KH_REASONS: 32,
 } as const
 
@@ -245,6 +246,7 @@ export const khEventKind = {
   KH_PAIR_BROKEN: 7,
   KH_POOL_WAS_EMPTY: 8,
   KH_SAMPLED: 9,
+  KH_ZERO_COPY: 10,
 } as const
 
 /** struct kh_sample, 560 bytes. */
