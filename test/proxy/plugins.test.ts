@@ -134,6 +134,10 @@ test('a plugin knows when a request began, and whom it is from', async () => {
   assert.equal(time.bytes.readBigInt64LE(), BigInt(Math.round(time.startMs * 1e6)))
   assert.match((await property('source.address')).bytes.toString(), /^127\.0\.0\.1:\d+$/)
   assert.equal((await property('request.protocol')).bytes.toString(), 'HTTP/1.1')
+  for (const name of ['connection.id', 'connection_id']) assert.ok((await property(name)).bytes.readBigUInt64LE() > 0n)
+  assert.ok((await property('request.duration')).bytes.readBigInt64LE() >= 0n)
+  assert.equal((await property('response.flags')).bytes.readBigInt64LE(), 0n)
+  assert.equal((await property('connection.subject_peer_certificate')).bytes.length, 0, 'there is none')
 })
 
 for (const harm of ['trap', 'exit', 'loop', 'recursion', 'stack', 'memory', 'headers', 'body', 'log']) {

@@ -247,8 +247,10 @@ export class Exchange implements TriesListener, GuardOwner, LateAnswerListener, 
   }
 
   attribute(group: string, name: string): PluginAttribute | undefined {
-    const startWallMs = this.#record.startMs + this.#runtime.wallOffsetMs
-    return attributeOf({ record: this.#record, tries: this.#tries, client: this.#downstream, startWallMs }, group, name)
+    const { startMs } = this.#record
+    const { turnMs, wallOffsetMs } = this.#runtime
+    const facts = { record: this.#record, tries: this.#tries, client: this.#downstream }
+    return attributeOf({ ...facts, startWallMs: startMs + wallOffsetMs, tookMs: turnMs - startMs }, group, name)
   }
 
   /** Towards a backend, after all that may answer instead. */

@@ -1,7 +1,9 @@
 import type { ExchangeClient } from '../pipeline/exchange-client.ts'
 import type { ExchangeRecord } from '../pipeline/exchange-record.ts'
 import type { Tries } from '../pipeline/tries.ts'
+import { idOf, peerAttribute } from './connection-attributes.ts'
 import type { PluginAttribute } from './http-plugins.ts'
+import { flagBits } from './response-flags.ts'
 
 /** What is known of an exchange besides its messages. */
 export interface ExchangeFacts {
@@ -10,6 +12,8 @@ export interface ExchangeFacts {
   readonly client: ExchangeClient
   /** When it began, in milliseconds since 1970. */
   readonly startWallMs: number
+  /** How long ago that was. */
+  readonly tookMs: number
 }
 
 type Reader = (facts: ExchangeFacts) => PluginAttribute | undefined
@@ -18,20 +22,25 @@ type Reader = (facts: ExchangeFacts) => PluginAttribute | undefined
 const readers: Readonly<Record<string, Reader>> = {
   'request.protocol': ({ record }) =>
     record.version === 20 ? 'HTTP/2' : record.version === 11 ? 'HTTP/1.1' : 'HTTP/1.0',
-  'request.time': ({ startWallMs }) => BigInt(Math.round(startWallMs * 1e6)),
+  'request.time': ({ startWallMs }) => nanoseconds(startWallMs),
+  'request.duration': ({ tookMs }) => nanoseconds(tookMs),
   'request.scheme': ({ client }) => client.listener.scheme,
-  'response.flags': ({ record }) => (record.flags === '-' ? 0n : 1n),
+  'response.flags': ({ record }) => flagBits(record.flags),
+  'response.backend_latency': ({ tries }) => (tries.firstByteMs < 0 ? undefined : nanoseconds(tries.firstByteMs)),
   'response.code_details': ({ record }) => record.reason ?? 'via_upstream',
   'source.address': ({ client }) => client.client,
   'source.port': ({ client }) => BigInt(client.connection.remotePort),
   'destination.address': ({ client: { connection } }) => formatEndpoint(connection.localAddress, connection.localPort),
   'destination.port': ({ client }) => BigInt(client.connection.localPort),
+  'connection.id': ({ client }) => idOf(client.connection),
+  connection_id: ({ client }) => idOf(client.connection),
   'connection.requested_server_name': ({ client }) => client.connection.tls?.serverName,
   'connection.tls_version': ({ client }) => client.tls?.version,
   'connection.mtls': ({ client }) => client.tls !== undefined && (client.forwarded?.certificate ?? '') !== '',
   'upstream.address': ({ tries }) => tries.endpoint?.id,
   'upstream.port': ({ tries }) => portOf(tries.endpoint?.id),
   'upstream.tls_version': ({ tries }) => (tries.tlsVersion === '' ? undefined : tries.tlsVersion),
+  'upstream.num_endpoints': ({ record }) => countOf(record.backend?.target?.balancer?.states),
   'upstream.request_attempt_count': ({ tries }) => (tries.endpoint === undefined ? 0n : BigInt(tries.retries + 1)),
   'xds.cluster_name': ({ record }) => record.backend?.name,
   'xds.route_name': ({ record }) => record.rule?.routeName,
@@ -40,7 +49,16 @@ const readers: Readonly<Record<string, Reader>> = {
 }
 
 export function attributeOf(facts: ExchangeFacts, group: string, name: string): PluginAttribute | undefined {
-  return readers[name === '' ? group : `${group}.${name}`]?.(facts)
+  const path = name === '' ? group : `${group}.${name}`
+  return readers[path]?.(facts) ?? peerAttribute(facts.client.connection, path)
+}
+
+function nanoseconds(milliseconds: number): bigint {
+  return BigInt(Math.round(milliseconds * 1e6))
+}
+
+export function countOf(list: readonly unknown[] | undefined): bigint | undefined {
+  return list === undefined ? undefined : BigInt(list.length)
 }
 
 export function formatEndpoint(address: string, port: number): string {
