@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
 import { copyFileSync } from 'node:fs'
 import http from 'node:http'
-import type { AddressInfo } from 'node:net'
 import path from 'node:path'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
+import { openOrderEndpoint } from '../support/order-endpoint.ts'
 import { TestMesh } from './agent-process.ts'
 
 // Requests to a Service's own address pass its plugins by phase and priority; each adds its letter to x-order.
@@ -36,31 +35,10 @@ spec: {targetRefs: [{group: '', kind: Service, name: back}], ${source}${order}}
 }
 
 async function openMesh(t: TestContext, sketches: Sketches): Promise<TestMesh> {
-  const server = http.createServer((request, response) => response.end(String(request.headers['x-order'])))
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  t.after(() => {
-    server.closeAllConnections()
-    server.close()
-  })
   const mesh = await TestMesh.create(t)
   const mark = new URL('../guests/mark.wasm', import.meta.url).pathname
   copyFileSync(mark, path.join(mesh.directory, 'mesh', 'mark.wasm'))
-  mesh.write(
-    'mesh.yaml',
-    `apiVersion: v1
-kind: Service
-metadata: {name: back, namespace: shop}
-spec: {ports: [{port: 80}]}
----
-apiVersion: discovery.k8s.io/v1
-kind: EndpointSlice
-metadata: {name: back-1, namespace: shop, labels: {kubernetes.io/service-name: back}}
-addressType: IPv4
-ports: [{port: ${(server.address() as AddressInfo).port}}]
-endpoints: [{addresses: [127.0.0.1]}]
-`,
-  )
+  mesh.write('mesh.yaml', await openOrderEndpoint(t))
   mesh.write('plugins.yaml', resources(sketches))
   await mesh.up()
   return mesh

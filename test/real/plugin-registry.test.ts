@@ -2,7 +2,6 @@ import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import http from 'node:http'
 import https from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { hostname, tmpdir } from 'node:os'
@@ -12,6 +11,7 @@ import type { TestContext } from 'node:test'
 import { guest } from '../guests/probe.ts'
 import { TestMesh } from '../mesh/agent-process.ts'
 import { TestAuthority } from '../support/certificates.ts'
+import { openOrderEndpoint } from '../support/order-endpoint.ts'
 import { TestRegistry } from '../support/registry.ts'
 
 // Modules of a whole agent, from the registry that Docker made and from a server with a certificate of one's own.
@@ -63,28 +63,10 @@ spec:
 
 /** An agent with an endpoint that says in which order plugins saw its request. */
 async function openMesh(t: TestContext, more: string): Promise<TestMesh> {
-  const server = http.createServer((request, response) => response.end(String(request.headers['x-order'])))
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  t.after(() => {
-    server.closeAllConnections()
-    server.close()
-  })
   const mesh = await TestMesh.create(t)
   mesh.write(
     'mesh.yaml',
-    `apiVersion: v1
-kind: Service
-metadata: {name: back, namespace: shop}
-spec: {ports: [{port: 80}]}
----
-apiVersion: discovery.k8s.io/v1
-kind: EndpointSlice
-metadata: {name: back-1, namespace: shop, labels: {kubernetes.io/service-name: back}}
-addressType: IPv4
-ports: [{port: ${(server.address() as AddressInfo).port}}]
-endpoints: [{addresses: [127.0.0.1]}]
----
+    `${await openOrderEndpoint(t)}---
 apiVersion: gateway.networking.k8s.io/v1
 kind: Gateway
 metadata: {name: web, namespace: shop}

@@ -57,7 +57,7 @@ function nanoseconds(milliseconds: number): bigint {
   return BigInt(Math.round(milliseconds * 1e6))
 }
 
-export function countOf(list: readonly unknown[] | undefined): bigint | undefined {
+function countOf(list: readonly unknown[] | undefined): bigint | undefined {
   return list === undefined ? undefined : BigInt(list.length)
 }
 
