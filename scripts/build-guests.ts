@@ -28,13 +28,14 @@ interface Build {
   readonly command: (target: string) => readonly string[]
 }
 
-function run([program = '', ...args]: readonly string[], cwd: string): void {
+/** @returns whether it did what it should; if not, that is told */
+function run([program = '', ...args]: readonly string[], cwd: string): boolean {
   const { status, stdout, stderr, error } = spawnSync(program, args, { cwd, encoding: 'utf8' })
-  if (error === undefined && status === 0) return
+  if (error === undefined && status === 0) return true
   console.error(
     error === undefined ? `${program} ${args.join(' ')}\n${stdout}${stderr}` : `${program}: ${error.message}`,
   )
-  process.exit(1)
+  return false
 }
 
 /** Those that are for debuggers keep what these read. */
@@ -123,10 +124,14 @@ try {
     const cwd = isAssembly ? join(root, 'test/guests') : root
     if (isAssembly && !existsSync(join(cwd, 'node_modules'))) {
       console.error('npm ci --prefix test/guests installs the compiler of AssemblyScript')
-      process.exit(1)
+      process.exitCode = 1
+      break
     }
     const path = folder === undefined ? join(root, target) : join(folder, basename(target))
-    run(command(path), cwd)
+    if (!run(command(path), cwd)) {
+      process.exitCode = 1
+      break
+    }
     if (isAssembly && isDebugged(source)) await forgetLibrary(`${path}.map`)
     if (folder === undefined) continue
     const [built, kept] = await Promise.all([readFile(path), readFile(join(root, target)).catch(() => undefined)])
