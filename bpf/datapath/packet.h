@@ -133,8 +133,10 @@ static __noinline int judge_packet(struct __sk_buff *skb, struct bpf_sock *sk, s
 		event->verdict = VERDICT_NO_IDENTITY;
 		return 0;
 	}
-	if (role == ROLE_CLIENT)
-		return judge(&subject, remote, event);
+	if (role == ROLE_CLIENT) {
+		find_place(remote, &peer);
+		return judge(&subject, &peer, remote, event);
+	}
 	find_peer(skb, remote, local, &peer);
 	return judge_ingress(&peer, &subject, local, event);
 }

@@ -68,16 +68,22 @@ static __always_inline __u32 rule_for(__u32 class_id, const struct party *peer, 
 	return rule;
 }
 
-static __always_inline void find_place(const struct endpoint *to, struct party *party)
+// Who is known to be at an address.
+static __noinline int find_place(struct endpoint *to, struct party *party)
 {
-	struct endpoint whole = {.address = to->address};
-	struct place *place = bpf_map_lookup_elem(&hd_places, to);
+	struct endpoint whole = {};
+	struct place *place;
 
+	if (!to || !party)
+		return 0;
+	whole.address = to->address;
+	place = bpf_map_lookup_elem(&hd_places, to);
 	if (!place)
 		place = bpf_map_lookup_elem(&hd_places, &whole);
 	party->identity = place ? place->identity : 0;
 	party->number = place ? place->number : 0;
 	party->address = to->address;
+	return 0;
 }
 
 static __always_inline int is_free(const struct party *from, const struct party *to)
@@ -111,30 +117,28 @@ static __noinline int judge_ingress(struct party *from, struct party *subject, s
 	return 0;
 }
 
-// Egress of the caller, then ingress of whoever is there by address. Fills in rules, class and verdict.
-static __noinline int judge(struct party *from, struct endpoint *to, struct flow_event *event)
+// Egress of the caller, then ingress of whoever is there. Fills in rules, class and verdict.
+static __noinline int judge(struct party *from, struct party *peer, struct endpoint *to, struct flow_event *event)
 {
-	struct party peer;
 	struct classes *classes;
 
-	if (!from || !to || !event)
+	if (!from || !peer || !to || !event)
 		return 0;
-	find_place(to, &peer);
 	event->from_identity = from->identity;
-	event->to_identity = peer.identity;
+	event->to_identity = peer->identity;
 	event->verdict = VERDICT_ALLOWED;
-	if (is_free(from, &peer))
+	if (is_free(from, peer))
 		return 1;
 	classes = bpf_map_lookup_elem(&hd_classes, &from->identity);
 	if (classes && classes->egress != 0) {
 		__u32 class_id = classes->egress;
 
-		event->egress_rule = rule_for(class_id, &peer, to);
+		event->egress_rule = rule_for(class_id, peer, to);
 		if (event->egress_rule == 0) {
 			event->class_id = class_id;
 			event->verdict = VERDICT_EGRESS_DENIED;
 			return 0;
 		}
 	}
-	return judge_ingress(from, &peer, to, event);
+	return judge_ingress(from, peer, to, event);
 }

@@ -57,6 +57,23 @@ static __always_inline void request_from_v6(struct request *request, struct bpf_
 	__builtin_memcpy(request->event.asked.address.bytes, words, 16);
 }
 
+// No address at all means this machine itself. The kernel would put that in only after this program, and what comes of
+// connect() is not judged again.
+static __always_inline void request_to_self(struct request *request, struct bpf_sock_addr *ctx)
+{
+	struct address *to = &request->event.asked.address;
+	struct address none = {};
+
+	if (address_is_v4(to) && address_v4(to) == 0) {
+		struct bpf_sock *sk = ctx->sk;
+		__be32 own = sk ? sk->src_ip4 : 0;
+
+		address_from_v4(to, own ? own : bpf_htonl(0x7f000001));
+	} else if (address_equals(to, &none)) {
+		to->bytes[15] = 1;
+	}
+}
+
 static __always_inline void write_v4(struct bpf_sock_addr *ctx, const struct endpoint *to)
 {
 	ctx->user_ip4 = address_v4(&to->address);
@@ -125,10 +142,12 @@ static __always_inline void find_caller(struct request *request)
 static __always_inline int admit(struct request *request)
 {
 	struct flow_event *event = &request->event;
+	struct party peer;
 
 	if (request->from.identity == 0)
 		return refuse(request, VERDICT_NO_IDENTITY, EPERM);
-	if (judge(&request->from, &event->given, event))
+	find_place(&event->given, &peer);
+	if (judge(&request->from, &peer, &event->given, event))
 		return PROCEED;
 	return refuse(request, event->verdict, EPERM);
 }
@@ -172,11 +191,17 @@ static __always_inline void remember_origin(struct bpf_sock_addr *ctx, const str
 static __always_inline int ask_names(struct request *request, const struct endpoint *server)
 {
 	struct flow_event *event = &request->event;
+	struct endpoint *open = name_server(NAMES_OPEN);
 	struct question question = {};
+	struct party resolver;
 
 	if (request->from.identity == 0)
 		return refuse(request, VERDICT_NO_IDENTITY, EPERM);
-	judge(&request->from, &event->asked, event);
+	find_place(&event->asked, &resolver);
+	// The agent asks others in its place, and to reach it, as everybody may, is not to reach them.
+	if (open && is_at(&event->asked, open))
+		resolver.identity = 0;
+	judge(&request->from, &resolver, &event->asked, event);
 	question.cgroup = event->cgroup;
 	question.asked = event->asked;
 	question.verdict = event->verdict;
@@ -287,6 +312,7 @@ int hd_connect4(struct bpf_sock_addr *ctx)
 	if (is_agent())
 		return PROCEED;
 	request_from_v4(&request, ctx);
+	request_to_self(&request, ctx);
 	if (open_connection(ctx, &request, 1) == REFUSE)
 		return REFUSE;
 	write_v4(ctx, &request.event.given);
@@ -301,6 +327,7 @@ int hd_connect6(struct bpf_sock_addr *ctx)
 	if (is_agent())
 		return PROCEED;
 	request_from_v6(&request, ctx);
+	request_to_self(&request, ctx);
 	if (open_connection(ctx, &request, 0) == REFUSE)
 		return REFUSE;
 	write_v6(ctx, &request.event.given);
@@ -315,6 +342,7 @@ int hd_sendmsg4(struct bpf_sock_addr *ctx)
 	if (is_agent())
 		return PROCEED;
 	request_from_v4(&request, ctx);
+	request_to_self(&request, ctx);
 	if (send_datagram(&request, 1) == REFUSE)
 		return REFUSE;
 	write_v4(ctx, &request.event.given);
@@ -329,6 +357,7 @@ int hd_sendmsg6(struct bpf_sock_addr *ctx)
 	if (is_agent())
 		return PROCEED;
 	request_from_v6(&request, ctx);
+	request_to_self(&request, ctx);
 	if (send_datagram(&request, 0) == REFUSE)
 		return REFUSE;
 	write_v6(ctx, &request.event.given);

@@ -127,6 +127,14 @@ s = socket.create_connection(a, 4); print(*s.getpeername())`
     await t.test('who may not go to a resolver gets names of the mesh and no others', async () => {
       foreign.asked.length = 0
       assert.equal(await dig('shop.closed', 'db'), ours)
+      // The agent itself, whom everybody may reach.
+      const [host = '', port = ''] = ((await each.mesh.status()).agent.dns ?? '').split(':')
+      for (const way of ['+notcp', '+tcp']) {
+        const ask = async (workload: string, name: string): Promise<string> =>
+          (await each.run(workload, ['dig', '+tries=1', way, `@${host}`, '-p', port, name])).output
+        assert.ok((await ask('shop.closed', 'db')).includes(ours), way)
+        assert.match(await ask('shop.closed', 'secret.example.com'), /status: REFUSED/, way)
+      }
       const { output } = await each.run('shop.closed', ['dig', '+tries=1', `@${foreign.address}`, 'secret.example.com'])
       assert.match(output, /status: REFUSED/)
       const code = `import socket, struct

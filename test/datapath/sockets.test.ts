@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { NetworkPeer } from '../../src/model/index.ts'
 import { closed, datapathSkip, draw, serve, World } from './world.ts'
 
 const skip = datapathSkip()
@@ -237,6 +238,37 @@ test('a process of the mesh gets around an egress policy in none of these ways',
       ])
       if (isClosed) assert.match(output, /PermissionError/, name)
       else assert.equal(output, 'through', name)
+    }
+  }
+})
+
+/** What leads to this machine itself, though it does not look so. */
+const unspecified = [
+  ['AF_INET', '0.0.0.0', '127.0.0.1'],
+  ['AF_INET6', '::ffff:0.0.0.0', '127.0.0.1'],
+  ['AF_INET6', '::', '::1'],
+] as const
+
+test('an address that is none is judged as the one that it leads to', { skip }, async t => {
+  const world = new World(t)
+  const program = world.python('shop/client')
+  const outside = (bytes: Uint8Array, own: Uint8Array): NetworkPeer => ({
+    kind: 'block',
+    block: { bytes, prefixLength: 0 },
+    except: [{ bytes: own, prefixLength: own.length === 4 ? 8 : 128 }],
+  })
+  const loopback = Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1)
+  const peers = [outside(new Uint8Array(4), Uint8Array.of(127, 0, 0, 0)), outside(new Uint8Array(16), loopback)]
+  for (const isClosed of [false, true]) {
+    world.update([], isClosed ? [closed('shop/outside', [{ peers, ports: undefined }])] : [])
+    for (const [family, host, address] of unspecified) {
+      for (const protocol of ['tcp', 'udp'] as const) {
+        const { port } = await serve(t, 'server', { address, protocol })
+        const type = protocol === 'tcp' ? 'STREAM' : 'DGRAM'
+        await program.do(`s = socket.socket(socket.${family}, socket.SOCK_${type}); s.settimeout(20)`)
+        const code = `s.connect(("${host}", ${port})) or s.send(b"x") and s.recv(9) and "through"`
+        assert.equal(await program.do(code), isClosed ? 'PermissionError' : 'through', `${host}, ${protocol}`)
+      }
     }
   }
 })
