@@ -71,7 +71,7 @@ class ChainedStreams implements PluggedStream {
 
   constructor(plugins: readonly Plugin[], host: HttpPluginHost) {
     const streams: HttpStream[] = []
-    const properties = new StreamProperties()
+    const properties = new StreamProperties(host.connection)
     this.#streams = streams
     for (const plugin of plugins) {
       const next = streams.length + 1

@@ -199,9 +199,9 @@ export class Exchange implements TriesListener, GuardOwner, LateAnswerListener, 
   }
 
   #plug(chain: HttpPluginChain, decision: RouteDecision<CompiledRule>, request: IncomingRequest): void {
-    const { answer: client, listener } = this.#downstream
+    const { answer: client, connection, listener } = this.#downstream
     const isHead = this.#record.methodCode === methodCodes.HEAD
-    const context = { owner: this, decision, scheme: listener.scheme, isHead, client }
+    const context = { owner: this, decision, scheme: listener.scheme, isHead, client, connection }
     const plugged = new Plugged(this.#runtime, chain, context)
     this.#plugged = plugged
     this.#answer.to = plugged.answer

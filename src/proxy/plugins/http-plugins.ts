@@ -19,6 +19,8 @@ export interface PluginAnswer {
 
 /** What the plugins of one exchange need from it. */
 export interface HttpPluginHost {
+  /** Of the client: one object for all exchanges by it. */
+  readonly connection: object
   /** Takes the request behind the last plugin. */
   readonly request: MessageSink
   /** Takes the response behind the first plugin. */

@@ -43,6 +43,7 @@ export interface PluggedContext {
   readonly scheme: string
   readonly isHead: boolean
   readonly client: Answer
+  readonly connection: object
 }
 
 /**
@@ -57,6 +58,7 @@ export class Plugged implements HttpPluginHost, PluggedAnswerOwner {
   /** What the exchange writes its answer to. */
   readonly answer: PluggedAnswer
   readonly decision: RouteDecision<CompiledRule>
+  readonly connection: object
   readonly request: MessageSink
   readonly response: MessageSink
   /** A final head has gone to the client. */
@@ -88,6 +90,7 @@ export class Plugged implements HttpPluginHost, PluggedAnswerOwner {
     this.#scheme = context.scheme
     this.#isHead = context.isHead
     this.decision = context.decision
+    this.connection = context.connection
     this.answer = new PluggedAnswer(runtime, this, context.client)
     this.request = {
       headers: (headers, flow) => this.#turn(() => this.#passRequest(headers, flow)),

@@ -1,8 +1,10 @@
 import type { DataBuffer } from './data-buffer.ts'
+import type { Expressions } from './expressions.ts'
 import type { HeaderMap } from '../../codec/index.ts'
 import type { Status } from './abi.ts'
 import type { CallRefusal, Flow, GrpcCall, HttpCall, LocalResponse } from './ports.ts'
 import type { PropertyValue } from './property-value.ts'
+import type { PropertySpan } from './stream-properties.ts'
 
 /** How a plugin may treat a map of its context at this moment. */
 export type Access = 'none' | 'read' | 'write'
@@ -29,6 +31,8 @@ export interface Context {
   clearRouteCache(): void
   property(path: readonly string[]): PropertyValue | undefined
   setProperty(path: readonly string[], value: Uint8Array): PropertySetting
+  /** What plugins of the stream, or the connection, find as `filter_state.<key>`. */
+  setFilterState(key: string, value: Uint8Array, span: PropertySpan): PropertySetting
   /** The plugin has ended what it deferred by a false `proxy_on_done`. @returns false when nothing was deferred */
   finishDone(): boolean
   /** Does what host functions asked for. */
@@ -40,11 +44,19 @@ export interface Context {
 /** `read-only`: it was set before, and the plugin has declared that it stays; `full`: there is no room for it. */
 export type PropertySetting = 'set' | 'no-stream' | 'read-only' | 'full'
 
+/** What a plugin declares of a property before it is set. */
+export interface PropertyForm {
+  readonly isReadOnly: boolean
+  readonly span: PropertySpan
+}
+
 /** What belongs to the plugin and not to one of its streams. */
 export interface Root extends Context {
   /** Of the properties that streams set; each name once. @returns false for a name that was declared before */
-  declareProperty(name: string, form: { readonly isReadOnly: boolean }): boolean
-  isReadOnly(path: readonly string[]): boolean
+  declareProperty(name: string, form: PropertyForm): boolean
+  formOf(path: readonly string[]): PropertyForm | undefined
+  /** Those of the instance. */
+  readonly expressions: Expressions
   /** Of what happened last to a call. */
   readonly lastStatus: { readonly code: number; readonly message: string }
   /** @param ms  0: no more ticks */

@@ -9,6 +9,8 @@ import { bytes, RecordingHost, request } from './testing.ts'
 const ok = 0
 const notFound = 1
 const badArgument = 2
+const serializationFailure = 3
+const internalFailure = 10
 
 /** Runs a script for a request. @returns what was written to the log */
 async function inRequest(script: (probe: Probe) => Script, host: RecordingHost = new RecordingHost()): Promise<string> {
@@ -143,11 +145,12 @@ test('verify_signature refuses keys whose length costs more time than a call may
 })
 
 /** `DeclarePropertyArguments`. */
-function declaration(name: string, isReadOnly: boolean): Uint8Array {
+function declaration(name: string, isReadOnly: boolean, span = 0): Uint8Array {
   const writer = new ProtobufWriter()
   writer.string(1, name)
   if (isReadOnly) writer.bool(2, true)
   writer.varint(3, 1)
+  writer.varint(5, span)
   return writer.finish()
 }
 
@@ -190,12 +193,158 @@ test('what one plugin of a stream sets another reads', async () => {
   }, host)
 })
 
-test('set_envoy_filter_state knows no key, and says so', async () => {
+/** `SetEnvoyFilterStateArguments`. */
+function filterState(path: string, value: string, span: number): Uint8Array {
+  const writer = new ProtobufWriter()
+  writer.string(1, path)
+  writer.string(2, value)
+  writer.varint(3, span)
+  return writer.finish()
+}
+
+test('set_envoy_filter_state keeps a value for the plugins of a request, or of all of its connection', async () => {
+  const connection = {}
+  const host = new RecordingHost(connection)
   const log = await inRequest(function* (probe) {
-    const argument = message({ 1: 'envoy.tcp_proxy.cluster', 2: 'orders' })
-    assert.equal(yield call(probe, 'set_envoy_filter_state', argument), notFound)
+    const set = (key: string, value: string, span: number): Step =>
+      call(probe, 'set_envoy_filter_state', filterState(key, value, span))
+    assert.equal(yield set('chain', 'a', 0), ok)
+    assert.equal(yield set('request', 'b', 1), ok)
+    assert.equal(yield set('connection', 'c', 2), ok)
+    assert.equal(yield set('envoy.tcp_proxy.cluster', 'orders', 1), ok)
+    assert.equal(yield set('', 'x', 1), badArgument)
     assert.equal(yield call(probe, 'set_envoy_filter_state', bytes('\xff')), badArgument)
+    assert.equal(yield set('connection', 'x'.repeat(30_000), 2), ok)
+    assert.equal(yield set('connection', 'c', 2), ok)
+    return 0
+  }, host)
+  assert.match(log, /envoy\.tcp_proxy\.cluster steers a filter of Envoy/)
+  const found = async (of: RecordingHost): Promise<readonly (string | number)[]> => {
+    const values: (string | number)[] = []
+    await inRequest(function* (probe) {
+      for (const key of ['chain', 'request', 'connection', 'envoy.tcp_proxy.cluster'])
+        values.push(yield* probe.get('proxy_get_property', ...probe.text(`filter_state\0${key}`)))
+      return 0
+    }, of)
+    return values
+  }
+  assert.deepEqual(await found(host), ['a', 'b', 'c', 'orders'])
+  assert.deepEqual(await found(new RecordingHost(connection)), [notFound, notFound, 'c', notFound])
+  assert.deepEqual(await found(new RecordingHost({})), [notFound, notFound, notFound, notFound])
+})
+
+test('set_envoy_filter_state needs a stream, and refuses what is too much for it', async () => {
+  const statuses: number[] = []
+  const log: string[] = []
+  await Probe.start('0.2.1', {
+    *proxy_on_configure(probe) {
+      statuses.push(yield call(probe, 'set_envoy_filter_state', filterState('key', 'value', 0)))
+      return 1
+    },
+  })
+  const host = new RecordingHost()
+  for (const key of ['a', 'b', 'c', 'd', 'e', 'f'])
+    log.push(
+      await inRequest(function* (probe) {
+        statuses.push(yield call(probe, 'set_envoy_filter_state', filterState(key, 'x'.repeat(50_000), 0)))
+        return 0
+      }, host),
+    )
+  assert.deepEqual(statuses, [notFound, ok, ok, ok, ok, ok, badArgument])
+  assert.match(log.at(-1) ?? '', /the filter state f is not set: the stream has too many/)
+})
+
+test('a property is state of filters, too, and one declared for the connection lasts as long', async () => {
+  const connection = {}
+  await inRequest(function* (probe) {
+    assert.equal(yield call(probe, 'declare_property', declaration('lasting', false, 2)), ok)
+    for (const name of ['lasting', 'passing']) assert.equal(yield set(probe, name, probe.text(name)), ok)
+    assert.equal(yield* probe.get('proxy_get_property', ...probe.text('filter_state\0wasm.passing')), 'passing')
+    return 0
+  }, new RecordingHost(connection))
+  await inRequest(function* (probe) {
+    assert.equal(yield* probe.get('proxy_get_property', ...probe.text('filter_state\0wasm.lasting')), 'lasting')
+    assert.equal(yield* probe.get('proxy_get_property', ...probe.text('lasting')), 'lasting')
+    assert.equal(yield* probe.get('proxy_get_property', ...probe.text('passing')), notFound)
+    return 0
+  }, new RecordingHost(connection))
+})
+
+/** What `expr_evaluate` gives for an expression about a request; a status where there is nothing. */
+function* evaluated(probe: Probe, expression: string): Generator<Step, string | number, number> {
+  const token = yield* probe.get('proxy_call_foreign_function', ...probe.text('expr_create'), ...probe.text(expression))
+  if (typeof token === 'number') return token
+  const name = probe.text('expr_evaluate')
+  return yield* probe.get('proxy_call_foreign_function', ...name, ...probe.bytes(bytes(token)))
+}
+
+function int(value: number | bigint): string {
+  const encoded = Buffer.alloc(8)
+  encoded.writeBigInt64LE(BigInt(value))
+  return encoded.toString('latin1')
+}
+
+test('expr_evaluate answers in the bytes of a property, with what a request is', async () => {
+  const host = new RecordingHost()
+  host.attributes.set('source.address', '10.0.0.1:4567')
+  host.attributes.set('connection.id', 7n)
+  host.attributes.set('request.time', 1_700_000_000_000_000_000n)
+  host.attributes.set('nothing', null)
+  host.attributes.set('xds.node', { fields: new Map([['id', 'node-1']]) })
+  await inRequest(function* (probe) {
+    assert.equal(yield set(probe, 'mine', probe.text('kept')), ok)
+    for (const [expression, value] of [
+      ["request.method == 'GET' && request.path.startsWith('/items')", '\x01'],
+      ["request.headers['none'] == 'x'", internalFailure],
+      ["'none' in request.headers || has(request.headers.none)", '\0'],
+      ["request.host + '!'", 'shop!'],
+      ['source.address', '10.0.0.1:4567'],
+      ['connection.id + 1u', int(8)],
+      ['request.time + duration("1s")', int(1_700_000_001_000_000_000n)],
+      ['request.time.getFullYear()', int(2023)],
+      ['xds.node.id', 'node-1'],
+      ["string(mine) + string(filter_state['wasm.mine'])", 'keptkept'],
+      ["{'a': ['b']}", '\x01\0\0\0\x01\0\0\0\x0f\0\0\0a\0\x01\0\0\0\x01\0\0\0\0\0\0\0b\0\0\0'],
+      ['1.5', Buffer.from(Float64Array.of(1.5).buffer).toString('latin1')],
+      ['', badArgument],
+      ['1 +', badArgument],
+      ['null', serializationFailure],
+      ['nothing', serializationFailure],
+      ['{1: 2}', serializationFailure],
+      ['[null, type(1)]', serializationFailure],
+      ['none', internalFailure],
+      ['1 / 0', internalFailure],
+    ] as const)
+      assert.equal(yield* evaluated(probe, expression), value, expression)
+    return 0
+  }, host)
+})
+
+test('an expression is there until it is deleted, for its instance alone', async () => {
+  const log = await inRequest(function* (probe) {
+    const create = (text: string): Generator<Step, string | number, number> =>
+      probe.get('proxy_call_foreign_function', ...probe.text('expr_create'), ...probe.text(text))
+    const [first, second] = [yield* create('1'), yield* create('2')]
+    assert.deepEqual([first, second], ['\0\0\0\0', '\x01\0\0\0'])
+    assert.equal(yield call(probe, 'expr_evaluate', bytes('\x01\0\0\0')), ok)
+    assert.equal(yield call(probe, 'expr_delete', bytes('\x01\0\0\0')), ok)
+    assert.equal(yield call(probe, 'expr_evaluate', bytes('\x01\0\0\0')), notFound)
+    assert.equal(yield call(probe, 'expr_delete', bytes('\x01\0\0\0')), ok)
+    for (const name of ['expr_evaluate', 'expr_delete'])
+      assert.equal(yield call(probe, name, bytes('\0\0\0')), badArgument)
+    const large = probe.bytes(bytes(`'${'x'.repeat(50_000)}'`))
+    const created: number[] = []
+    for (let count = 0; count < 6; count++)
+      created.push(yield ['proxy_call_foreign_function', ...probe.text('expr_create'), ...large, 0, 0])
+    assert.deepEqual(created, [ok, ok, ok, ok, ok, badArgument])
+    // What is deleted leaves its room.
+    assert.equal(yield call(probe, 'expr_delete', bytes('\x02\0\0\0')), ok)
+    assert.equal(yield ['proxy_call_foreign_function', ...probe.text('expr_create'), ...large, 0, 0], ok)
     return 0
   })
-  assert.match(log, /envoy\.tcp_proxy\.cluster means nothing here/)
+  assert.match(log, /expr_create: all expressions together are longer than/)
+  await inRequest(function* (probe) {
+    assert.equal(yield call(probe, 'expr_evaluate', bytes('\0\0\0\0')), notFound)
+    return 0
+  })
 })

@@ -1,8 +1,9 @@
 import type { Timer } from '../../core/index.ts'
 import { bufferTypes, mapTypes, statuses } from './abi.ts'
 import type { Status } from './abi.ts'
-import type { Access, Root } from './context.ts'
+import type { Access, PropertyForm, Root } from './context.ts'
 import { DataBuffer } from './data-buffer.ts'
+import { Expressions } from './expressions.ts'
 import { GrpcCalls } from './grpc-calls.ts'
 import type { HeaderMap } from '../../codec/index.ts'
 import type { CallRefusal, Flow, GrpcCall, HttpCall, HttpCallResult } from './ports.ts'
@@ -24,12 +25,14 @@ export class RootContext implements Root {
   readonly isLogging = false
   lastStatus: { readonly code: number; readonly message: string } = { code: 0, message: '' }
 
+  readonly expressions: Expressions = new Expressions()
+
   readonly #vm: PluginVm
   readonly #grpc: GrpcCalls
   readonly #calls = new Map<number, { cancel(): void }>()
   #lastCallId = 0
-  /** Properties that the plugin has declared, and whether they stay as they were set first. */
-  readonly #declared = new Map<string, boolean>()
+  /** Properties that the plugin has declared. */
+  readonly #declared = new Map<string, PropertyForm>()
   #maps: (HeaderMap | undefined)[] = []
   #body: DataBuffer | undefined = undefined
   #message: DataBuffer | undefined = undefined
@@ -224,14 +227,18 @@ export class RootContext implements Root {
     return 'no-stream'
   }
 
-  declareProperty(name: string, { isReadOnly }: { readonly isReadOnly: boolean }): boolean {
+  setFilterState(): 'no-stream' {
+    return 'no-stream'
+  }
+
+  declareProperty(name: string, form: PropertyForm): boolean {
     if (this.#declared.has(name)) return false
-    this.#declared.set(name, isReadOnly)
+    this.#declared.set(name, form)
     return true
   }
 
-  isReadOnly(path: readonly string[]): boolean {
-    return this.#declared.size > 0 && this.#declared.get(keyOf(path)) === true
+  formOf(path: readonly string[]): PropertyForm | undefined {
+    return this.#declared.size === 0 ? undefined : this.#declared.get(keyOf(path))
   }
 
   // The end

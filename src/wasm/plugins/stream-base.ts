@@ -5,8 +5,13 @@ import type { LocalResponse, StreamHost } from './ports.ts'
 import { canonicalPath, pluginProperty } from './properties.ts'
 import { descend } from './property-value.ts'
 import type { PropertyValue } from './property-value.ts'
+import type { PropertySpan } from './stream-properties.ts'
 import type { StreamOwner } from './stream-owner.ts'
 import type { PluginVm } from './vm.ts'
+
+const filterState = 'filter_state'
+/** What Envoy puts before the names of properties where all filters keep their state. */
+const wasmPrefix = 'wasm.'
 
 /**
  * What an event of a stream may do: call the plugin, wait until a callback is
@@ -181,16 +186,30 @@ export abstract class StreamBase implements Context {
   // Properties
 
   property(path: readonly string[]): PropertyValue | undefined {
-    const own = this.#host.properties.get(path) ?? pluginProperty(this.owner.config, path)
+    const own = this.#setProperty(path) ?? pluginProperty(this.owner.config, path)
     if (own !== undefined) return own
     const names = canonicalPath(path)
     const value = this.messageProperty(names) ?? descend(this.#host.property(names[0] ?? '', names[1]), names.slice(2))
     return value === undefined ? this.vm?.services.property(names) : value
   }
 
+  /** What was set is state of the stream's filters as well, by another name. */
+  #setProperty(path: readonly string[]): Uint8Array | undefined {
+    const { properties } = this.#host
+    const [group, key = ''] = path
+    const value = properties.get(path)
+    if (value !== undefined || group !== filterState || path.length !== 2 || !key.startsWith(wasmPrefix)) return value
+    return properties.get([key.slice(wasmPrefix.length)])
+  }
+
   setProperty(path: readonly string[], value: Uint8Array): PropertySetting {
     const { properties } = this.#host
-    if (this.vm?.root.isReadOnly(path) === true && properties.get(path) !== undefined) return 'read-only'
-    return properties.set(path, value) ? 'set' : 'full'
+    const form = this.vm?.root.formOf(path)
+    if (form?.isReadOnly === true && properties.get(path) !== undefined) return 'read-only'
+    return properties.set(path, value, form?.span) ? 'set' : 'full'
+  }
+
+  setFilterState(key: string, value: Uint8Array, span: PropertySpan): PropertySetting {
+    return this.#host.properties.set([filterState, key], value, span) ? 'set' : 'full'
   }
 }

@@ -8,11 +8,16 @@ import { StreamProperties } from './stream-properties.ts'
 export class RecordingHost implements HttpStreamHost, TcpStreamHost {
   readonly events: string[] = []
   readonly attributes: Map<string, PropertyValue> = new Map()
-  readonly properties: StreamProperties = new StreamProperties()
+  readonly properties: StreamProperties
   readonly request: MessageSink = this.#sink('request')
   readonly response: MessageSink = this.#sink('response')
   readonly toUpstream = (bytes: Uint8Array, flow: Flow): void => this.#data('upstream', bytes, flow)
   readonly toDownstream = (bytes: Uint8Array, flow: Flow): void => this.#data('downstream', bytes, flow)
+
+  /** @param connection  of several streams */
+  constructor(connection?: object) {
+    this.properties = new StreamProperties(connection)
+  }
 
   /** The events since the last time. */
   take(): readonly string[] {
