@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict'
 import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { chownSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { chownSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
+import { folderOf } from '../support/programs.ts'
 import { until } from '../support/until.ts'
 import { endpoint, MemberMesh, serviceOf } from './member-mesh.ts'
 import { datapathSkip, serve } from './world.ts'
@@ -71,10 +72,6 @@ const clients: Readonly<Record<string, (folder: string) => readonly string[]>> =
   ],
 }
 
-function isInstalled(program: string): boolean {
-  return (process.env['PATH'] ?? '').split(':').some(folder => existsSync(join(folder, program)))
-}
-
 function scratch(t: TestContext): string {
   const folder = mkdtempSync(join(tmpdir(), 'heddle-programs-'))
   t.after(() => rmSync(folder, { recursive: true, force: true }))
@@ -117,7 +114,7 @@ test('programs nobody here wrote reach Services by their names, unchanged', { sk
     port: redisPort,
     folder,
   })
-  const bin = dirname(execFileSync('sh', ['-c', 'readlink -f "$(command -v postgres)"']).toString())
+  const bin = folderOf('postgres')
   const script = `'${bin}/initdb' -D data -U test -A trust >initdb.log && exec '${bin}/postgres' -D data -p ${postgresPort} -c listen_addresses=127.0.0.1 -c unix_socket_directories=`
   const uid = process.getuid?.() === 0 ? Number(execFileSync('id', ['-u', 'postgres']).toString()) : undefined
   await program(t, ['sh', '-c', script], {
@@ -157,12 +154,12 @@ test('programs nobody here wrote reach Services by their names, unchanged', { sk
     await answersAll(['python3', '-c', code])
   })
 
-  await t.test('java', { skip: isInstalled('javac') ? false : 'needs a JDK' }, async () => {
+  await t.test('java', { skip: folderOf('javac') !== undefined ? false : 'needs a JDK' }, async () => {
     writeFileSync(join(folder, 'Get.java'), java)
     await answersAll(['java', join(folder, 'Get.java'), ...urls])
   })
 
-  await t.test('go, with its own resolver', { skip: isInstalled('go') ? false : 'needs Go' }, async () => {
+  await t.test('go, with its own resolver', { skip: folderOf('go') !== undefined ? false : 'needs Go' }, async () => {
     writeFileSync(join(folder, 'get.go'), go)
     const built = spawnSync('go', ['build', '-o', 'get', 'get.go'], {
       cwd: folder,

@@ -1,7 +1,5 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { existsSync } from 'node:fs'
-import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import type { TestContext } from 'node:test'
 import { createSocket } from 'node:dgram'
@@ -16,6 +14,7 @@ import type { CompiledNetworkPolicy, NetworkMember, NetworkPolicy, NetworkPolicy
 import { meshOf } from '../../src/datapath/testing.ts'
 import type { TestService } from '../../src/datapath/testing.ts'
 import { compileNetworkPolicies, emptyCompiledPolicy } from '../../src/policy/index.ts'
+import { programsSkip } from '../support/programs.ts'
 import { Python } from './python.ts'
 
 /** Programs of Debian packages that these suites use: curl, iproute2, python3, util-linux. */
@@ -23,10 +22,7 @@ const programs = ['curl', 'ip', 'nsenter', 'python3', 'setpriv', 'unshare']
 
 /** Why these suites cannot run here; false when they can. @param more  programs that one of them needs */
 export function datapathSkip(...more: readonly string[]): string | false {
-  const folders = (process.env['PATH'] ?? '').split(':')
-  const missing = [...programs, ...more].filter(program => !folders.some(folder => existsSync(join(folder, program))))
-  if (missing.length > 0) return `needs ${missing.join(', ')}: sh scripts/install-test-packages.sh installs them`
-  return kernelSkip()
+  return programsSkip([...programs, ...more]) || kernelSkip()
 }
 
 /** Connects so many times and prints who answered. */

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -11,15 +11,10 @@ import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { kernelSkip } from '../../src/kernel/ebpf/testing.ts'
 import { enterCgroup, leaveCgroup } from '../kernel-http/world.ts'
+import { programsSkip } from '../support/programs.ts'
 
 const needed = ['nginx', 'haproxy', 'wrk']
-const has = (program: string): boolean =>
-  (process.env['PATH'] ?? '').split(':').some(folder => existsSync(join(folder, program)))
-const missing = needed.filter(program => !has(program))
-if (missing.length > 0 && (process.env['HEDDLE_TEST_REQUIRE'] ?? '').includes('real')) {
-  throw new Error(`${missing.join(', ')} are required`)
-}
-const skip = missing.length > 0 ? `there is no ${missing.join(', no ')}` : kernelSkip()
+const skip = programsSkip(needed) || kernelSkip()
 
 const main = fileURLToPath(new URL('../../bench/main.ts', import.meta.url))
 const flags = ['--experimental-ffi', '--disable-warning=ExperimentalWarning']

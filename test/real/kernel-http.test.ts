@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { Agent, createServer, request } from 'node:http'
 import type { IncomingMessage } from 'node:http'
@@ -15,18 +14,13 @@ import type { MeshCgroup } from '../../src/datapath/index.ts'
 import { kernelSkip } from '../../src/kernel/ebpf/testing.ts'
 import { enterCgroup, leaveCgroup, World } from '../kernel-http/world.ts'
 import { freePort } from '../support/ports.ts'
+import { programsSkip } from '../support/programs.ts'
 import { until } from '../support/until.ts'
 
 /** Programs as they are, on the kernel's HTTP path: each server answers with the path that it was asked for. */
 const run = promisify(execFile)
 const programs = ['nginx', 'wrk', 'curl', 'python3']
-const has = (program: string): boolean =>
-  (process.env['PATH'] ?? '').split(':').some(folder => existsSync(join(folder, program)))
-const missing = programs.filter(program => !has(program))
-if (missing.length > 0 && (process.env['HEDDLE_TEST_REQUIRE'] ?? '').includes('real')) {
-  throw new Error(`${missing.join(', ')} are required`)
-}
-const skip = missing.length > 0 ? `there is no ${missing.join(', no ')}` : kernelSkip()
+const skip = programsSkip(programs) || kernelSkip()
 
 const paths = ['/a', '/b/c', '/d?e=f', '/g']
 let folder: string

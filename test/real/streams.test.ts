@@ -13,7 +13,7 @@ import { TestMesh } from '../mesh/agent-process.ts'
 import { TestAuthority } from '../support/certificates.ts'
 import { tlsSecret } from '../support/gateway.ts'
 import { TestNginx } from '../support/nginx.ts'
-import { run } from '../support/programs.ts'
+import { folderOf, run } from '../support/programs.ts'
 import { named, TcpServer } from '../support/streams.ts'
 import { until } from '../support/until.ts'
 import { freePort } from '../support/ports.ts'
@@ -201,7 +201,7 @@ describe('streams with programs of others', { timeout: 120_000 }, () => {
   })
 
   it('PostgreSQL: the server is asked by psql, in plain text and by TLS inside the session', async t => {
-    const bin = path.dirname(execFileSync('sh', ['-c', 'readlink -f "$(command -v postgres)"']).toString())
+    const bin = folderOf('postgres')
     const port = await freePort()
     const uid = process.getuid?.() === 0 ? Number(execFileSync('id', ['-u', 'postgres']).toString()) : undefined
     const script = `
