@@ -513,7 +513,7 @@ export class Agent {
     this.#checker[Symbol.dispose]()
     await this.#source?.[Symbol.asyncDispose]()
     const { drainSeconds } = this.#options.settings
-    await this.#kernelPath.drain(drainSeconds * 1000)
+    await this.#kernelPath.stop(drainSeconds * 1000, { handsOver })
     const report = (await this.#pool?.drain(drainSeconds * 1000, { handsOver })) ?? { finished: 0, cut: 0 }
     if (handsOver) this.#supervisor.release('all')
     await this.#supervisor.stop()

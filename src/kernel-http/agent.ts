@@ -63,6 +63,7 @@ type Failure = 'bad-gateway' | 'gateway-timeout' | 'reset'
 const reapMs = 5000
 /** A response that was cut off is known by its client's counts after this. */
 const cutOffMs = 200
+const leaveLookMs = 5
 
 /**
  * What programs cannot do: it accepts clients' connections, watches both far ends, answers for endpoints that died, carries
@@ -143,8 +144,19 @@ export class HttpAgent implements Disposable {
     }
     this.#kernel.holder?.hold(heldName(cookie), socket)
     this.#take({ cookie, socket })
-    this.#early.get(cookie)?.()
+    const early = this.#early.get(cookie)
     this.#early.delete(cookie)
+    if (early === undefined) this.#checkBackend(cookie)
+    else early()
+  }
+
+  /** The agent before this one may have known that its endpoint's connection was gone, and have ended before it said so. */
+  #checkBackend(cookie: bigint): void {
+    const entry = this.#kernel.map('kh_clients').get(cookie)
+    if (entry === undefined || entry.backend === 0n || this.#kernel.map('kh_backends').has(entry.backend)) return
+    // The response may have ended meanwhile.
+    const { backend, promised } = this.#kernel.map('kh_clients').get(cookie) ?? entry
+    if (backend === entry.backend) this.#tellClient(cookie, promised === 0 ? 'bad-gateway' : 'reset')
   }
 
   #take({ cookie, socket }: AdoptedSocket): void {
@@ -168,6 +180,7 @@ export class HttpAgent implements Disposable {
       if (state === khBackendState.KH_RELAYED && owner !== 0n) this.#tellClient(owner, 'reset')
       this.#failCookie(cookie, 'bad-gateway')
     }
+    for (const { cookie } of clients) this.#checkBackend(cookie)
     this.reap()
   }
 
@@ -202,10 +215,37 @@ export class HttpAgent implements Disposable {
     return { clients: this.#clients.size, pooled: pools.reduce((sum, { size }) => sum + size, 0) }
   }
 
-  [Symbol.dispose](): void {
+  /**
+   * Another agent goes on, by the holder's copies, with everything of which this one has read and written nothing, and until then
+   * the kernel does. Nothing may be accepted any more. Resolves when what is left is over here: it went to user space, or its
+   * answer was carried to the end; what takes longer than `mostMs` ends.
+   * @returns false where nobody holds anything: then nothing has happened
+   */
+  async leave(mostMs: number): Promise<boolean> {
+    const pools = [...this.#pools.values()].flat()
+    if (this.#kernel.holder?.flush() !== true) return false
+    this.#kernel.stopListening()
+    for (const pool of pools) pool.stop()
+    this.#kernel.holder.flush()
+    this.#stopTimers()
+    for (const [cookie, client] of this.#clients) if (client.leave()) this.#clients.delete(cookie)
+    const owing = new Set([...this.#clients.keys()].map(cookie => this.#kernel.map('kh_clients').get(cookie)?.backend))
+    for (const pool of pools) pool.leave(({ cookie }) => this.#relays.has(cookie) || owing.has(cookie))
+    const endMs = systemClock.nowMs() + mostMs
+    while (this.#clients.size > 0 && systemClock.nowMs() < endMs) {
+      await new Promise<void>(resolve => systemClock.after(leaveLookMs, resolve))
+    }
+    return true
+  }
+
+  #stopTimers(): void {
     this.#timers.dispose()
     this.#overdue?.[Symbol.dispose]()
     for (const timer of this.#cutOff) timer[Symbol.dispose]()
+  }
+
+  [Symbol.dispose](): void {
+    this.#stopTimers()
     this.#kernel.onEvent(() => {})
     for (const relay of this.#relays.values()) relay[Symbol.dispose]()
     for (const pool of [...this.#pools.values()].flat()) pool[Symbol.dispose]()

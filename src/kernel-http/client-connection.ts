@@ -32,6 +32,7 @@ export class ClientConnection {
   readonly #held: Buffer[] = []
   #hasEnded = false
   #isOver = false
+  #isLeaving = false
   /** While no response is owed. */
   #looks = 0
   /** A response comes by `write`. */
@@ -98,6 +99,22 @@ export class ClientConnection {
     resetSocket(this.socket)
   }
 
+  /**
+   * Another agent goes on with it, by the holder's copy. One of which something was read or written here is not left: it goes to
+   * user space as soon as it can.
+   * @returns whether it was left
+   */
+  leave(): boolean {
+    this.#isLeaving = true
+    if (this.#isRelayed || this.#isAllThere || this.#held.length > 0) {
+      this.#proceed()
+      return false
+    }
+    this.socket.off('close', this.#onClose)
+    this.destroy()
+    return true
+  }
+
   /** The maps may be gone from now on. */
   destroy(): void {
     this.#isOver = true
@@ -135,7 +152,8 @@ export class ClientConnection {
 
   /** With the first bytes, and again until nothing is owed. */
   #proceed(): void {
-    if (this.#isOver || this.#isRelayed || (this.#held.length === 0 && !this.#hasEnded)) return
+    const isWanted = this.#held.length > 0 || this.#hasEnded || this.#isLeaving
+    if (this.#isOver || this.#isRelayed || !isWanted) return
     const entry = this.#kernel.map('kh_clients').get(this.cookie)
     if (entry !== undefined && (entry.reason === khReason.KH_LOST || entry.reason === khReason.KH_PIECES)) {
       this.reset()

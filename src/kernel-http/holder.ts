@@ -9,4 +9,6 @@ export interface Holder {
   hold(name: string, of: number | Socket): void
   /** Soon there is no copy any more; only then a connection that was closed here ends for the other side. */
   release(name: string): void
+  /** Tells at once what was to be told. @returns false where nobody holds anything any more */
+  flush(): boolean
 }

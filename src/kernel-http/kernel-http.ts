@@ -62,6 +62,7 @@ export class KernelHttp implements Disposable {
   readonly #stack = new DisposableStack()
   readonly #pools = new Map<number, TypedMap<undefined, bigint>>()
   readonly #isAdopted: boolean
+  #ring: RingBuffer | undefined
   #listener: ((event: KhEvent) => void) | undefined
   #sampled: ((sample: KhSample) => void) | undefined
 
@@ -150,14 +151,19 @@ export class KernelHttp implements Disposable {
   #watchEvents(): void {
     const codec = this.#object.codec<KhEvent>('kh_event')
     const samples = this.#object.codec<KhSample>('kh_sample')
-    const ring = new RingBuffer(this.#bpf, this.#object.map('kh_events').raw, {
+    this.#ring = new RingBuffer(this.#bpf, this.#object.map('kh_events').raw, {
       lost: this.map('kh_lost').raw,
       onRecord: record => {
         if (record.readUInt32LE(0) === khEventKind.KH_SAMPLED) this.#sampled?.(samples.decode(record, 0))
         else this.#listener?.(codec.decode(record, 0))
       },
     })
-    this.#stack.use(ring).watch().unref()
+    this.#stack.use(this.#ring).watch().unref()
+  }
+
+  /** What programs tell from now on is another agent's to hear, and what they do goes on beyond the end of this. */
+  stopListening(): void {
+    this.#ring?.[Symbol.dispose]()
   }
 
   /** Who is told of events, on this thread. */

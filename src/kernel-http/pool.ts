@@ -74,7 +74,7 @@ export class KernelPool implements Disposable {
   /** Connections on the way that will take the place of another. */
   #renewals = 0
   #wanted: number
-  #state: 'open' | 'retired' | 'closed' = 'open'
+  #state: 'open' | 'retired' | 'left' | 'closed' = 'open'
 
   constructor(kernel: KernelHttp, options: PoolOptions, events: PoolEvents) {
     this.#kernel = kernel
@@ -111,7 +111,7 @@ export class KernelPool implements Disposable {
     this.#open.set(cookie, connection)
     this.#kernel.map('kh_kept').set(cookie, nothingKept)
     this.#kernel.holder?.hold(this.#heldName(connection), connection.socket)
-    if (this.#renewals > 0) {
+    if (this.#renewals > 0 && this.#state === 'open') {
       this.#renewals--
       this.#dropOldest()
     }
@@ -164,6 +164,30 @@ export class KernelPool implements Disposable {
     }
     this.#queue[Symbol.dispose]()
     this.#events.onClosed(this)
+  }
+
+  /** From now on it opens, renews and drops nothing; the holder is told of every connection that programs may take. */
+  stop(): void {
+    this.#state = 'left'
+    this.#sweep[Symbol.dispose]()
+    this.#retry?.[Symbol.dispose]()
+    for (const connection of this.#opening.values()) {
+      const { pair } = connection
+      const cookie = this.#kernel.map('kh_expected').take(pair)?.cookie ?? 0n
+      if (cookie !== 0n && this.opened(pair, cookie)) continue
+      this.#forget(connection)
+      connection.socket.destroy()
+    }
+  }
+
+  /** Another agent goes on with connections of one that is stopped; those that `isCarried` stay until they are dropped. */
+  leave(isCarried: (connection: PooledConnection) => boolean): void {
+    for (const connection of this.#open.values()) {
+      if (isCarried(connection)) continue
+      this.#open.delete(connection.cookie)
+      connection.socket.removeAllListeners().on('error', () => {})
+      connection.socket.destroy()
+    }
   }
 
   #heldName({ cookie }: PooledConnection): string {

@@ -16,7 +16,7 @@ export class MemberMesh implements AsyncDisposable {
     this.mesh = mesh
   }
 
-  static async create(t: TestContext, resources: readonly string[]): Promise<MemberMesh> {
+  static async create(t: Pick<TestContext, 'after'>, resources: readonly string[]): Promise<MemberMesh> {
     const each = new MemberMesh(await TestMesh.create(t))
     each.mesh.write('mesh.yaml', resources.join(''))
     return each

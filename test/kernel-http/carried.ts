@@ -10,6 +10,7 @@ import { text } from 'node:stream/consumers'
 import type { TestContext } from 'node:test'
 import type { KernelPathStatus } from '../../src/daemon/index.ts'
 import { commandInCgroup } from '../../src/datapath/index.ts'
+import { Bpf, takeInventory } from '../../src/kernel/index.ts'
 import { member, MemberMesh } from '../datapath/member-mesh.ts'
 import { service, workload } from '../mesh/resources.ts'
 import { freePort } from '../support/ports.ts'
@@ -20,7 +21,7 @@ import { until } from '../support/until.ts'
  * or `load N` for N threads that ask until `stop`, which tells how many answers there were and what else there was.
  */
 const script = `
-import http.client, json, sys, threading
+import http.client, json, sys, threading, time
 host = sys.argv[1]
 kept = http.client.HTTPConnection(host, 9080, timeout=20)
 def ask(connection, path):
@@ -31,6 +32,7 @@ over = threading.Event(); threads = []; counts = []; wrong = []
 def load(number):
   connection = http.client.HTTPConnection(host, 9080, timeout=20); count = 0
   while not over.is_set():
+    time.sleep(0.002)
     try:
       said = ask(connection, "/load/%d" % number)
       if said.startswith("200 web-0 "): count += 1
@@ -124,4 +126,23 @@ export async function untilCarried(each: MemberMesh): Promise<void> {
 export async function addressOf(each: MemberMesh): Promise<string> {
   const { services } = await each.mesh.status()
   return services.find(({ key }) => key === 'shop/web:9080')?.address?.split(':')[0] ?? ''
+}
+
+/** Programs of the path that hang on this mesh's cgroup, and those that share their maps; agents of others have their own. */
+export function programsOfPath(each: MemberMesh): readonly number[] {
+  using bpf = new Bpf()
+  const { links, programs } = takeInventory(bpf, 'kh_')
+  const attached = new Set(
+    links.filter(({ cgroupId }) => cgroupId === each.cgroup.id).map(({ programId }) => programId),
+  )
+  const maps = new Set(programs.filter(({ id }) => attached.has(id)).flatMap(({ mapIds }) => mapIds))
+  return programs.filter(({ mapIds }) => mapIds.some(id => maps.has(id))).map(({ id }) => id)
+}
+
+/** Those of them that are in the kernel still. */
+export function areLeft(ids: readonly number[]): readonly number[] {
+  using bpf = new Bpf()
+  return takeInventory(bpf, 'kh_')
+    .programs.map(({ id }) => id)
+    .filter(id => ids.includes(id))
 }

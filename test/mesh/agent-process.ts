@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import type { TestContext } from 'node:test'
 import type { StatusDocument } from '../../src/daemon/index.ts'
+import { commandInCgroup } from '../../src/datapath/index.ts'
 import { until } from '../support/until.ts'
 import { freePort } from '../support/ports.ts'
 
@@ -19,10 +20,12 @@ export class TestMesh {
   readonly gatewayPort: number
   readonly socketPath: string
   readonly #network: string
-  readonly #t: TestContext
+  /** Where processes of Heddle are started, when whoever starts them is in a cgroup of the mesh. */
+  cgroup: string | undefined
+  readonly #t: Pick<TestContext, 'after'>
   #output = ''
 
-  private constructor(t: TestContext, directory: string, gatewayPort: number, ownPort: number) {
+  private constructor(t: Pick<TestContext, 'after'>, directory: string, gatewayPort: number, ownPort: number) {
     this.#t = t
     this.directory = directory
     this.gatewayPort = gatewayPort
@@ -32,7 +35,7 @@ export class TestMesh {
   }
 
   /** @param gatewayPort  for a Gateway that another agent has, too; a free one when left out */
-  static async create(t: TestContext, gatewayPort?: number): Promise<TestMesh> {
+  static async create(t: Pick<TestContext, 'after'>, gatewayPort?: number): Promise<TestMesh> {
     const directory = mkdtempSync(path.join(tmpdir(), 'heddle-mesh-'))
     t.after(() => rmSync(directory, { recursive: true, force: true }))
     mkdirSync(path.join(directory, 'mesh'))
@@ -65,7 +68,9 @@ export class TestMesh {
 
   /** Starts any command; its output is kept in `output`. */
   heddle(words: readonly string[], env: Readonly<Record<string, string>> = {}): ChildProcess {
-    const child = spawn(process.execPath, [main, ...words], {
+    const command: readonly [string, ...string[]] = [process.execPath, main, ...words]
+    const [program, ...args] = this.cgroup === undefined ? command : commandInCgroup(this.cgroup, command)
+    const child = spawn(program, args, {
       // With the cache of compiled code that bin/heddle gives it.
       // In user space unless a test says more: most are about what is the same in both.
       env: {

@@ -28,9 +28,9 @@ export class RawClient implements AsyncDisposable {
     })
   }
 
-  static async open(port: number, options: { allowHalfOpen?: boolean } = {}): Promise<RawClient> {
+  static async open(port: number, options: { host?: string; allowHalfOpen?: boolean } = {}): Promise<RawClient> {
     const socket = net.connect({
-      host: '127.0.0.1',
+      host: options.host ?? '127.0.0.1',
       port,
       noDelay: true,
       allowHalfOpen: options.allowHalfOpen ?? false,

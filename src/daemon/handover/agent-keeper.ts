@@ -63,6 +63,11 @@ export class AgentKeeper implements Disposable {
     }
   }
 
+  /** False for one that has just ended. */
+  get isThere(): boolean {
+    return this.#client.isThere
+  }
+
   /** Names of what an agent before this one has left and nobody has taken yet. */
   get left(): ReadonlySet<string> {
     return new Set(this.#left.keys())

@@ -138,8 +138,18 @@ export class KernelPathSwitch implements Disposable {
     if (keeper !== undefined) this.#left = openLeftPaths({ ...this.#options, keeper })
   }
 
+  /** For the end of the agent. With `handsOver` the path goes on without one, where there is a keeper; else it is drained. */
+  async stop(mostMs: number, { handsOver }: { readonly handsOver: boolean }): Promise<void> {
+    const path = this.#path
+    if (handsOver) {
+      const [isLeft] = await Promise.all([path?.leave(mostMs), ...this.#left.map(left => left.leave(mostMs))])
+      if (isLeft === true) return
+    }
+    await this.#drain(mostMs)
+  }
+
   /** Turns it off, and resolves when what is under way has been answered, or after that time. */
-  async drain(mostMs: number): Promise<void> {
+  async #drain(mostMs: number): Promise<void> {
     const path = this.#path
     if (path?.isOn !== true) return
     await this.turn(false)

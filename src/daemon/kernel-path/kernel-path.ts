@@ -81,6 +81,9 @@ export class KernelPath implements Disposable {
   readonly #look: Timer
   /** Who was warned of. */
   readonly #zeroCopy = new Set<string>()
+  /** Connections that are on their way to a worker. */
+  readonly #giving = new Set<Promise<void>>()
+  #isLeft = false
   #compiled = new Map<string, CompiledService>()
   #snapshot: MeshSnapshot = emptySnapshot
   #reached = ''
@@ -110,7 +113,9 @@ export class KernelPath implements Disposable {
       kernel: this.#kernel,
       onFallback: (socket, bytes) => {
         const listener = this.#byPort.get(socket.localPort ?? 0)
-        void giveToWorker(socket, bytes, { ...options, listener })
+        const given = giveToWorker(socket, bytes, { ...options, listener })
+        this.#giving.add(given)
+        void given.finally(() => this.#giving.delete(given))
       },
       limitsOf: count => this.#places.at(count)?.limits,
       lookMs: () => this.#limitLookMs(),
@@ -302,13 +307,32 @@ export class KernelPath implements Disposable {
     if (this.#pools.reached !== this.#reached) this.#options.onChange()
   }
 
+  /**
+   * The path goes on without this agent, as it is now, until the next one turns it off: the keeper has all of it. Resolves when
+   * what this agent carries itself has been given to workers, or answered.
+   * @returns false where there is no keeper: then nothing has happened
+   */
+  async leave(mostMs: number): Promise<boolean> {
+    if (this.#holder?.flush() !== true) return false
+    this.#isLeft = true
+    this.#look[Symbol.dispose]()
+    // Who comes from now on waits in the sockets that the keeper has.
+    for (const { server } of this.#services.values()) server.close()
+    this.#holder.leave()
+    await this.#agent.leave(mostMs)
+    await Promise.all(this.#giving)
+    return true
+  }
+
   /** Connections that are on the path end; `isOn = false` and a while before that loses none. */
   [Symbol.dispose](): void {
     this.#look[Symbol.dispose]()
-    this.#kernel.isOn = false
-    for (const service of this.#services.values()) this.#closeListener(service)
-    this.#services.clear()
-    this.#pools[Symbol.dispose]()
+    if (!this.#isLeft) {
+      this.#kernel.isOn = false
+      for (const service of this.#services.values()) this.#closeListener(service)
+      this.#services.clear()
+      this.#pools[Symbol.dispose]()
+    }
     this.#agent[Symbol.dispose]()
     this.#kernel[Symbol.dispose]()
     this.#holder?.[Symbol.dispose]()

@@ -11,7 +11,7 @@ import type { GiveOptions } from './given-socket.ts'
 import { leftOf, PathHolder } from './path-holder.ts'
 
 export interface LeftPathOptions extends Omit<GiveOptions, 'listener'> {
-  readonly keeper: Pick<AgentKeeper, 'left' | 'take' | 'keep' | 'drop'>
+  readonly keeper: Pick<AgentKeeper, 'left' | 'take' | 'keep' | 'drop' | 'isThere'>
   readonly clock: Clock
   readonly logger: Logger
 }
@@ -40,6 +40,8 @@ export class LeftPath implements Disposable {
   readonly #timers = new DisposableStack()
   #kernel: KernelHttp | undefined
   #agent: HttpAgent | undefined
+  /** Connections that are on their way to a worker. */
+  readonly #giving = new Set<Promise<void>>()
   #isOver = false
 
   constructor(options: LeftPathOptions, generation: string, names: readonly string[]) {
@@ -113,12 +115,24 @@ export class LeftPath implements Disposable {
 
   #give(socket: Socket, bytes: Buffer): void {
     const listener = this.#listeners.get(socket.localPort ?? 0)
-    void giveToWorker(socket, bytes, { ...this.#options, listener })
+    const given = giveToWorker(socket, bytes, { ...this.#options, listener })
+    this.#giving.add(given)
+    void given.finally(() => this.#giving.delete(given))
+  }
+
+  /** The next agent goes on with what is here still, in the same way. */
+  async leave(mostMs: number): Promise<void> {
+    if (this.#isOver || this.#agent === undefined || !this.#holder.flush()) return
+    this.#timers.dispose()
+    for (const server of this.#servers.splice(0)) server.close()
+    this.#holder.leave()
+    await this.#agent.leave(mostMs)
+    await Promise.all(this.#giving)
   }
 
   #stopListening(): void {
+    // The keeper has its copies still, since an agent after this one has to know which listener they are.
     for (const server of this.#servers.splice(0)) server.close()
-    for (const port of this.#listeners.keys()) this.#holder.release(`listener ${port} ${this.#listeners.get(port)}`)
   }
 
   #endIfIdle(): void {

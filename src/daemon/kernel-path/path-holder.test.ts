@@ -10,6 +10,7 @@ function hold(held: readonly string[] = []): { holder: PathHolder; clock: Manual
     keep: (_: unknown, entries: readonly { readonly name: string; readonly fd: number }[]) =>
       told.push(...entries.map(({ name, fd }) => `keep ${name}: ${fd}`)),
     drop: (names: readonly string[]) => told.push(...names.map(name => `drop ${name}`)),
+    isThere: true,
   }
   return { holder: new PathHolder(keeper, { clock, generation: 'path v r', held }), clock, told }
 }
@@ -37,6 +38,17 @@ test('PathHolder replaces what has the same name, and leaves nothing when it is 
   holder.hold('client 1', 21)
   holder[Symbol.dispose]()
   assert.deepEqual(told, ['drop path v r queue 7'])
+})
+
+test('PathHolder leaves what it holds when it was told to, but not what ends before', () => {
+  const { holder, told } = hold(['map a', 'client 1'])
+  holder.hold('client 2', 12)
+  assert.equal(holder.flush(), true)
+  assert.deepEqual(told.splice(0), ['keep path v r client 2: 12'])
+  holder.leave()
+  holder.release('client 1')
+  holder[Symbol.dispose]()
+  assert.deepEqual(told, ['drop path v r client 1'])
 })
 
 test('leftOf() tells generations apart, and passes over what is not of the path', () => {

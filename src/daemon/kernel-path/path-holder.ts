@@ -29,17 +29,18 @@ export function leftOf(keeper: Pick<AgentKeeper, 'left'>): ReadonlyMap<string, r
 
 /** What the path has, held by the keeper. A connection that ends less than 10 ms after it began is never told of. */
 export class PathHolder implements Holder, Disposable {
-  readonly #keeper: Pick<AgentKeeper, 'keep' | 'drop'>
+  readonly #keeper: Pick<AgentKeeper, 'keep' | 'drop' | 'isThere'>
   readonly #clock: Clock
   readonly #generation: string
   readonly #held: Set<string>
   readonly #toHold = new Map<string, number | Socket>()
   readonly #toDrop = new Set<string>()
   #timer: Timer | undefined
+  #isLeft = false
 
   /** @param held  names that the keeper has already */
   constructor(
-    keeper: Pick<AgentKeeper, 'keep' | 'drop'>,
+    keeper: Pick<AgentKeeper, 'keep' | 'drop' | 'isThere'>,
     options: { readonly clock: Clock; readonly generation: string; readonly held?: Iterable<string> },
   ) {
     this.#keeper = keeper
@@ -64,6 +65,16 @@ export class PathHolder implements Holder, Disposable {
     this.#timer ??= this.#clock.after(gatherMs, () => this.#tell()).unref()
   }
 
+  flush(): boolean {
+    this.#tell()
+    return this.#keeper.isThere
+  }
+
+  /** What is held stays so beyond the end of this, for the next agent. */
+  leave(): void {
+    this.#isLeft = true
+  }
+
   #tell(): void {
     this.#timer?.[Symbol.dispose]()
     this.#timer = undefined
@@ -83,11 +94,13 @@ export class PathHolder implements Holder, Disposable {
     )
   }
 
-  /** Nothing is left to the next agent. */
+  /** Nothing is left to the next agent, unless it was said that it is. */
   [Symbol.dispose](): void {
     this.#toHold.clear()
-    for (const name of this.#held) this.#toDrop.add(name)
-    this.#held.clear()
+    if (!this.#isLeft) {
+      for (const name of this.#held) this.#toDrop.add(name)
+      this.#held.clear()
+    }
     this.#tell()
   }
 }
