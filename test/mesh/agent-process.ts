@@ -12,7 +12,7 @@ import { commandInCgroup } from '../../src/datapath/index.ts'
 import { until } from '../support/until.ts'
 import { freePort } from '../support/ports.ts'
 
-const main = new URL('../../src/cli/main.ts', import.meta.url).pathname
+const heddle = new URL('../../bin/heddle', import.meta.url).pathname
 
 /** A directory of resources and whatever processes of Heddle run on it; all gone at the end of the test. */
 export class TestMesh {
@@ -68,10 +68,10 @@ export class TestMesh {
 
   /** Starts any command; its output is kept in `output`. */
   heddle(words: readonly string[], env: Readonly<Record<string, string>> = {}): ChildProcess {
-    const command: readonly [string, ...string[]] = [process.execPath, main, ...words]
+    const command: readonly [string, ...string[]] = [heddle, ...words]
     const [program, ...args] = this.cgroup === undefined ? command : commandInCgroup(this.cgroup, command)
     const child = spawn(program, args, {
-      // With the cache of compiled code that bin/heddle gives it.
+      // With the cache of compiled code that the tests have.
       // In user space unless a test says more: most are about what is the same in both.
       env: {
         PATH: process.env['PATH'],
