@@ -5,6 +5,11 @@
 // How deep below the root cgroups of workloads lie: that ancestor of a process is who it is.
 const volatile __u32 member_level = 2;
 
+// Bit n: some cgroup of kh_joined lies n levels below the root.
+volatile __u32 joined_levels = 0;
+
+#define KH_MOST_LEVELS 12
+
 // Cgroup of the agent, whose own connections never take the path; 0 for none.
 const volatile __u64 agent_cgroup = 0;
 

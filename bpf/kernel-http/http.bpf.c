@@ -20,6 +20,23 @@ static __always_inline void kh_place_v4(struct kh_place *place, __be32 ip, __be1
 	place->port_be = port;
 }
 
+// Id of the cgroup that says who the current program is.
+static __always_inline __u64 kh_caller(void)
+{
+	__u32 levels = joined_levels;
+
+	for (int level = 1; levels && level <= KH_MOST_LEVELS; level++) {
+		__u64 cgroup;
+
+		if (!(levels & (1u << level)))
+			continue;
+		cgroup = bpf_get_current_ancestor_cgroup_id(level);
+		if (bpf_map_lookup_elem(&kh_joined, &cgroup))
+			return cgroup;
+	}
+	return bpf_get_current_ancestor_cgroup_id(member_level);
+}
+
 static __always_inline int kh_remember_caller(struct bpf_sock_addr *ctx, struct kh_place *place)
 {
 	struct kh_socket *socket;
@@ -27,7 +44,7 @@ static __always_inline int kh_remember_caller(struct bpf_sock_addr *ctx, struct 
 
 	if (ctx->type != SOCK_STREAM || !bpf_map_lookup_elem(&kh_listeners, place))
 		return 1;
-	caller = bpf_get_current_ancestor_cgroup_id(member_level);
+	caller = kh_caller();
 	if (agent_cgroup && caller == agent_cgroup)
 		return 1;
 	socket = bpf_sk_storage_get(&kh_storage, ctx->sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
@@ -96,7 +113,8 @@ static __always_inline void kh_client_opens(struct bpf_sock_ops *ctx)
 	__u32 *service;
 	__u64 cookie;
 
-	if (!socket)
+	// Where a cgroup lies in another one that has this program, too, the second run finds a client.
+	if (!socket || socket->role != KH_NOBODY)
 		return;
 	// As A sees it: from the other side.
 	event.pair.netns = bpf_get_netns_cookie(ctx);
@@ -143,7 +161,7 @@ static __always_inline void kh_backend_opens(struct bpf_sock_ops *ctx)
 	if (!expected || !ctx->sk)
 		return;
 	socket = bpf_sk_storage_get(&kh_storage, ctx->sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
-	if (!socket)
+	if (!socket || socket->role != KH_NOBODY)
 		return;
 	cookie = bpf_get_socket_cookie(ctx);
 	event.backend = cookie;

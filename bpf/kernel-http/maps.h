@@ -23,6 +23,9 @@ KH_MAP(kh_kept, BPF_MAP_TYPE_HASH, 65536, BPF_F_NO_PREALLOC, __u64, struct kh_ke
 KH_MAP(kh_pairs, BPF_MAP_TYPE_HASH, 65536, BPF_F_NO_PREALLOC, struct kh_pair, __u64);
 KH_MAP(kh_expected, BPF_MAP_TYPE_HASH, 4096, BPF_F_NO_PREALLOC, struct kh_pair, struct kh_expected);
 
+// Cgroups elsewhere whose programs are of the mesh, by id.
+KH_MAP(kh_joined, BPF_MAP_TYPE_HASH, 4096, BPF_F_NO_PREALLOC, __u64, __u32);
+
 // Numbers of Services.
 KH_MAP(kh_listeners, BPF_MAP_TYPE_HASH, 16384, BPF_F_NO_PREALLOC, struct kh_place, __u32);
 KH_MAP(kh_tables, BPF_MAP_TYPE_HASH, 16384, BPF_F_NO_PREALLOC, __u32, struct kh_table);

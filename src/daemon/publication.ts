@@ -84,7 +84,8 @@ export class Publication {
 
   /** Its tables are there before anybody is led to it. */
   updateKernelPath(): void {
-    if (this.#parts.kernelPath.update(this.current)) this.tellTier()
+    const { kernelPath, joins } = this.#parts
+    if (kernelPath.update(this.current, joins.current)) this.tellTier()
   }
 
   /** In force from the next name on that is asked for. */

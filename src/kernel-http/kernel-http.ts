@@ -10,7 +10,10 @@ import {
 import type { Bpf, GlobalValue, LoadedObject, TypedMap } from '../kernel/index.ts'
 import { khEventKind, khReason } from './generated/http.ts'
 import type { KhCounts, KhEvent, KhSample, Maps } from './generated/http.ts'
+import type { JoinedCgroup } from '../datapath/index.ts'
 import type { Holder } from './holder.ts'
+import { cgroupPrograms, JoinedPlaces } from './joined-places.ts'
+import type { FailedPlace } from './joined-places.ts'
 import { httpObjectVersion, readHttpObject } from './object.ts'
 
 export interface KernelHttpOptions {
@@ -62,6 +65,7 @@ export class KernelHttp implements Disposable {
   readonly #stack = new DisposableStack()
   readonly #pools = new Map<number, TypedMap<undefined, bigint>>()
   readonly #isAdopted: boolean
+  readonly #joined: JoinedPlaces
   #ring: RingBuffer | undefined
   #listener: ((event: KhEvent) => void) | undefined
   #sampled: ((sample: KhSample) => void) | undefined
@@ -74,6 +78,7 @@ export class KernelHttp implements Disposable {
     this.#isOn = object.global<number>('is_on')
     this.#asked = object.global<bigint>('asked')
     this.#sampleEveryNs = object.global<number>('sample_every_ns')
+    this.#joined = this.#stack.use(new JoinedPlaces(bpf, object, holder))
     this.netns = netnsCookie()
   }
 
@@ -138,10 +143,19 @@ export class KernelHttp implements Disposable {
     )
     if (link !== undefined) this.#hold('kh_message', link)
     this.#hold('kh_reads', this.#stack.use(attachToKernelFunction(this.#bpf, this.#object.program('kh_reads'))))
-    for (const name of ['kh_sockops', 'kh_connect4', 'kh_connect6', 'kh_setsockopt']) {
+    for (const name of cgroupPrograms) {
       this.#hold(name, this.#stack.use(attachToCgroup(this.#bpf, this.#object.program(name), cgroup)))
     }
     this.#watchEvents()
+  }
+
+  /**
+   * Cgroups elsewhere that are of the mesh from now on, and no others. Whoever leads their connections was attached there
+   * before.
+   * @returns those that could not be watched: nothing of theirs is on the path
+   */
+  join(joined: readonly JoinedCgroup[]): readonly FailedPlace[] {
+    return this.#joined.update(joined)
   }
 
   #hold(name: string, { fd }: Link): void {

@@ -1,5 +1,5 @@
 import { messageOf } from '../../core/index.ts'
-import type { MeshCgroup, ProxyPlace } from '../../datapath/index.ts'
+import type { JoinedCgroup, MeshCgroup, ProxyPlace } from '../../datapath/index.ts'
 import { selfTest } from '../../kernel-http/index.ts'
 import { Bpf } from '../../kernel/index.ts'
 import type { MeshSnapshot } from '../../model/index.ts'
@@ -75,6 +75,7 @@ export class KernelPathSwitch implements Disposable {
   #isTested = false
   #testing: Promise<void> | undefined
   #snapshot: MeshSnapshot | undefined
+  #joined: readonly JoinedCgroup[] = []
   /** Opened with the path. */
   #log: AccessLogWriter | undefined
   #isFollowed = false
@@ -101,12 +102,13 @@ export class KernelPathSwitch implements Disposable {
   }
 
   /** @returns whether `ahead` is another than it was after the last update */
-  update(snapshot: MeshSnapshot): boolean {
+  update(snapshot: MeshSnapshot, joined: readonly JoinedCgroup[]): boolean {
     this.#snapshot = snapshot
+    this.#joined = joined
     const before = this.#told
     if (this.#isWanted) this.#open()
     try {
-      this.#path?.update(snapshot)
+      this.#path?.update(snapshot, joined)
     } catch (error) {
       // What its tables hold is not certain any more.
       this.#fail(error)
@@ -214,7 +216,7 @@ export class KernelPathSwitch implements Disposable {
       else if (this.#isTested) this.#path ??= this.#openPath(tier.cgroup)
       else this.#testing ??= this.#testKernel()
       if (this.#path === undefined) return
-      if (this.#snapshot !== undefined) this.#path.update(this.#snapshot)
+      if (this.#snapshot !== undefined) this.#path.update(this.#snapshot, this.#joined)
       this.#path.isOn = true
     } catch (error) {
       this.#fail(error)

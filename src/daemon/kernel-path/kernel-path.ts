@@ -1,7 +1,7 @@
 import { createServer } from 'node:net'
 import type { Server } from 'node:net'
 import type { Clock, Logger, Timer } from '../../core/index.ts'
-import type { MeshCgroup, ProxyPlace } from '../../datapath/index.ts'
+import type { JoinedCgroup, MeshCgroup, ProxyPlace } from '../../datapath/index.ts'
 import { compileService, HttpAgent, KernelHttp, placeOf, TableWriter } from '../../kernel-http/index.ts'
 import type {
   CompiledRule,
@@ -84,6 +84,8 @@ export class KernelPath implements Disposable {
   /** Connections that are on their way to a worker. */
   readonly #giving = new Set<Promise<void>>()
   #isLeft = false
+  /** Cgroups of joined programs that were warned of. */
+  #unwatched: ReadonlySet<string> = new Set()
   #compiled = new Map<string, CompiledService>()
   #snapshot: MeshSnapshot = emptySnapshot
   #reached = ''
@@ -197,9 +199,13 @@ export class KernelPath implements Disposable {
     return this.#agent.sizes
   }
 
-  /** Tables, pools and listening sockets for a newer snapshot; each request is led by the old one or by the new one. */
-  update(snapshot: MeshSnapshot): void {
+  /**
+   * Tables, pools and listening sockets for a newer snapshot; each request is led by the old one or by the new one.
+   * @param joined  cgroups elsewhere that are of the mesh
+   */
+  update(snapshot: MeshSnapshot, joined: readonly JoinedCgroup[]): void {
     this.#snapshot = snapshot
+    this.#join(joined)
     const wanted = [...snapshot.listeners.values()].filter(listener => this.#mayCarry(listener, snapshot))
     const isOurs = ownAddresses()
     const possible = wanted.map(listener => this.#compile(listener, ({ address }) => isOurs(address)))
@@ -218,6 +224,16 @@ export class KernelPath implements Disposable {
     for (const id of this.#services.keys()) if (!carried.has(id)) this.#leave(id)
     this.#counts.collect()
     this.#places.keep(new Set(compiled.flatMap(([, { rules }]) => rules.flatMap(({ counts }) => counts))))
+  }
+
+  #join(joined: readonly JoinedCgroup[]): void {
+    const failed = this.#kernel.join(joined)
+    for (const { folder, error } of failed) {
+      if (this.#unwatched.has(folder)) continue
+      const message = 'programs that have joined go through the proxy: HTTP in the kernel could not be attached there'
+      this.#options.logger.warn(message, { cgroup: folder, error })
+    }
+    this.#unwatched = new Set(failed.map(({ folder }) => folder))
   }
 
   #limitLookMs(): number {

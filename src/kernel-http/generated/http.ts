@@ -273,6 +273,7 @@ export interface Maps {
   readonly kh_kept: { readonly key: bigint; readonly value: KhKept }
   readonly kh_pairs: { readonly key: KhPair; readonly value: bigint }
   readonly kh_expected: { readonly key: KhPair; readonly value: KhExpected }
+  readonly kh_joined: { readonly key: bigint; readonly value: number }
   readonly kh_listeners: { readonly key: KhPlace; readonly value: number }
   readonly kh_tables: { readonly key: number; readonly value: KhTable }
   readonly kh_hosts: { readonly key: KhHostKey; readonly value: KhTable }
