@@ -17,6 +17,7 @@ import { CallerClient } from './callers/caller-client.ts'
 import { KernelCallers } from './callers/kernel-callers.ts'
 import type { SocketTable } from './handover/listener-sockets.ts'
 import { WorkerSockets } from './handover/worker-sockets.ts'
+import { nodeProperty } from './plugins/node-property.ts'
 import { PluginCallouts } from './plugins/plugin-callouts.ts'
 import { PluginMetricsReport } from './plugins/plugin-metrics.ts'
 import { WorkerPlugins } from './plugins/worker-plugins.ts'
@@ -83,7 +84,7 @@ function runWorker(port: MessagePort, start: WorkerStart): void {
       queues,
       callouts: new PluginCallouts({ clock: systemClock, sender: () => proxy, backends: () => inUse.backends }),
       log: (level, plugin, text) => logger[loggerLevels[level]](text, { plugin }),
-      property: path => (path.join('.') === 'xds.node.id' ? hostname() : undefined),
+      property: nodeProperty(hostname()),
     }),
     logger,
     { areInspected: options.areInspected },

@@ -238,3 +238,27 @@ async function untilStill(moved: () => number): Promise<void> {
     return still > 40
   })
 }
+
+test('of the two rules of a request that a plugin leads elsewhere the last decides, by what the client takes', async t => {
+  const rule = { backends: ['shop/items:80'], plugins: [key] }
+  const proxy = await PluggedProxy.start({
+    plugins: { [key]: { guest: 'mark' } },
+    rules: [
+      { ...rule, prefix: '/length', filters: [gzip] },
+      { ...rule, prefix: '/pieces' },
+    ],
+    backends: { 'shop/items:80': { ports: [portOf('http1')] } },
+  })
+  t.after(() => proxy[Symbol.asyncDispose]())
+  const compressed = await ask(proxy.port, '/pieces', { ...accept, 'x-route': '/length' })
+  assert.equal(compressed.headers['content-encoding'], 'gzip')
+  assert.equal(gunzipSync(compressed.body).toString(), text)
+  for (const [path, headers] of [
+    ['/pieces', { 'x-route': '/length' }],
+    ['/length', { ...accept, 'x-route': '/pieces' }],
+  ] as const) {
+    const plain = await ask(proxy.port, path, { ...headers })
+    assert.equal(plain.headers['content-encoding'], undefined)
+    assert.equal(plain.body.toString(), text)
+  }
+})

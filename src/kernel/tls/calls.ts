@@ -56,6 +56,7 @@ const definitions = {
   SSL_CIPHER_get_name: { return: 'uint64', arguments: ['uint64'] },
   SSL_session_reused: { return: 'int32', arguments: ['uint64'] },
   SSL_get_verify_result: { return: 'int32', arguments: ['uint64'] },
+  SSL_get_certificate: { return: 'uint64', arguments: ['uint64'] },
   SSL_get1_peer_certificate: { return: 'uint64', arguments: ['uint64'] },
   SSL_get0_alpn_selected: { return: 'void', arguments: ['uint64', 'uint64', 'uint64'] },
   SSL_get1_session: { return: 'uint64', arguments: ['uint64'] },

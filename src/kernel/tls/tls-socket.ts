@@ -16,6 +16,8 @@ export interface HandshakeFacts {
   readonly serverName: string
   /** Of the peer, if an authority of ours signed it. */
   readonly peer: X509Certificate | undefined
+  /** Our own, as far as one was shown; found when it is asked for, while the connection is open. */
+  readonly own: X509Certificate | undefined
 }
 
 /** One end of a handshake. */
@@ -116,12 +118,16 @@ export class TlsSocket implements SocketHandler {
     const { calls } = this.#thread
     const { call } = calls
     const shown = this.shownCertificate()
+    const readOwn = (): X509Certificate | undefined => this.#readOwn()
     return {
       version: calls.textAt(call.SSL_get_version(ssl)),
       cipher: calls.textAt(call.SSL_CIPHER_get_name(call.SSL_get_current_cipher(ssl))),
       isResumed: this.isResumed,
       serverName: this.#end.serverName,
       peer: this.verdict === undefined ? shown : undefined,
+      get own() {
+        return readOwn()
+      },
     }
   }
 
@@ -147,12 +153,24 @@ export class TlsSocket implements SocketHandler {
     const certificate = this.#ssl === 0n ? 0n : call.SSL_get1_peer_certificate(this.#ssl)
     if (certificate === 0n) return undefined
     try {
-      return new X509Certificate(this.#thread.encode(at => call.i2d_X509(certificate, at)))
+      return this.#parse(certificate)
+    } finally {
+      call.X509_free(certificate)
+    }
+  }
+
+  /** Few ask, and each time is a look at a certificate that OpenSSL keeps. */
+  #readOwn(): X509Certificate | undefined {
+    const certificate = this.#ssl === 0n ? 0n : this.#thread.calls.call.SSL_get_certificate(this.#ssl)
+    return certificate === 0n ? undefined : this.#parse(certificate)
+  }
+
+  #parse(certificate: bigint): X509Certificate | undefined {
+    try {
+      return new X509Certificate(this.#thread.encode(at => this.#thread.calls.call.i2d_X509(certificate, at)))
     } catch {
       // OpenSSL can read it and Node can't: it counts as none.
       return undefined
-    } finally {
-      call.X509_free(certificate)
     }
   }
 

@@ -115,6 +115,10 @@ export class StreamListener implements SessionOwner {
     }
   }
 
+  get kind(): Listener['kind'] {
+    return this.#listener.kind
+  }
+
   #makeTls(listener: Listener, mode: 'https' | 'terminate'): TlsServer {
     const { tls, limits, meter, logger, ticketKeys, timers } = this.#runtime
     const alpn = mode === 'https' ? 'http' : 'none'

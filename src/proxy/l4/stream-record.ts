@@ -29,6 +29,8 @@ export class StreamRecord implements StreamFacts {
   flags = '-'
   tls: TlsRecord | undefined = undefined
   upstreamTls = ''
+  /** Why the last try to connect that failed did. */
+  transportFailure = ''
   readonly #runtime: ProxyRuntime
   readonly #preamble: Preamble | undefined
   readonly #addresses: ProxyAddresses

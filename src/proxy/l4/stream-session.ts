@@ -2,7 +2,7 @@ import { encodeProxyHeader } from '../../codec/index.ts'
 import { Outcome } from '../../model/index.ts'
 import type { PluginAttribute } from '../plugins/http-plugins.ts'
 import { refusesStreams, streamPluginsOf } from '../plugins/plugin-lists.ts'
-import type { Caller, ReplyReason } from '../../model/index.ts'
+import type { Caller, Listener, ReplyReason } from '../../model/index.ts'
 import { ClientAccess } from '../access/access-gate.ts'
 import type { EndpointState } from '../balancing/endpoint-state.ts'
 import type { Identified } from '../listeners/caller-source.ts'
@@ -17,13 +17,14 @@ import type { CompiledStream } from './compiled-stream.ts'
 import { Preamble } from './preamble.ts'
 import type { PreambleNeeds } from './preamble.ts'
 import { streamAttributeOf } from './stream-attributes.ts'
-import { failureOf, sourceHash } from './stream-choice.ts'
+import { failureDetail, failureOf, sourceHash } from './stream-choice.ts'
 import { StreamRecord } from './stream-record.ts'
 import { StreamRelay } from './stream-relay.ts'
 import type { RelayOwner } from './stream-relay.ts'
 
 /** What accepted the connection. */
 export interface SessionOwner {
+  readonly kind: Listener['kind']
   /** The preamble is complete: the owner starts the session, hands the connection over, or refuses it. */
   dispatch(session: StreamSession): void
   /** It is known who calls, as far as it can be. */
@@ -144,7 +145,9 @@ export class StreamSession implements ConnectionHandler, SideOwner, RelayOwner, 
   }
 
   attribute(group: string, name: string): PluginAttribute | undefined {
-    return streamAttributeOf(this.record, group, name)
+    const { record, client } = this
+    const endpoint = this.#side?.connection
+    return streamAttributeOf({ record, client, endpoint, listener: this.#owner.kind }, group, name)
   }
 
   /** A side is told so after what was sent to it; without the client there is nothing left to do. */
@@ -258,12 +261,13 @@ export class StreamSession implements ConnectionHandler, SideOwner, RelayOwner, 
     const side = this.#side
     if (this.#state !== connecting || side === undefined) return
     side.connection?.destroy()
-    this.#connectFailed(side, 'connect-timeout')
+    this.#connectFailed(side, 'connect-timeout', 'no connection in time')
   }
 
   /** Nothing was sent, so that another endpoint may be tried as long as there is one. */
-  #connectFailed(side: EndpointSide, reason: ReplyReason): void {
+  #connectFailed(side: EndpointSide, reason: ReplyReason, detail: string): void {
     const { target, endpoint } = side
+    this.record.transportFailure = detail
     this.#runtime.timers.cancel(this)
     this.#leaveEndpoint()
     target.metrics.connectFailures.value++
@@ -375,7 +379,7 @@ export class StreamSession implements ConnectionHandler, SideOwner, RelayOwner, 
   onEndpointClose(side: EndpointSide, error: Error | undefined): void {
     this.#runtime.tick()
     if (this.#side !== side) return
-    if (this.#state === connecting) return this.#connectFailed(side, failureOf(error))
+    if (this.#state === connecting) return this.#connectFailed(side, failureOf(error), failureDetail(error))
     if (this.#state !== relaying) return
     if (this.#isClientClosed) return this.#finish()
     if (error === undefined || this.#hasEndpointEnded) {

@@ -58,6 +58,8 @@ export class Exchange implements TriesListener, GuardOwner, LateAnswerListener, 
   readonly #request: RequestPath
   /** Only of rules with plugins. */
   #plugged: Plugged | undefined = undefined
+  /** Accept-Encoding as it came, where plugins may change it. */
+  #clientEncoding: string | undefined = undefined
   /** Once the protocol was changed. */
   #tunnel: Tunnel | undefined = undefined
   #isEnded = true
@@ -194,7 +196,7 @@ export class Exchange implements TriesListener, GuardOwner, LateAnswerListener, 
   /** What plugins made of Accept-Encoding is for the endpoint: the client takes what it said itself. */
   #wishOf(compression: Compression, request: IncomingRequest): CompressionWish {
     const isClients = this.#plugged === undefined
-    const acceptEncoding = isClients ? request.header('accept-encoding') : this.#answer.compressionWish?.acceptEncoding
+    const acceptEncoding = isClients ? request.header('accept-encoding') : this.#clientEncoding
     return { compression, method: this.#record.method, acceptEncoding }
   }
 
@@ -203,6 +205,8 @@ export class Exchange implements TriesListener, GuardOwner, LateAnswerListener, 
     const isHead = this.#record.methodCode === methodCodes.HEAD
     const context = { owner: this, decision, scheme: listener.scheme, isHead, client, connection }
     const plugged = new Plugged(this.#runtime, chain, context)
+    // The rule that compresses may be another one, to which a plugin leads the request.
+    this.#clientEncoding = request.header('accept-encoding')
     this.#plugged = plugged
     this.#answer.to = plugged.answer
     plugged.begin(request, this.#request.hasBody)

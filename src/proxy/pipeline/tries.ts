@@ -38,6 +38,12 @@ export class Tries implements UpstreamOwner, BodySink {
   grpcStatus: number = noGrpcStatus
   /** `TLSv1.3`, of the connection to `endpoint`; empty without TLS. */
   tlsVersion = ''
+  /** That the last try went on. */
+  connection: Connection | undefined = undefined
+  /** Milliseconds until the last try had it; -1 before that. */
+  readyMs = -1
+  /** Why there was none, of the last try that failed so. */
+  transportFailure = ''
   /** The last try was reset by the endpoint, since it wants no more of it. */
   wasCancelled = false
   readonly #runtime: ProxyRuntime
@@ -94,6 +100,9 @@ export class Tries implements UpstreamOwner, BodySink {
     this.endpoint = undefined
     this.firstByteMs = -1
     this.grpcStatus = noGrpcStatus
+    this.connection = undefined
+    this.readyMs = -1
+    this.transportFailure = ''
     this.wasCancelled = false
   }
 
@@ -230,6 +239,7 @@ export class Tries implements UpstreamOwner, BodySink {
     }
     this.endpoint = endpoint
     this.tlsVersion = ''
+    this.connection = undefined
     endpoint.activeRequests++
     this.#sentMs = nowMs
     if (plan.tryTimeoutMs > 0) this.#runtime.timers.add(this.#tryTimer, plan.tryTimeoutMs)
@@ -280,6 +290,8 @@ export class Tries implements UpstreamOwner, BodySink {
       passGrpcTimeout(plan.request.list, plan.deadlineMs - this.#runtime.turnMs)
     }
     this.tlsVersion = upstream.tlsVersion
+    this.connection = upstream.connection
+    this.readyMs = this.#runtime.turnMs - this.#sentMs
     upstream.begin(this, plan.request)
     if (this.#body.length > 0 && !this.#isTunnel) {
       const kept = this.#body.kept
@@ -298,6 +310,7 @@ export class Tries implements UpstreamOwner, BodySink {
       return
     }
     if (failure === 'connect-failed' || failure === 'connect-timeout' || failure === 'tls-failed') {
+      this.transportFailure = detail
       if (this.#plan !== undefined) this.#plan.backend.metrics.connectFailures.value++
     }
     if (failure === 'unprocessed' && this.#body.isWhole && this.#moves++ < maxMoves) {

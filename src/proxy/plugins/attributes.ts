@@ -1,7 +1,7 @@
 import type { ExchangeClient } from '../pipeline/exchange-client.ts'
 import type { ExchangeRecord } from '../pipeline/exchange-record.ts'
 import type { Tries } from '../pipeline/tries.ts'
-import { idOf, peerAttribute } from './connection-attributes.ts'
+import { certificateAttribute, formatEndpoint, idOf, localAddressOf } from './connection-attributes.ts'
 import type { PluginAttribute } from './http-plugins.ts'
 import { flagBits } from './response-flags.ts'
 
@@ -38,8 +38,11 @@ const readers: Readonly<Record<string, Reader>> = {
   'connection.tls_version': ({ client }) => client.tls?.version,
   'connection.mtls': ({ client }) => client.tls !== undefined && (client.forwarded?.certificate ?? '') !== '',
   'upstream.address': ({ tries }) => tries.endpoint?.id,
+  'upstream.local_address': ({ tries }) => localAddressOf(tries.connection),
+  'upstream.transport_failure_reason': ({ tries }) => told(tries.transportFailure),
+  'upstream.cx_pool_ready_duration': ({ tries }) => (tries.readyMs < 0 ? undefined : nanoseconds(tries.readyMs)),
   'upstream.port': ({ tries }) => portOf(tries.endpoint?.id),
-  'upstream.tls_version': ({ tries }) => (tries.tlsVersion === '' ? undefined : tries.tlsVersion),
+  'upstream.tls_version': ({ tries }) => told(tries.tlsVersion),
   'upstream.num_endpoints': ({ record }) => countOf(record.backend?.target?.balancer?.states),
   'upstream.request_attempt_count': ({ tries }) => (tries.endpoint === undefined ? 0n : BigInt(tries.retries + 1)),
   'xds.cluster_name': ({ record }) => record.backend?.name,
@@ -50,7 +53,15 @@ const readers: Readonly<Record<string, Reader>> = {
 
 export function attributeOf(facts: ExchangeFacts, group: string, name: string): PluginAttribute | undefined {
   const path = name === '' ? group : `${group}.${name}`
-  return readers[path]?.(facts) ?? peerAttribute(facts.client.connection, path)
+  const reader = Object.hasOwn(readers, path) ? readers[path] : undefined
+  if (reader !== undefined) return reader(facts)
+  if (group === 'connection') return certificateAttribute(facts.client.connection, name)
+  return group === 'upstream' ? certificateAttribute(facts.tries.connection, name) : undefined
+}
+
+/** What is empty is not known. */
+function told(text: string): string | undefined {
+  return text === '' ? undefined : text
 }
 
 function nanoseconds(milliseconds: number): bigint {
@@ -59,10 +70,6 @@ function nanoseconds(milliseconds: number): bigint {
 
 function countOf(list: readonly unknown[] | undefined): bigint | undefined {
   return list === undefined ? undefined : BigInt(list.length)
-}
-
-export function formatEndpoint(address: string, port: number): string {
-  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`
 }
 
 /** Of `127.0.0.1:80`. */

@@ -1,3 +1,4 @@
+import type { X509Certificate } from 'node:crypto'
 import type { Connection } from '../transport/connection.ts'
 import { readAltNames } from '../transport/peer-names.ts'
 import type { PluginAttribute } from './http-plugins.ts'
@@ -13,25 +14,51 @@ export function idOf(connection: Connection): bigint {
   return id
 }
 
-/** What the client's certificate says, if one was asked for and an authority of ours signed it. */
-export function peerAttribute(connection: Connection, path: string): PluginAttribute | undefined {
-  const peer = path.endsWith('peer_certificate') || path === digest ? connection.tls?.peer : undefined
-  if (peer === undefined) return undefined
-  switch (path) {
-    case digest:
-      return peer.fingerprint256.replaceAll(':', '').toLowerCase()
-    case 'connection.peer_certificate':
-      return encodeURIComponent(peer.toString())
-    case 'connection.subject_peer_certificate':
-      // As RFC 2253 writes it: the last part first.
-      return peer.subject.split('\n').toReversed().join(',')
-    case 'connection.dns_san_peer_certificate':
-      return readAltNames(peer.subjectAltName).dns[0]
-    case 'connection.uri_san_peer_certificate':
-      return readAltNames(peer.subjectAltName).uris[0]
-    default:
-      return undefined
-  }
+/** `10.0.0.1:4567`; undefined when it is not known any more. */
+export function localAddressOf(connection: Connection | undefined): string | undefined {
+  if (connection === undefined || connection.localAddress === '') return undefined
+  return formatEndpoint(connection.localAddress, connection.localPort)
 }
 
-const digest = 'connection.sha256_peer_certificate_digest'
+export function formatEndpoint(address: string, port: number): string {
+  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`
+}
+
+type Reader = (certificate: X509Certificate) => PluginAttribute | undefined
+
+/** What certificates say: of the peer, if an authority of ours signed it, and of our own. */
+const peerReaders: Readonly<Record<string, Reader>> = {
+  sha256_peer_certificate_digest: ({ fingerprint256 }) => fingerprint256.replaceAll(':', '').toLowerCase(),
+  peer_certificate: certificate => encodeURIComponent(certificate.toString()),
+  subject_peer_certificate: subjectOf,
+  dns_san_peer_certificate: dnsOf,
+  uri_san_peer_certificate: uriOf,
+}
+const ownReaders: Readonly<Record<string, Reader>> = {
+  subject_local_certificate: subjectOf,
+  dns_san_local_certificate: dnsOf,
+  uri_san_local_certificate: uriOf,
+}
+
+/** @param name  as below `connection` and `upstream`; undefined for what is not there, or says nothing of the kind */
+export function certificateAttribute(connection: Connection | undefined, name: string): PluginAttribute | undefined {
+  const ofPeer = Object.hasOwn(peerReaders, name) ? peerReaders[name] : undefined
+  const ofOwn = Object.hasOwn(ownReaders, name) ? ownReaders[name] : undefined
+  if (ofPeer === undefined && ofOwn === undefined) return undefined
+  const certificate = ofPeer === undefined ? connection?.tls?.own : connection?.tls?.peer
+  return certificate === undefined ? undefined : (ofPeer ?? ofOwn)?.(certificate)
+}
+
+/** As RFC 2253 writes it: the last part first. */
+function subjectOf({ subject }: X509Certificate): string | undefined {
+  // A certificate without one has none, whatever the types say.
+  return (subject as string | undefined)?.split('\n').toReversed().join(',')
+}
+
+function dnsOf({ subjectAltName }: X509Certificate): string | undefined {
+  return readAltNames(subjectAltName).dns[0]
+}
+
+function uriOf({ subjectAltName }: X509Certificate): string | undefined {
+  return readAltNames(subjectAltName).uris[0]
+}

@@ -24,6 +24,8 @@ export interface TlsFacts {
   readonly serverName: string | undefined
   /** The peer's certificate, if it showed one that an authority of ours signed. */
   readonly peer: X509Certificate | undefined
+  /** Our own, as far as one was shown; found when it is asked for, while the connection is open. */
+  readonly own: X509Certificate | undefined
 }
 
 /**

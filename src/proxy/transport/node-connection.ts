@@ -123,6 +123,9 @@ function readTlsFacts(socket: net.Socket): TlsFacts | undefined {
     // Node does not tell the name of a session of TLS 1.2 that is resumed.
     serverName: isNamed ? servername.toLowerCase() : isResumed && version !== 'TLSv1.3' ? undefined : '',
     peer: socket.authorized ? socket.getPeerX509Certificate() : undefined,
+    get own() {
+      return socket.getX509Certificate()
+    },
   }
 }
 

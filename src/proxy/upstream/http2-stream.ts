@@ -63,6 +63,10 @@ export class Http2UpstreamStream extends UpstreamStream implements ByteStream {
     return this.#carrier.isConnecting
   }
 
+  get connection(): Connection {
+    return this.#carrier.connection
+  }
+
   get tlsVersion(): string {
     return this.#carrier.tlsVersion
   }

@@ -72,6 +72,8 @@ export abstract class UpstreamStream {
   abstract get isConnecting(): boolean
   /** The sender of the request should stop; `onUpstreamWritable` tells when it may go on. */
   abstract get isBlocked(): boolean
+  /** What carries it, perhaps with others. */
+  abstract get connection(): Connection
   /** `TLSv1.3`, once there is a connection; empty without TLS. */
   abstract get tlsVersion(): string
   /** Sends the head; a request without a body is complete with it. */
