@@ -176,6 +176,12 @@ static __always_inline __u32 kh_known_field(struct kh_scan *scan, __u32 length, 
 		if (first == KH_W8('k', 'e', 'e', 'p', '-', 'a', 'l', 'i') && !scan->is_response)
 			return KH_CONNECTION;
 		break;
+	case 12:
+		// Counted by the proxy.
+		if (first == KH_W8('m', 'a', 'x', '-', 'f', 'o', 'r', 'w') && last == KH_W8('f', 'o', 'r', 'w', 'a', 'r', 'd', 's') &&
+		    !scan->is_response)
+			return KH_METHOD;
+		break;
 	case 14:
 		if (first == KH_W8('c', 'o', 'n', 't', 'e', 'n', 't', '-') && last == KH_W8('t', '-', 'l', 'e', 'n', 'g', 't', 'h'))
 			return kh_read_length(scan, value, end);

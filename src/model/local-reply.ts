@@ -25,7 +25,11 @@ export const localReplies = {
     about: 'An Expect header asks for something other than 100-continue.',
   },
   'headers-too-large': { status: 431, flag: 'DPE', about: 'The request head has too many fields or bytes.' },
-  'method-not-supported': { status: 501, flag: 'DPE', about: 'CONNECT without a route that allows it.' },
+  'method-not-supported': {
+    status: 501,
+    flag: 'DPE',
+    about: 'CONNECT without a route that allows it, or TRACE whose Max-Forwards is 0: what came is told to nobody.',
+  },
   'version-not-supported': { status: 505, flag: 'DPE', about: 'Not HTTP/1.0 or HTTP/1.1.' },
   'no-route': { status: 404, flag: 'NR', about: 'No listener, hostname or route rule matches.' },
   'no-backend': { status: 500, flag: 'NR', about: 'The rule has no backend, or all weights are zero.' },
@@ -58,6 +62,12 @@ export const localReplies = {
   'upstream-timeout': { status: 504, flag: 'UT', about: 'The request or the try took longer than its timeout.' },
   redirect: { status: 302, flag: '-', about: 'A redirect filter answered; the status is the one of the filter.' },
   preflight: { status: 204, flag: '-', about: 'A CORS filter answered a preflight request.' },
+  'max-forwards': {
+    status: 204,
+    flag: '-',
+    about:
+      'Max-Forwards of an OPTIONS request is 0, and Heddle answers for whoever comes behind (RFC 9110 section 7.6.2).',
+  },
   'rate-limited': { status: 429, flag: 'RL', about: 'A rate limit of the rule has no request left for this client.' },
   'auth-denied': { status: 403, flag: 'UAEX', about: 'The external authorization of the rule refused the request.' },
   'auth-unavailable': {

@@ -155,6 +155,7 @@ const exchanges: readonly Exchange[] = [
   { name: 'a path of 300 bytes', writes: [get(`/${'p'.repeat(299)}`)], inKernel: 0 },
   { name: 'an absolute target', writes: [get('http://shop/a')], inKernel: 0 },
   { name: 'OPTIONS *', writes: [get('*').replace('GET', 'OPTIONS')], inKernel: 0 },
+  { name: 'OPTIONS that counts', writes: [get('/a', 'MAX-forwards: 3\r\n').replace('GET', 'OPTIONS')], inKernel: 0 },
   { name: 'no host', writes: ['GET /a HTTP/1.1\r\n\r\n'], inKernel: 0 },
   { name: 'two hosts', writes: ['GET /a HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n'], inKernel: 0 },
   { name: 'length and chunks', writes: [post('/a', 'hello', 'Transfer-Encoding: chunked\r\n')], inKernel: 0 },

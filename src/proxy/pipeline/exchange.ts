@@ -29,6 +29,7 @@ import type { GuardOwner } from './guard.ts'
 import type { IncomingRequest } from './incoming-request.ts'
 import type { LocalReply } from './local-reply-text.ts'
 import { LoggedExchange } from './logged-exchange.ts'
+import { answerAsLast } from './max-forwards.ts'
 import { patienceMs, timeLimitOf } from './patience.ts'
 import type { Silence } from './patience.ts'
 import { refusalReason } from './refusal-reason.ts'
@@ -275,6 +276,11 @@ export class Exchange implements TriesListener, GuardOwner, LateAnswerListener, 
     }
     if (backend.redirect !== undefined) {
       this.#replyByFilter(redirect(backend.redirect, this.#filterRequest(request, matchedPrefix)))
+      return
+    }
+    const answer = answerAsLast(request)
+    if (answer !== undefined) {
+      this.#replyByFilter(answer)
       return
     }
     this.#request.writeHead(this.#downstream, request, backend, matchedPrefix)

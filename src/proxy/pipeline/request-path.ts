@@ -7,6 +7,7 @@ import type { ExchangeClient } from './exchange-client.ts'
 import type { ExchangeRecord } from './exchange-record.ts'
 import type { Guard } from './guard.ts'
 import type { IncomingRequest } from './incoming-request.ts'
+import { countDown } from './max-forwards.ts'
 import { Mirrors } from './mirror.ts'
 import type { MirrorChoice } from './mirror.ts'
 import { renderRequest } from './request-head.ts'
@@ -85,7 +86,7 @@ export class RequestPath {
         forwarded: client.forwarded,
         rewrite: backend.rewrite,
         matchedPrefix,
-        edits: this.guard === undefined ? backend.requestEdits : backend.requestEdits.with(this.guard.run.requestEdits),
+        edits: backend.requestEdits.with(this.guard?.run.requestEdits ?? noEdits).with(countDown(request)),
         fallbackHost: target?.service ?? '',
         ids: this.#runtime.requestIds,
       },
