@@ -9,7 +9,7 @@ export function renderPlugins(list: readonly WorkerPluginStatus[], options: Rend
   const rows = list.map(({ key, worker, status, instances, memoryBytes, streams, failures }): Cell[] => [
     withoutControls(key),
     String(worker),
-    { text: status, paint: status === 'running' ? paint.good : paint.bad },
+    { text: status, paint: status === 'running' ? paint.good : status === 'restarting' ? paint.warn : paint.bad },
     String(instances),
     `${(memoryBytes / 1024 / 1024).toFixed(1)} MiB`,
     String(streams),

@@ -18,6 +18,14 @@ async function heddle(...words: readonly string[]): Promise<{ code: number; out:
 
 const gate = ['plugins', 'test', `${guests}assembly-gate.wasm`, '--root-id', 'gate']
 
+test('heddle plugins test gives properties in the bytes of their types, and those that every request has', async () => {
+  const property = ['plugins', 'test', `${guests}property.wasm`, '--config'] as const
+  assert.match((await heddle(...property, 'source.port', '--property', 'source.port=80')).out, /x-property: 50{15}\n/)
+  assert.match((await heddle(...property, 'mine', '--property', 'mine:bool=true')).out, /x-property: 01\n/)
+  assert.match((await heddle(...property, 'request.time')).out, /x-property: [\da-f]{16}\n/)
+  assert.match((await heddle(...property, 'mine')).out, /x-property: none\n/)
+})
+
 // The SDK of this plugin aborts when its root context ends.
 test('heddle plugins test prints each callback, host call and the answer', async () => {
   const { code, out } = await heddle(
@@ -227,6 +235,7 @@ for (const [words, message] of [
   [['test', `${guests}noop.wasm`, '-H', 'none'], /--header is 'name: value'/],
   [['test', `${guests}noop.wasm`, '--upstream', 'a=b'], /--upstream is NAME=STATUS BODY, NAME=@FILE/],
   [['test', `${guests}noop.wasm`, '--upstream', 'a=@/none'], /none can't be read/],
+  [['test', `${guests}noop.wasm`, '--property', 'source.port=http'], /--property source\.port is of the type int/],
   [['test', `${guests}noop.wasm`, '--ticks', 'often'], /--ticks is a number/],
   [['test', `${guests}noop.wasm`, '--trailer', 'x'], /--trailer is 'name: value'/],
   [['test', `${guests}noop.wasm`, '--env', 'a'], /--env is NAME=VALUE/],

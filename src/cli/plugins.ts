@@ -1,11 +1,19 @@
 import { readFile } from 'node:fs/promises'
 import { MeshError, messageOf } from '../core/index.ts'
 import { compilePlugin, HeaderMap, pluginConfig, runOffline } from '../wasm/index.ts'
-import type { HeaderField, HttpCallResult, OfflineMessage, OfflineRun, PluginConfig } from '../wasm/index.ts'
+import type {
+  HeaderField,
+  HttpCallResult,
+  OfflineMessage,
+  OfflineRun,
+  PluginConfig,
+  PropertyValue,
+} from '../wasm/index.ts'
 import { usage } from './call.ts'
 import type { WorkerPluginStatus } from '../daemon/index.ts'
 import { agentOf, paintOf, printJson, wantsJson } from './context.ts'
 import { renderPlugins } from './plugin-list.ts'
+import { readProperty } from './plugin-property.ts'
 import { renderRun, runAsJson } from './plugin-run.ts'
 import { colorFlag, flagValue, outputFlag, socketFlag } from './verb.ts'
 import type { Call, CliIo, Verb } from './verb.ts'
@@ -30,7 +38,13 @@ export const plugins: Verb = {
     { name: 'response-header', value: 'FIELD', isRepeated: true, about: "Of the response, 'name: value'." },
     { name: 'response-body', value: 'TEXT', about: 'Of the response, as --body.' },
     { name: 'response-trailer', value: 'FIELD', isRepeated: true, about: 'Of the response, as --header.' },
-    { name: 'property', value: 'NAME=VALUE', isRepeated: true, about: 'A property, source.address=10.0.0.1:4567.' },
+    {
+      name: 'property',
+      value: 'NAME=VALUE',
+      isRepeated: true,
+      about:
+        "A property, source.port=4567. Attributes have their types; others are text, or 'mine:TYPE=…': bytes (in hexadecimal digits), int, double, bool, time (2026-01-02T03:04:05Z), duration (1.5s).",
+    },
     {
       name: 'upstream',
       value: 'NAME=ANSWER',
@@ -103,7 +117,7 @@ async function runPlugin(path: string, call: Call): Promise<OfflineRun> {
     response: await responseOf(call),
     connection: { fromClient: await piecesOf(call, 'data'), fromEndpoint: await piecesOf(call, 'response-data') },
     upstreams: await upstreamsOf(call),
-    properties: new Map(assignments(call, 'property')),
+    properties: propertiesOf(call),
   })
 }
 
@@ -199,6 +213,16 @@ function assignments(call: Call, flag: string): readonly (readonly [string, stri
     if (equals < 1) throw usage(plugins, `--${flag} is NAME=VALUE, not ${JSON.stringify(text)}`)
     return [text.slice(0, equals), text.slice(equals + 1)]
   })
+}
+
+function propertiesOf(call: Call): ReadonlyMap<string, PropertyValue> {
+  const properties = new Map<string, PropertyValue>()
+  for (const text of call.flags.get('property') ?? []) {
+    const property = readProperty(text)
+    if ('problem' in property) throw usage(plugins, `--property ${property.problem}`)
+    properties.set(...property)
+  }
+  return properties
 }
 
 async function textOf(call: Call, flag: string): Promise<Uint8Array> {

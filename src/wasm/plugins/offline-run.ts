@@ -36,7 +36,7 @@ export interface OfflineOptions {
   readonly upstreams?: ReadonlyMap<string, HttpCallResult>
   /** How often the plugin's timer comes due before the request. @default 0 */
   readonly ticks?: number
-  /** By name, `source.address`. */
+  /** By name, `source.address`. @default those that every stream has, of a client at 127.0.0.1:40000 */
   readonly properties?: ReadonlyMap<string, PropertyValue>
 }
 
@@ -134,12 +134,30 @@ export function runOffline(module: PluginModule, options: OfflineOptions): Offli
 function stream(plugin: Plugin, options: OfflineOptions, settle: () => void): OfflineOutcome {
   const { config, connection = { fromClient: [], fromEndpoint: [] }, properties } = options
   if (config.kind === 'service') return { kind: 'no-stream' }
-  const property: Property = (group, name) => properties?.get(name === undefined ? group : `${group}.${name}`)
+  const usual = usualProperties()
+  const property: Property = (group, name) => {
+    const path = name === undefined ? group : `${group}.${name}`
+    return properties?.get(path) ?? usual.get(path)
+  }
   if (config.kind === 'tcp') return transfer(plugin, connection, property, settle)
   return exchange(plugin, options, property, settle)
 }
 
 type Property = HttpStreamHost['property']
+
+/** What every stream of a proxy has, and plugins rely on: some fail without it. */
+function usualProperties(): ReadonlyMap<string, PropertyValue> {
+  return new Map<string, PropertyValue>([
+    ['request.time', BigInt(Math.round(systemClock.wallMs() * 1000)) * 1000n],
+    ['request.protocol', 'HTTP/1.1'],
+    ['source.address', '127.0.0.1:40000'],
+    ['source.port', 40_000n],
+    ['destination.address', '127.0.0.1:80'],
+    ['destination.port', 80n],
+    ['connection.id', 1n],
+    ['connection.mtls', false],
+  ])
+}
 
 function plainResponse(): OfflineMessage {
   return { headers: HeaderMap.of([[':status', '200']]), body: new Uint8Array() }

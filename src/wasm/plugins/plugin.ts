@@ -26,7 +26,8 @@ export type FailureKind = Exclude<VmFailure['kind'], 'removed'>
 /** What operators see of a plugin on one worker. */
 export interface PluginState {
   readonly name: string
-  readonly status: 'running' | 'failed' | 'closed'
+  /** `restarting`: an instance was discarded, and the next event, or the next second, makes another. */
+  readonly status: 'running' | 'restarting' | 'failed' | 'closed'
   /** The current one, and older ones whose streams have not ended. */
   readonly instances: number
   readonly memoryBytes: number
@@ -48,6 +49,9 @@ interface Generation {
 /** A retired instance may wait that long for what it asked somebody else, about the streams that it holds. */
 const drainMs = 10_000
 
+/** Without a stream that makes the next instance a plugin still has ticks, and items of queues, to wait for. */
+const restartMs = 1000
+
 /**
  * A configured plugin on one thread.
  *
@@ -64,6 +68,7 @@ export class Plugin implements StreamOwner, Disposable {
   readonly #restarts: RestartBudget
   readonly #generations = new Map<PluginVm, Generation>()
   #current: Generation | undefined = undefined
+  #restartTimer: Timer | undefined = undefined
   #isClosed = false
   #failures: Record<FailureKind, number> = { trap: 0, cpu: 0, exit: 0, start: 0 }
   #detail: string | undefined = undefined
@@ -120,12 +125,14 @@ export class Plugin implements StreamOwner, Disposable {
   /** No new streams; instances go with their last streams. */
   close(): void {
     this.#isClosed = true
+    this.#restartTimer?.[Symbol.dispose]()
     this.#retire()
   }
 
   /** Ends all at once: what is held is decided by the failure policy. */
   [Symbol.dispose](): void {
     this.#isClosed = true
+    this.#restartTimer?.[Symbol.dispose]()
     this.#current = undefined
     for (const { vm } of this.#generations.values()) vm.end('the plugin was removed')
     for (const { timer } of this.#generations.values()) timer?.[Symbol.dispose]()
@@ -136,13 +143,19 @@ export class Plugin implements StreamOwner, Disposable {
     const generations = [...this.#generations.values()]
     return {
       name: this.#config.name,
-      status: this.#isClosed ? 'closed' : this.#current === undefined ? 'failed' : 'running',
+      status: this.#status,
       instances: generations.length,
       memoryBytes: generations.reduce((sum, { vm }) => sum + vm.memory.byteLength, 0),
       streams: generations.reduce((sum, { streams }) => sum + streams, 0),
       failures: { ...this.#failures },
       detail: this.#detail,
     }
+  }
+
+  get #status(): PluginState['status'] {
+    if (this.#isClosed) return 'closed'
+    if (this.#current !== undefined) return 'running'
+    return this.#restarts.allows ? 'restarting' : 'failed'
   }
 
   // For streams
@@ -209,6 +222,17 @@ export class Plugin implements StreamOwner, Disposable {
     this.#failures[failure.kind]++
     this.#detail = failure.detail
     this.#parts.services.log('error', this.#config.name, `the instance is discarded: ${failure.detail}`)
+    this.#restartLater()
+  }
+
+  #restartLater(): void {
+    if (this.#isClosed || this.#restartTimer !== undefined) return
+    this.#restartTimer = this.#parts.services.clock
+      .after(restartMs, () => {
+        this.#restartTimer = undefined
+        if (this.#current === undefined && this.#restart() === undefined) this.#restartLater()
+      })
+      .unref()
   }
 
   #retire(): void {

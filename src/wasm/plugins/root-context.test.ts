@@ -98,3 +98,45 @@ for (const [callback, message] of [
     await assert.rejects(Probe.start('0.2.1', { [callback]: no }), { code: 'MESH_PLUGIN_START', message })
   })
 }
+
+test('a plugin that fails without a stream is restarting, and ticks again a second later', async () => {
+  const clock = new ManualClock()
+  let harm: 'none' | 'tick' | 'start' = 'none'
+  let ticks = 0
+  const probe = await Probe.start(
+    '0.2.1',
+    {
+      *proxy_on_configure() {
+        if (harm === 'start') return 0
+        yield ['proxy_set_tick_period_milliseconds', 10]
+        return 1
+      },
+      *proxy_on_tick() {
+        ticks++
+        if (harm === 'tick') throw new Error('a trap')
+        yield ['proxy_log', 0, 0, 0]
+      },
+    },
+    { config: { kind: 'service' }, services: { clock } },
+  )
+  probe.ignoreErrors()
+  const { plugin } = probe
+  clock.advance(10)
+  assert.deepEqual([plugin.state.status, ticks], ['running', 1])
+  harm = 'tick'
+  clock.advance(10)
+  assert.deepEqual([plugin.state.status, plugin.state.instances, ticks], ['restarting', 0, 2])
+  harm = 'start'
+  clock.advance(1000)
+  assert.deepEqual([plugin.state.status, plugin.state.failures.start], ['failed', 1])
+  harm = 'none'
+  clock.advance(1000)
+  assert.equal(plugin.state.status, 'running')
+  clock.advance(10)
+  assert.equal(ticks, 3)
+  harm = 'tick'
+  clock.advance(10)
+  plugin.close()
+  clock.advance(5000)
+  assert.deepEqual([plugin.state.status, plugin.state.instances, ticks], ['closed', 0, 4])
+})
