@@ -26,6 +26,13 @@ test('heddle plugins test gives properties in the bytes of their types, and thos
   assert.match((await heddle(...property, 'mine')).out, /x-property: none\n/)
 })
 
+test('heddle plugins test tells a plugin of the items in its queues, before the request', async () => {
+  const { code, out } = await heddle('plugins', 'test', `${guests}queue.wasm`)
+  assert.equal(code, 0)
+  const ready = ['proxy_on_queue_ready(1, 1)', '  proxy_dequeue_shared_queue(1) = ok "an item"', '  info: an item']
+  assert.ok(out.includes(`${ready.join('\n')}\nproxy_on_context_create(2, 1)\n`), out)
+})
+
 // The SDK of this plugin aborts when its root context ends.
 test('heddle plugins test prints each callback, host call and the answer', async () => {
   const { code, out } = await heddle(

@@ -2,6 +2,9 @@ import { grpcStatuses } from '../../codec/index.ts'
 import type { HeaderMap } from '../../codec/index.ts'
 import type { CallRefusal, Callouts, GrpcObserver, GrpcStream, HttpCall, HttpCallResult } from './ports.ts'
 
+/** A plugin that calls again for each answer has no end of its own. */
+const maxEvents = 10_000
+
 /** Calls of plugins, answered from a table as soon as the callback that made them has returned. */
 export class OfflineCallouts implements Callouts {
   readonly #answers: ReadonlyMap<string, HttpCallResult>
@@ -13,7 +16,12 @@ export class OfflineCallouts implements Callouts {
 
   /** Gives the answers that wait, and those to calls that come of them. */
   settle(): void {
-    for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) next()
+    for (let count = 0; count < maxEvents && this.#waiting.length > 0; count++) this.#waiting.shift()?.()
+  }
+
+  /** Something else that happens after a callback, in its turn. */
+  later(action: () => void): void {
+    this.#waiting.push(action)
   }
 
   http(call: HttpCall, done: (result: HttpCallResult) => void): { cancel(): void } | CallRefusal {

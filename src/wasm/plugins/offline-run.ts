@@ -14,6 +14,7 @@ import type { PluginConfig } from './plugin-config.ts'
 import type { PluginModule } from './plugin-module.ts'
 import type { Flow, HttpCallResult, HttpStreamHost, LocalResponse, MessageSink } from './ports.ts'
 import type { PropertyValue } from './property-value.ts'
+import { SharedMemory } from './shared-memory.ts'
 import { StreamProperties } from './stream-properties.ts'
 import type { VmTrace } from './vm.ts'
 
@@ -103,7 +104,10 @@ export function runOffline(module: PluginModule, options: OfflineOptions): Offli
   const metrics = new LocalMetrics()
   const clock = new TickClock()
   const callouts = new OfflineCallouts(options.upstreams ?? new Map())
+  const shared = new SharedMemory(undefined, { later: action => callouts.later(action) })
   const services = offlineServices({
+    sharedData: shared,
+    queues: shared,
     logLevel: 'trace',
     log: (level, _plugin, message) => recorder.log(level, message),
     metrics,
@@ -115,6 +119,7 @@ export function runOffline(module: PluginModule, options: OfflineOptions): Offli
   let failure: string | undefined
   try {
     const plugin = new Plugin(module, options.config, { engine: new Engine(), services, trace: recorder })
+    settle()
     for (let ticks = 0; ticks < (options.ticks ?? 0); ticks++) {
       clock.tick()
       settle()

@@ -23,8 +23,15 @@ export class SharedMemory implements SharedData, SharedQueues {
   readonly #maxBytes: number
   #lastCas = 0
 
-  constructor(limitBytes: number = maxBytes) {
+  readonly #later: (action: () => void) => void
+
+  /** @param options.later  runs what whoever enqueues must not hear at once. @default in the next turn */
+  constructor(
+    limitBytes: number = maxBytes,
+    { later = setImmediate }: { readonly later?: (action: () => void) => void } = {},
+  ) {
     this.#maxBytes = limitBytes
+    this.#later = later
   }
 
   get(vmId: string, key: string): Entry | undefined {
@@ -64,8 +71,8 @@ export class SharedMemory implements SharedData, SharedQueues {
     if (queue === undefined) return 'unknown'
     if (!this.#take(queue.vmId, item.length)) return 'full'
     queue.items.push(item)
-    // Later: whoever enqueues runs just now.
-    setImmediate(() => queue.onItem())
+    // Whoever enqueues runs just now.
+    this.#later(() => queue.onItem())
     return 'queued'
   }
 
