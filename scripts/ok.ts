@@ -8,12 +8,20 @@ import { run } from './run.ts'
 import type { RunResult } from './run.ts'
 
 const node = process.execPath
+/** What the types of each file came to, so that the next run looks at what has changed alone. */
+const checkedTypes = 'node_modules/.cache/types.tsbuildinfo'
+const oneFile = 'npm test -- PART-OF-A-PATH runs one file'
 
 /** The slow ones first, so that the short ones fill the gaps. */
 const checks: readonly (readonly [name: string, command: readonly string[], remedy: string])[] = [
-  ['unit tests', [node, 'scripts/test.ts', '--unit'], 'npm test -- PART-OF-A-PATH runs one file'],
+  ['unit tests', [node, 'scripts/test.ts', '--unit', '--together'], oneFile],
+  ['unit tests with a process for each file', [node, 'scripts/test.ts', '--unit', '--apart'], oneFile],
   ['lint', [node, 'node_modules/oxlint/bin/oxlint', '--type-aware', '--deny-warnings'], ''],
-  ['types', [node, 'node_modules/typescript/bin/tsc', '-p', '.'], ''],
+  [
+    'types',
+    [node, 'node_modules/typescript/bin/tsc', '-p', '.', '--incremental', '--tsBuildInfoFile', checkedTypes],
+    '',
+  ],
   [
     'format',
     [node, 'node_modules/oxfmt/bin/oxfmt', '--check', 'src', 'test', 'scripts', 'examples', 'bench'],

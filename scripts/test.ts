@@ -4,7 +4,8 @@
  * Without arguments everything that needs npm alone: src/, bench/ and test/, except
  * test/real (real clients and servers from Debian packages). `--all` adds
  * those, `--unit` is src/ and the house's own checks only, `--beyond-unit` all
- * but these; other arguments are parts of the paths to run. Suites of the proxy run twice, over sockets of our
+ * but these; `--together` is only those files that share a process, `--apart` only
+ * those that have one each; other arguments are parts of the paths to run. Suites of the proxy run twice, over sockets of our
  * own and over those of Node; HEDDLE_TEST_TRANSPORT=native or node picks one.
  *
  * Files run beside each other, and many of them fill the machine. A file that
@@ -26,6 +27,8 @@ const { values, positionals } = parseArgs({
     all: { type: 'boolean', default: false },
     unit: { type: 'boolean', default: false },
     'beyond-unit': { type: 'boolean', default: false },
+    together: { type: 'boolean', default: false },
+    apart: { type: 'boolean', default: false },
   },
   allowPositionals: true,
 })
@@ -38,7 +41,26 @@ const proxySuites = ['test/proxy/', 'test/gateway/']
 const inRooms = [...(await filesBelow('src', '.test.ts')), ...(await filesBelow('bench', '.test.ts'))]
 const across = values.unit ? houseTests : await filesBelow('test', '.test.ts')
 const unit = new Set([...inRooms, ...houseTests])
+/** Their unit tests leave nothing that another could meet, and share one process: starting one costs more than most tests. */
+const sharingRooms = [
+  'cli',
+  'codec',
+  'core',
+  'daemon',
+  'datapath',
+  'kernel-http',
+  'model',
+  'names',
+  'observe',
+  'policy',
+  'proxy',
+  'sources',
+  'wasm',
+]
+const sharesProcess = (path: string): boolean => sharingRooms.some(room => path.startsWith(`src/${room}/`))
+
 const wanted = [...inRooms, ...across].filter(path => {
+  if (sharesProcess(path) ? values.apart : values.together) return false
   if (values['beyond-unit'] && unit.has(path)) return false
   if (positionals.length > 0) return positionals.some(part => path.includes(part))
   return values.all || !path.startsWith('test/real/')
@@ -47,9 +69,6 @@ if (wanted.length === 0) {
   console.error(`no test file matches ${positionals.join(' ')}`)
   process.exit(1)
 }
-
-/** Their unit tests open nothing that another could meet, and share one process: starting one costs more than most tests. */
-const pureRooms = ['cli', 'codec', 'core', 'model', 'names', 'observe', 'policy', 'proxy', 'sources', 'wasm']
 
 const args = ['--test', '--test-timeout=60000']
 const together = ['--test-isolation=none']
@@ -106,9 +125,8 @@ async function runTests(how: readonly string[], run: Run): Promise<void> {
   for (const path of failed) if (!again.includes(path)) unstable.add(path)
 }
 
-const isPure = (path: string): boolean => pureRooms.some(room => path.startsWith(`src/${room}/`))
-await runTests(together, { paths: wanted.filter(isPure), env: process.env })
-await runTests(apart, { paths: wanted.filter(path => !isPure(path)), env: process.env })
+await runTests(together, { paths: wanted.filter(sharesProcess), env: process.env })
+await runTests(apart, { paths: wanted.filter(path => !sharesProcess(path)), env: process.env })
 if (process.env['HEDDLE_TEST_TRANSPORT'] === undefined) {
   const again = wanted.filter(path => proxySuites.some(suite => path.startsWith(suite)))
   if (again.length > 0) console.log('\nThe suites of the proxy once more, over sockets of Node:')
