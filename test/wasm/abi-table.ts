@@ -206,12 +206,22 @@ export const inHeaders: Readonly<Record<string, Row>> = {
   },
   proxy_set_property: {
     ok: probe => ['proxy_set_property', ...text(probe, 'p'), ...text(probe, 'v')],
+    // It was declared as one that stays.
+    badArgument: probe => ['proxy_set_property', ...text(probe, 'fixed'), ...text(probe, 'v')],
     invalidMemoryAccess: probe => ['proxy_set_property', ...text(probe, 'p'), ...badText],
   },
   proxy_call_foreign_function: {
     ok: foreign('echo'),
     notFound: foreign('none'),
     badArgument: foreign('refusing'),
+    // Of an expression whose value is null.
+    serializationFailure: probe => [
+      'proxy_call_foreign_function',
+      ...text(probe, 'expr_evaluate'),
+      ...probe.bytes(new Uint8Array(4)),
+      probe.room(),
+      probe.room(),
+    ],
     internalFailure: foreign('broken'),
     invalidMemoryAccess: probe => ['proxy_call_foreign_function', ...badText, ...text(probe, ''), 0, 0],
   },

@@ -4,6 +4,7 @@
  * and exports, and with what the host offers: nothing can be forgotten here.
  */
 import assert from 'node:assert/strict'
+import { readdir, readFile } from 'node:fs/promises'
 import { test } from 'node:test'
 import { ManualClock } from '../../src/core/index.ts'
 import { HeaderMap, LocalMetrics, SharedMemory } from '../../src/wasm/index.ts'
@@ -100,6 +101,10 @@ for (const abi of Object.keys(abis) as Abi[]) {
           const grpcCall = probe.memory.u32(out)
           yield ['proxy_grpc_stream', ...names, out]
           made = { counter, histogram, queue, httpCall, grpcCall, grpcStream: probe.memory.u32(out) }
+          const declare = probe.text('declare_property')
+          yield ['proxy_call_foreign_function', ...declare, ...probe.text('\x0a\x05fixed\x10\x01'), 0, 0]
+          yield ['proxy_set_property', ...probe.text('fixed'), ...probe.text('v')]
+          yield ['proxy_call_foreign_function', ...probe.text('expr_create'), ...probe.text('null'), 0, 0]
           yield* run(probe, inHeaders)
           return 0
         },
@@ -258,6 +263,35 @@ for (const abi of Object.keys(abis) as Abi[]) {
     assert.deepEqual(Object.keys(expected).toSorted(), called)
   })
 }
+
+/** What the sources of the host functions name in each: helpers beside them may know more. */
+async function statusesInSources(): Promise<ReadonlyMap<string, readonly string[]>> {
+  const folder = new URL('../../src/wasm/plugins/host/', import.meta.url)
+  const found = new Map<string, readonly string[]>()
+  for (const file of (await readdir(folder)).filter(name => name.endsWith('.ts') && !name.endsWith('.test.ts'))) {
+    const source = await readFile(new URL(file, folder), 'utf8')
+    for (const part of source.split(/\n {2,8}(?=proxy_\w+[(:])/).slice(1)) {
+      const [body = ''] = part.split(/\n\}\)?\n/)
+      const [name = ''] = /^\w+/.exec(body) ?? []
+      found.set(
+        name,
+        Object.keys(statuses).filter(status => new RegExp(`\\b${status}\\b`).test(body)),
+      )
+    }
+  }
+  return found
+}
+
+test('each status that the source of a host function names is in the table', async () => {
+  const found = await statusesInSources()
+  const tables = [inHeaders, inBody, inEnd]
+  const offered = new Set((await Promise.all((Object.keys(abis) as Abi[]).map(abi => namesOf(abi, 'imports')))).flat())
+  assert.deepEqual([...found.keys()].toSorted(), [...offered].toSorted())
+  for (const [name, named] of found) {
+    const tried = new Set(tables.flatMap(table => Object.keys(table[name] ?? {})))
+    for (const status of named) assert.ok(tried.has(status), `nothing makes ${name} answer ${status}`)
+  }
+})
 
 test('a foreign function calls the plugin back when it has returned, and not when the context is gone', async () => {
   const later: (() => void)[] = []
