@@ -1,15 +1,13 @@
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { tierPlaces } from '../../src/datapath/index.ts'
 import { readElf } from '../../src/kernel/ebpf/elf.ts'
 import { Bpf, listPins, openLink } from '../../src/kernel/index.ts'
-import { closedEgress, endpoint, member, MemberMesh, serviceOf } from './member-mesh.ts'
-import { datapathSkip, serve } from './world.ts'
+import { member } from './member-mesh.ts'
+import { twoServices, urlOf } from './two-services.ts'
+import { datapathSkip } from './world.ts'
 
 const skip = datapathSkip()
 const objectFile = new URL('../../bpf/datapath/sockets.bpf.o', import.meta.url)
@@ -43,29 +41,11 @@ test(
   'an agent whose programs the verifier refuses serves who waits, leaves those of the agent before at work, and says that it is NOT up to date',
   { skip, timeout: 240_000 },
   async t => {
-    const db = await serve(t, 'endpoint')
-    const web = createServer((_, response) => response.end('hello')).listen(0, '127.0.0.1')
-    await once(web, 'listening')
-    t.after(() => {
-      web.closeAllConnections()
-      web.close()
-    })
-    const resources = [
-      serviceOf('db', '{port: 9080, appProtocol: tcp}'),
-      serviceOf('web', '{port: 9080}'),
-      endpoint('db', db.port),
-      endpoint('web', (web.address() as AddressInfo).port),
-      member('client'),
-      member('closed'),
-      closedEgress('closed'),
-    ]
-    await using each = await MemberMesh.create(t, resources)
+    await using each = await twoServices(t)
     await each.up('--dns-address', 'off')
-    const { services } = await each.mesh.status()
-    const ask = async (workload: string, service: string): Promise<string> => {
-      const address = services.find(({ key }) => key === `shop/${service}:9080`)?.address ?? ''
-      return (await each.run(`shop.${workload}`, ['curl', '-sS', '-m', '60', `http://${address}/`])).output
-    }
+    const urls = { db: await urlOf(each, 'db'), web: await urlOf(each, 'web') }
+    const ask = async (workload: string, service: keyof typeof urls): Promise<string> =>
+      (await each.run(`shop.${workload}`, ['curl', '-sS', '-m', '60', urls[service]])).output
     using bpf = new Bpf()
     const atWork = (): readonly number[] =>
       listPins(bpf, tierPlaces(each.mesh.socketPath).pins)
@@ -99,7 +79,7 @@ test(
     await assertAtWork()
 
     // A change is tried with all programs, and refused again.
-    each.mesh.write('mesh.yaml', [...resources, member('other')].join(''))
+    each.mesh.write('other.yaml', member('other'))
     await each.mesh.until(async () => each.mesh.output.split('could not be brought up to date').length > 2)
     assert.match((await each.mesh.run('status')).stdout, /NOT up to date/)
     await assertAtWork()

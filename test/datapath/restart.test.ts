@@ -1,42 +1,13 @@
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
 import { existsSync, readdirSync } from 'node:fs'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { test } from 'node:test'
-import type { TestContext } from 'node:test'
 import { KeeperClient } from '../../src/kernel/index.ts'
 import { isAlive } from '../mesh/agent-process.ts'
-import { closedEgress, endpoint, member, MemberMesh, serviceOf } from './member-mesh.ts'
-import { datapathSkip, serve } from './world.ts'
+import type { MemberMesh } from './member-mesh.ts'
+import { twoServices, urlOf } from './two-services.ts'
+import { datapathSkip } from './world.ts'
 
 const skip = datapathSkip()
-
-/** Services `db` of TCP, which the kernel leads, and `web` of HTTP, which goes through the proxy. */
-async function createMesh(t: TestContext): Promise<MemberMesh> {
-  const db = await serve(t, 'endpoint')
-  const web = createServer((_, response) => response.end('hello')).listen(0, '127.0.0.1')
-  await once(web, 'listening')
-  t.after(() => {
-    web.closeAllConnections()
-    web.close()
-  })
-  const { port } = web.address() as AddressInfo
-  return MemberMesh.create(t, [
-    serviceOf('db', '{port: 9080, appProtocol: tcp}'),
-    serviceOf('web', '{port: 9080}'),
-    endpoint('db', db.port),
-    endpoint('web', port),
-    member('client'),
-    member('closed'),
-    closedEgress('closed'),
-  ])
-}
-
-async function addressOf(each: MemberMesh, name: string): Promise<string> {
-  const { services } = await each.mesh.status()
-  return services.find(({ key }) => key === `shop/${name}:9080`)?.address ?? ''
-}
 
 function keeperState(each: MemberMesh): { pid: number; count: number } | undefined {
   using client = KeeperClient.connect(`${each.mesh.socketPath}.keeper`)
@@ -53,10 +24,10 @@ test(
   'an agent that is killed under load loses no new connection: those by TCP succeed, those by HTTP wait for the next agent, and policies refuse',
   { skip, timeout: 240_000 },
   async t => {
-    await using each = await createMesh(t)
+    await using each = await twoServices(t)
     await each.up('--dns-address', 'off')
-    const db = `http://${await addressOf(each, 'db')}/`
-    const web = `http://${await addressOf(each, 'web')}/`
+    const db = await urlOf(each, 'db')
+    const web = await urlOf(each, 'web')
     assert.deepEqual(await ask(each, 'shop.client', web, 3), ['hello', 'hello', 'hello'])
     const before = keeperState(each)
     assert.ok(before !== undefined && before.count > 0)
@@ -93,10 +64,10 @@ test('a keeper that ends is replaced; with SIGINT and with cleanup nothing waits
   let pid = 0
   let path = ''
   {
-    await using each = await createMesh(t)
+    await using each = await twoServices(t)
     path = `${each.mesh.socketPath}.keeper`
     await each.up('--dns-address', 'off')
-    const web = `http://${await addressOf(each, 'web')}/`
+    const web = await urlOf(each, 'web')
     const first = keeperState(each)
     assert.ok(first !== undefined)
     process.kill(first.pid, 'SIGKILL')

@@ -23,14 +23,14 @@ import { until } from '../support/until.ts'
 const script = `
 import http.client, json, sys, threading, time
 host = sys.argv[1]
-kept = http.client.HTTPConnection(host, 9080, timeout=20)
+kept = http.client.HTTPConnection(host, 9080, timeout=120)
 def ask(connection, path):
   connection.request("GET", path)
   response = connection.getresponse()
   return "%d %s" % (response.status, response.read().decode().strip())
 over = threading.Event(); threads = []; counts = []; wrong = []
 def load(number):
-  connection = http.client.HTTPConnection(host, 9080, timeout=20); count = 0
+  connection = http.client.HTTPConnection(host, 9080, timeout=120); count = 0
   while not over.is_set():
     time.sleep(0.002)
     try:

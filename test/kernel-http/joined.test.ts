@@ -63,7 +63,7 @@ test(
       assert.equal(code, 0, stderr)
     }
     const open = async (by: Python, name: string): Promise<void> => {
-      await by.do(`${name} = http.client.HTTPConnection("${await addressOf(mesh)}", 9080, timeout=20)`)
+      await by.do(`${name} = http.client.HTTPConnection("${await addressOf(mesh)}", 9080, timeout=120)`)
       assert.equal(await by.do(`${name}.connect()`), 'None')
     }
     /** How many of two answers come in the kernel. */
