@@ -69,7 +69,7 @@ async function source(totalBytes: number): Promise<{ server: Awaited<ReturnType<
 
 describe('proxy holds back', { timeout: 60_000 }, () => {
   it('an endpoint whose client stops reading, and goes on when it reads again', async t => {
-    const totalBytes = 256 * mib
+    const totalBytes = 64 * mib
     const { server, sent } = await source(totalBytes)
     await using _server = server
     await using proxy = await ProxyProcess.start(sketch(server.port))
@@ -91,7 +91,7 @@ describe('proxy holds back', { timeout: 60_000 }, () => {
   })
 
   it('a client whose endpoint stops reading, and goes on when it reads again', async t => {
-    const totalBytes = 256 * mib
+    const totalBytes = 64 * mib
     const received = new MessageSink()
     let resume: (() => void) | undefined
     await using server = await serve(socket => {
