@@ -13,6 +13,7 @@ import { Shared } from './shared.ts'
 
 export interface ClientOptions {
   readonly name: string
+  readonly host: string
   readonly port: number
   readonly seed: number
   readonly clients: number
@@ -22,7 +23,7 @@ export interface ClientOptions {
 /** An answer that does not come at all is lost; nothing here takes nearly so long. */
 const mostWaitMs = 90_000
 
-const { name, port, seed, clients, memory } = workerData as ClientOptions
+const { name, host, port, seed, clients, memory } = workerData as ClientOptions
 const shared = new Shared(memory)
 const styles = [
   'plain',
@@ -134,10 +135,14 @@ class Conversation {
       return false
     }
     if (answer === 'closed') {
-      if (!isExcused) this.#report(operation, `lost: the connection ended (${this.#client.error ?? 'closed'})`)
+      if (isExcused) shared.countCut()
+      else this.#report(operation, `lost: the connection ended (${this.#client.error ?? 'closed'})`)
       return false
     }
-    if (isExcused && [502, 503, 504].includes(answer.status)) return false
+    if (isExcused && [502, 503, 504].includes(answer.status)) {
+      shared.countCut()
+      return false
+    }
     const fault = badKinds.has(operation.kind)
       ? `an answer of status ${answer.status} by an endpoint that gave none`
       : faultOf(operation, answer)
@@ -178,7 +183,7 @@ class Conversation {
 }
 
 async function open(): Promise<RawClient | undefined> {
-  const socket = connect({ host: '127.0.0.1', port, noDelay: true, allowHalfOpen: true })
+  const socket = connect({ host, port, noDelay: true, allowHalfOpen: true })
   try {
     await once(socket, 'connect')
     return new RawClient(socket)

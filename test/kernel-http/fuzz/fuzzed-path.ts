@@ -5,31 +5,25 @@ import type { MeshSketch } from '../../support/proxy.ts'
 import { parseAnswer, RawClient } from '../../support/raw.ts'
 import { freePort } from '../../support/ports.ts'
 import { until } from '../../support/until.ts'
-import { World } from '../world.ts'
+import { enterCgroup, leaveCgroup, World } from '../world.ts'
 import { EndpointProcess } from './endpoints.ts'
 import { below, endpointsOf, pick } from './operation.ts'
-import type { Random } from './operation.ts'
-import type { Shared } from './shared.ts'
+import type { Disturbance, Fuzzed, FuzzOptions } from './fuzzed.ts'
 import { composeTable } from './tables.ts'
-
-interface FuzzOptions {
-  readonly cgroup: MeshCgroup
-  readonly random: Random
-  readonly shared: Shared
-  readonly seed: number
-}
 
 const names = ['a1', 'a2', 'b1']
 const poolSize = 16
 const firstSpareNumber = 10
 const spareNumbers = 900
 
-/** A Service on the path with three endpoints, and what can happen to it. */
-export class FuzzedPath implements AsyncDisposable {
+/** A runtime of the path in this process, with three endpoints: what happens to it is finer than what an agent does. */
+export class FuzzedPath implements Fuzzed {
+  readonly host = '127.0.0.1'
   readonly port: number
+  readonly #cgroup: MeshCgroup
   readonly #options: FuzzOptions
   readonly #endpoints: readonly EndpointProcess[]
-  readonly #disturbances: readonly (readonly [name: string, weight: number, act: () => Promise<void>])[]
+  readonly #disturbances: readonly Disturbance[]
   #world: World
   #isClosed = false
   #pools: ReadonlyMap<string, KernelPool>
@@ -38,8 +32,16 @@ export class FuzzedPath implements AsyncDisposable {
   #servedBefore = 0
   #fallbacksBefore = 0
 
-  private constructor(options: FuzzOptions, endpoints: readonly EndpointProcess[], world: World) {
+  private constructor(
+    options: FuzzOptions,
+    {
+      cgroup,
+      world,
+      endpoints,
+    }: { readonly cgroup: MeshCgroup; readonly world: World; readonly endpoints: readonly EndpointProcess[] },
+  ) {
     this.#options = options
+    this.#cgroup = cgroup
     this.#endpoints = endpoints
     this.#world = world
     this.port = world.port
@@ -54,25 +56,21 @@ export class FuzzedPath implements AsyncDisposable {
   }
 
   static async open(options: FuzzOptions): Promise<FuzzedPath> {
+    const cgroup = enterCgroup()
     const endpoints = await Promise.all(names.map((name, index) => EndpointProcess.open(name, options.seed + index)))
-    return new FuzzedPath(options, endpoints, await openWorld(options, endpoints, await freePort()))
+    const world = await openWorld(cgroup, { ...options, endpoints, port: await freePort() })
+    return new FuzzedPath(options, { cgroup, world, endpoints })
   }
 
-  /** Answers in the kernel. */
   get served(): number {
     return this.#servedBefore + (this.#isClosed ? 0 : servedBy(this.#world))
   }
 
-  /** Connections to the proxy. */
-  get fallbacks(): number {
-    return this.#fallbacksBefore + (this.#isClosed ? 0 : this.#world.fallbacks)
-  }
-
   get reasons(): string {
-    return [...this.#world.kernel.reasons()].map(([reason, count]) => `${reason} ${count}`).join(', ')
+    const reasons = [...this.#world.kernel.reasons()].map(([reason, count]) => `${reason} ${count}`)
+    return `${reasons.join(', ')}; ${this.#fallbacksBefore + this.#world.fallbacks} connections`
   }
 
-  /** @returns what happened */
   async disturb(): Promise<string> {
     const all = this.#disturbances.flatMap(each => Array.from({ length: each[1] }, () => each))
     const [name, , act] = pick(this.#options.random, all)
@@ -87,6 +85,7 @@ export class FuzzedPath implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#close()
     await Promise.all(this.#endpoints.map(endpoint => endpoint[Symbol.asyncDispose]()))
+    await leaveCgroup(this.#cgroup)
   }
 
   async #changeTable(): Promise<void> {
@@ -125,7 +124,7 @@ export class FuzzedPath implements AsyncDisposable {
   async #restart(): Promise<void> {
     await this.#whileDead(async () => {
       await this.#close()
-      this.#world = await openWorld(this.#options, this.#endpoints, this.port)
+      this.#world = await openWorld(this.#cgroup, { ...this.#options, endpoints: this.#endpoints, port: this.port })
       this.#pools = poolsOf(this.#world)
       this.#isClosed = false
     })
@@ -133,7 +132,7 @@ export class FuzzedPath implements AsyncDisposable {
 
   async #close(): Promise<void> {
     this.#servedBefore = this.served
-    this.#fallbacksBefore = this.fallbacks
+    this.#fallbacksBefore += this.#world.fallbacks
     this.#isClosed = true
     await this.#world[Symbol.asyncDispose]()
   }
@@ -176,9 +175,12 @@ function poolsOf(world: World): ReadonlyMap<string, KernelPool> {
 }
 
 function openWorld(
-  { cgroup, random }: FuzzOptions,
-  endpoints: readonly EndpointProcess[],
-  port: number,
+  cgroup: MeshCgroup,
+  {
+    random,
+    endpoints,
+    port,
+  }: Pick<FuzzOptions, 'random'> & { readonly endpoints: readonly EndpointProcess[]; readonly port: number },
 ): Promise<World> {
   const mesh: MeshSketch = {
     rules: Object.entries(endpointsOf).map(([route, of]) => ({ prefix: `/${route}`, backends: of })),

@@ -1,8 +1,9 @@
 /**
- * `npm run fuzz:kernel [-- --seconds N --operations N --seed N]`: clients of every manner on the kernel's HTTP path, while
- * tables and pools change, the path is switched off and on, endpoints die and the runtime starts anew. An answer tells whom it
- * is for: it fails when one is wrong, lost or another's, or when something is left in the kernel. Without options it takes a
- * minute.
+ * `npm run fuzz:kernel [-- --seconds N --operations N --seed N --part path|agent]`: clients of every manner on the kernel's HTTP
+ * path. In the first half its runtime is in this process: tables and pools change, the path is switched off and on, endpoints die
+ * and the runtime starts anew. In the second half it is the agent's, which is killed, told to stop and started again, while routes
+ * and policies change. An answer tells whom it is for: it fails when one is wrong, lost or another's, or when something is left in
+ * the kernel. Without options it takes a minute.
  */
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -10,10 +11,12 @@ import { parseArgs } from 'node:util'
 import { Worker } from 'node:worker_threads'
 import { kernelSkip } from '../../../src/kernel/ebpf/testing.ts'
 import { seededRandom } from '../../../src/proxy/routing/fixtures.ts'
-import { enterCgroup, leaveCgroup } from '../world.ts'
 import type { ClientOptions } from './client.ts'
+import { FuzzedAgent } from './fuzzed-agent.ts'
 import { FuzzedPath } from './fuzzed-path.ts'
+import type { Fuzzed, FuzzOptions } from './fuzzed.ts'
 import { below } from './operation.ts'
+import type { Random } from './operation.ts'
 import { Shared } from './shared.ts'
 
 const { values } = parseArgs({
@@ -23,13 +26,16 @@ const { values } = parseArgs({
     seed: { type: 'string', default: String(Date.now() % 1_000_000) },
     threads: { type: 'string', default: '2' },
     clients: { type: 'string', default: '12' },
+    part: { type: 'string', default: 'all' },
   },
 })
 const seconds = Number(values.seconds)
 const operations = Number(values.operations)
 const seed = Number(values.seed)
-if (!(seconds > 0) || !(operations > 0) || !Number.isInteger(seed)) {
-  console.error('usage: npm run fuzz:kernel -- [--seconds N] [--operations N] [--seed N] [--threads N] [--clients N]')
+if (!(seconds > 0) || !(operations > 0) || !Number.isInteger(seed) || !['all', 'path', 'agent'].includes(values.part)) {
+  console.error(
+    'usage: npm run fuzz:kernel -- [--seconds N] [--operations N] [--seed N] [--threads N] [--clients N] [--part path|agent]',
+  )
   process.exit(2)
 }
 const reason = kernelSkip()
@@ -39,17 +45,13 @@ if (reason !== false) {
 }
 
 const mostFaults = 5
-const random = seededRandom(seed)
-const shared = new Shared()
 const faults: string[] = []
-const disturbances = new Map<string, number>()
-const cgroup = enterCgroup()
-const path = await FuzzedPath.open({ cgroup, random, shared, seed })
 
-function startThread(index: number): Worker {
+function startThread(index: number, { host, port }: Fuzzed, shared: Shared): Worker {
   const workerData: ClientOptions = {
     name: String.fromCodePoint(97 + index),
-    port: path.port,
+    host,
+    port,
     seed: seed + index + 1,
     clients: Number(values.clients),
     memory: shared.memory,
@@ -67,38 +69,57 @@ function startThread(index: number): Worker {
   return worker
 }
 
-async function disturb(): Promise<void> {
+/** Disturbs it until the time is over; what happened, and how often. */
+async function disturb(fuzzed: Fuzzed, shared: Shared, random: Random): Promise<string> {
+  const counts = new Map<string, number>()
   while (!shared.isOver) {
     await sleep(50 + below(random, 400))
-    const what = await path.disturb()
-    disturbances.set(what, (disturbances.get(what) ?? 0) + 1)
+    const what = await fuzzed.disturb()
+    counts.set(what, (counts.get(what) ?? 0) + 1)
   }
+  return [...counts].map(([what, count]) => `${what} ${count}`).join(', ')
 }
 
-const startMs = performance.now()
-const elapsed = (): number => Math.round((performance.now() - startMs) / 1000)
-const told = (): string =>
-  `${elapsed()} s: ${shared.operations} operations, ${path.served} answers in the kernel, ${path.fallbacks} connections to the proxy, ${faults.length} faults`
-console.log(`seed ${seed}`)
-const reporter = setInterval(() => console.log(told()), 5000)
-const watch = setInterval(() => {
-  if (shared.operations >= operations || performance.now() - startMs > seconds * 1000) shared.end()
-}, 100)
-const threads = Array.from({ length: Number(values.threads) }, (_, index) => startThread(index))
-await Promise.all([disturb(), ...threads.map(thread => once(thread, 'exit'))])
-clearInterval(reporter)
-clearInterval(watch)
-console.log(told())
-console.log(`disturbances ${JSON.stringify(Object.fromEntries(disturbances))}; reasons ${path.reasons}`)
-try {
-  await path.settle()
-} catch (error) {
-  faults.push(error instanceof Error ? `${error.message} ${String(error.cause)}` : String(error))
+/** @param share  of the operations and the time */
+async function fuzz(what: string, open: (options: FuzzOptions) => Promise<Fuzzed>, share: number): Promise<void> {
+  const random = seededRandom(seed)
+  const shared = new Shared()
+  const startMs = performance.now()
+  const fuzzed = await open({ random, shared, seed })
+  const told = (): string => {
+    const seconds = Math.round((performance.now() - startMs) / 1000)
+    return `${what}, ${seconds} s: ${shared.operations} operations, ${fuzzed.served} answers in the kernel, ${shared.cut} cut by a death, ${faults.length} faults`
+  }
+  const reporter = setInterval(() => console.log(told()), 10_000)
+  const watch = setInterval(() => {
+    const isEnough = shared.operations >= operations * share || performance.now() - startMs > seconds * 1000 * share
+    if (isEnough) shared.end()
+  }, 100)
+  const threads = Array.from({ length: Number(values.threads) }, (_, index) => startThread(index, fuzzed, shared))
+  const clientsOver = Promise.all(threads.map(thread => once(thread, 'exit')))
+  try {
+    const disturbances = await disturb(fuzzed, shared, random)
+    await clientsOver
+    console.log(`${told()}\n  what happened: ${disturbances}\n  to the proxy: ${fuzzed.reasons}`)
+    await fuzzed.settle()
+    if (fuzzed.served === 0) faults.push(`${what}: nothing was answered in the kernel`)
+  } catch (error) {
+    faults.push(`${what}: ${error instanceof Error ? `${error.message} ${String(error.cause)}` : String(error)}`)
+    shared.end()
+    await clientsOver
+  }
+  clearInterval(reporter)
+  clearInterval(watch)
+  await fuzzed[Symbol.asyncDispose]()
 }
-const { served } = path
-await path[Symbol.asyncDispose]()
-await leaveCgroup(cgroup)
-if (served === 0) faults.push('nothing was answered in the kernel')
+
+console.log(`seed ${seed}`)
+const parts: readonly (readonly [name: string, open: (options: FuzzOptions) => Promise<Fuzzed>])[] = [
+  ['path', options => FuzzedPath.open(options)],
+  ['agent', options => FuzzedAgent.open(options)],
+]
+const wanted = parts.filter(([name]) => values.part === 'all' || values.part === name)
+for (const [name, open] of wanted) if (faults.length === 0) await fuzz(name, open, 1 / wanted.length)
 if (faults.length === 0) {
   console.log('no answer was wrong, lost or of another; nothing is left in the kernel')
 } else {

@@ -1,5 +1,5 @@
 /** What threads of the fuzzer share: numbers in one piece of memory. */
-const places = { epoch: 0, isOver: 1, operations: 2 } as const
+const places = { epoch: 0, isOver: 1, operations: 2, cut: 3 } as const
 
 export class Shared {
   readonly memory: SharedArrayBuffer
@@ -33,5 +33,14 @@ export class Shared {
 
   count(operations: number): void {
     Atomics.add(this.#numbers, places.operations, operations)
+  }
+
+  /** Requests that something dead has taken with it, and whose clients were told. */
+  get cut(): number {
+    return Atomics.load(this.#numbers, places.cut)
+  }
+
+  countCut(): void {
+    Atomics.add(this.#numbers, places.cut, 1)
   }
 }
