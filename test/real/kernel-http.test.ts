@@ -88,6 +88,24 @@ class Handler(BaseHTTPRequestHandler):
 ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
 `
 
+/** As uvicorn runs it: an application of ASGI. */
+const asgiApplication = `
+async def application(scope, receive, send):
+  if scope["type"] != "http": return
+  query = scope["query_string"]
+  body = scope["raw_path"].split(b"?")[0] + (b"?" + query if query else b"")
+  headers = [(b"content-length", str(len(body)).encode())]
+  await send({"type": "http.response.start", "status": 200, "headers": headers})
+  await send({"type": "http.response.body", "body": body})
+`
+
+async function uvicorn(port: number): Promise<AsyncDisposable> {
+  await writeFile(join(folder, 'heddle_asgi.py'), asgiApplication)
+  const shape = ['--host', '127.0.0.1', '--port', String(port), '--log-level', 'error', '--timeout-keep-alive', '60']
+  // Debian's own Python, whose package it is.
+  return start(port, '/usr/bin/python3', ['-m', 'uvicorn', '--app-dir', folder, ...shape, 'heddle_asgi:application'])
+}
+
 const servers: Readonly<Record<string, (port: number) => Promise<AsyncDisposable>>> = {
   'node:http': async port => {
     const server = createServer((asked, response) => response.end(asked.url))
@@ -101,6 +119,7 @@ const servers: Readonly<Record<string, (port: number) => Promise<AsyncDisposable
   },
   nginx: port => nginx('server', port, 'keepalive_requests 1000000;', 'location / { return 200 $request_uri; }'),
   Python: port => start(port, 'python3', ['-c', pythonServer, String(port)]),
+  uvicorn,
 }
 
 async function ask(port: number, path: string, agent: Agent): Promise<string> {
@@ -157,6 +176,8 @@ const clients: Readonly<Record<string, (port: number) => Promise<readonly string
 describe('real programs on the kernel path', { skip, timeout: 240_000 }, () => {
   for (const [server, open] of Object.entries(servers)) {
     for (const [client, askAll] of Object.entries(clients)) {
+      // It takes seconds to start, and what a client does differs by the client.
+      if (server === 'uvicorn' && client !== 'undici') continue
       test(`${client} and ${server}`, async () => {
         const backendPort = await freePort()
         await using _ = await open(backendPort)
