@@ -3,6 +3,7 @@
 #include "config.h"
 #include "event.h"
 #include "kernel.h"
+#include "query.h"
 #include "route.h"
 
 #define KH_TRIES 4
@@ -236,6 +237,11 @@ static __always_inline __u32 kh_try_request(struct sk_msg_md *msg, struct kh_soc
 	}
 	if (scan.wanted_count) {
 		reason = kh_read_fields(&scan, &socket->field, table.id, &request.fields);
+		if (reason)
+			return reason;
+	}
+	if (request.has_query && (table.flags & KH_HAS_QUERY)) {
+		reason = kh_read_query(&request, msg, &socket->field, table.id);
 		if (reason)
 			return reason;
 	}

@@ -13,6 +13,8 @@ struct kh_request {
 	// Where the target begins, and the byte after it.
 	__u32 target;
 	__u32 target_end;
+	// Where the query begins.
+	__u32 query;
 	__u32 reason;
 	__u32 path_length;
 	// Segments of the longest prefix that may hold.
@@ -126,6 +128,7 @@ static __always_inline __u32 kh_read_path(struct kh_request *request, struct sk_
 		return walk.reason;
 	if (walk.has_query) {
 		request->has_query = 1;
+		request->query = walk.at;
 		bpf_loop(KH_MOST_QUERY, kh_on_query, &walk, 0);
 		if (walk.reason)
 			return walk.reason;

@@ -116,6 +116,8 @@ _Static_assert(sizeof(struct kh_host_key) == 72, "kh_host_key");
 enum kh_table_flags {
 	// Hosts lead to tables of their own.
 	KH_HAS_HOSTS = 1,
+	// Some rule asks for a parameter of the query.
+	KH_HAS_QUERY = 2,
 };
 
 // What holds for a Service now.

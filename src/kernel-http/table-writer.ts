@@ -3,7 +3,7 @@ import { khTableFlags } from './generated/http.ts'
 import type { KhFieldKey, KhHostKey, KhPathKey, KhPermission, KhRule, KhTable } from './generated/http.ts'
 import type { KernelHttp } from './kernel-http.ts'
 import { Blocks } from './blocks.ts'
-import { actionCode, allMethods, methodBits, pathHash, tableLimits } from './table.ts'
+import { actionCode, allMethods, methodBits, parameterMark, pathHash, tableLimits } from './table.ts'
 import type { KernelField, KernelPath, KernelRule, KernelService, KernelTable } from './table.ts'
 
 /** What was written for a table, to be removed when another holds. */
@@ -80,7 +80,13 @@ export class TableWriter {
     const keys = paths.map(pathHash)
     const depths = keys.reduce((all, { depth }) => (all | (1 << depth)) >>> 0, 0)
     const table: Written = {
-      value: { id, flags: 0, nameLengths: bits.nameLengths, depths, zero: 0 },
+      value: {
+        id,
+        flags: bits.hasParameters ? khTableFlags.KH_HAS_QUERY : 0,
+        nameLengths: bits.nameLengths,
+        depths,
+        zero: 0,
+      },
       paths: [],
       fields: [],
       permissions: [],
@@ -159,6 +165,7 @@ class FieldBits {
   readonly #bits = new Map<string, readonly [KernelField, number]>()
   #nextBit = 1
   nameLengths = 0n
+  hasParameters = false
 
   constructor(fields: readonly KernelField[]) {
     for (const field of fields) {
@@ -166,7 +173,8 @@ class FieldBits {
       if (!this.#bits.has(field.name)) this.#add(field.name, { name: field.name, value: '' })
       const key = `${field.name}:${field.value}`
       if (!this.#bits.has(key)) this.#add(key, field)
-      this.nameLengths |= 1n << BigInt(field.name.length)
+      if (field.name.startsWith(parameterMark)) this.hasParameters = true
+      else this.nameLengths |= 1n << BigInt(field.name.length)
     }
   }
 

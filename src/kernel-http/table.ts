@@ -32,8 +32,12 @@ export interface KernelTarget {
   readonly count: number
 }
 
+/** What names of a query's parameters begin with, and no name of a head's field. */
+export const parameterMark = ' '
+
+/** A field of the head, or a parameter of the query. */
 export interface KernelField {
-  /** Lower case. */
+  /** Lower case; of a parameter as it is, behind a `parameterMark`. */
   readonly name: string
   readonly value: string
 }

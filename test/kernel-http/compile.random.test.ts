@@ -26,10 +26,18 @@ function lookUp(service: KernelService, request: RouteRequest): KernelRule | und
     if (prefix === '') break
   }
   assert.ok((found?.rules.length ?? 0) <= 16)
+  const parameters = request.query.split('&').map(parameter => ` ${parameter}`)
+  const asked = table.paths.flatMap(({ rules }) => rules.flatMap(({ fields }) => fields.map(({ name }) => name)))
+  const isOdd = asked.some(
+    name => name.startsWith(' ') && parameters.filter(each => each.split('=')[0] === name).length > 1,
+  )
+  if (asked.some(name => name.startsWith(' ')) && (isOdd || /[%+]/.test(request.query))) return undefined
   return found?.rules.find(
     ({ method, fields, action }) =>
       (method === undefined || method === request.method) &&
-      fields.every(({ name, value }) => request.header(name) === value) &&
+      fields.every(({ name, value }) =>
+        name.startsWith(' ') ? parameters.includes(`${name}=${value}`) : request.header(name) === value,
+      ) &&
       (action.kind !== 'user-space-with-query' || request.query !== ''),
   )
 }
@@ -105,7 +113,7 @@ function randomRequest(dice: Dice): RouteRequest {
       .some([...elements, ...elements], 4)
       .map(element => `/${element}`)
       .join('') + dice.pick(['', '', '/'])
-  const query = dice.some(['p=1', 'q=2', 'q=a+b', 'p=3'], dice.pick([0, 0, 2])).join('&')
+  const query = dice.some(['p=1', 'q=2', 'q=a+b', 'p=3', 'p=2', '%70=1', 'q'], dice.pick([0, 0, 2])).join('&')
   const fields: Record<string, string> = {}
   for (const name of dice.some(['x-a', 'x-b', 'x-c'], 3)) fields[name] = dice.pick(['1', '2', '3'])
   const question = query === '' ? '' : `?${query}`

@@ -1,6 +1,6 @@
 import type { Candidate } from '../../proxy/routing/index.ts'
 import { khMethod } from '../generated/http.ts'
-import { tableLimits } from '../table.ts'
+import { parameterMark, tableLimits } from '../table.ts'
 import type { KernelAction, KernelField, KernelMethod, KernelRule } from '../table.ts'
 
 /** What a rule's verdict came to, as programs have it. */
@@ -35,13 +35,20 @@ function isPlain({ name, value }: KernelField): boolean {
   return /^[!-~]([ -~]*[!-~])?$/.test(value) && !value.includes(',')
 }
 
+/** Whether programs compare a parameter of a query as the proxy does, which reads what is written with `%` and `+`. */
+function isPlainParameter({ name, value }: KernelField): boolean {
+  const isShort = name.length < tableLimits.nameBytes && value.length <= tableLimits.valueBytes
+  return isShort && /^[!-~]+$/.test(name) && /^[!-~]+$/.test(value) && !/[&%+#=]/.test(name) && !/[&%+#]/.test(value)
+}
+
 /** Why requests that this match takes are the proxy's, whatever its rule is; undefined where they need not be. */
 export function matchReason({ path, method, headers, query }: Candidate<unknown>): string | undefined {
   if (path.kind === 'regex') return 'regular expression'
   if (method !== undefined && !isKernelMethod(method)) return `method ${method}`
   if (headers.some(({ regex }) => regex !== undefined)) return 'regular expression'
-  if (query.length > 0) return 'query match'
+  if (query.some(({ regex }) => regex !== undefined)) return 'regular expression'
   if (!headers.every(isPlain)) return 'header value that is long or unusual'
+  if (!query.every(isPlainParameter)) return 'query value that is long or unusual'
   return undefined
 }
 
@@ -52,11 +59,18 @@ export function matchReason({ path, method, headers, query }: Candidate<unknown>
 export function kernelRule({ target, ...match }: Candidate<RuleTarget>, room: FieldRoom): KernelRule | undefined {
   const { method, headers, query, path } = match
   if (method !== undefined && !isKernelMethod(method)) return undefined
-  const fields = headers.filter(({ regex }) => regex === undefined).filter(isPlain)
+  const isLiteral = ({ regex }: { readonly regex: RegExp | undefined }): boolean => regex === undefined
+  const fields = [
+    ...headers.filter(isLiteral).filter(isPlain),
+    ...query
+      .filter(isLiteral)
+      .filter(isPlainParameter)
+      .map(({ name, value }) => ({ name: `${parameterMark}${name}`, value })),
+  ]
   const known = room.take(fields) ? fields.map(({ name, value }) => ({ name, value })) : []
-  const isExact = path.kind !== 'regex' && known.length === headers.length
+  const isExact = path.kind !== 'regex' && known.length === headers.length + query.length
   const userSpace: KernelAction = query.length > 0 ? { kind: 'user-space-with-query' } : { kind: 'user-space' }
-  const action = isExact && query.length === 0 ? target.action : userSpace
+  const action = isExact ? target.action : userSpace
   return {
     ...(method === undefined ? {} : { method }),
     fields: known,

@@ -147,6 +147,7 @@ export type KhTable = {
 /** enum kh_table_flags. */
 export const khTableFlags = {
   KH_HAS_HOSTS: 1,
+  KH_HAS_QUERY: 2,
 } as const
 
 /** struct kh_host_key, 72 bytes. */
