@@ -3,6 +3,9 @@
 #include "config.h"
 #include "types.h"
 
+#define AF_INET 2
+#define AF_INET6 10
+
 static __always_inline void address_from_v4(struct address *to, __be32 ip)
 {
 	__builtin_memset(to, 0, 10);

@@ -179,7 +179,8 @@ struct {
 	__type(value, __u64);
 } hd_begun SEC(".maps");
 
-// Cgroups of members that connect to the agent. Pinned: workers of the proxy look there.
+// Cgroups of members that connect to the agent; 0 for whoever is of no cgroup of the mesh. Pinned: workers of the proxy
+// look there.
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 65536);

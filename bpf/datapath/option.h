@@ -11,8 +11,6 @@
 #define SOL_IPV6 41
 // Of both levels.
 #define SO_ORIGINAL_DST 80
-#define AF_INET 2
-#define AF_INET6 10
 // The kernel shows no more of an option's value to programs.
 #define MOST_OPTION_BYTES 4096
 

@@ -266,15 +266,26 @@ static __always_inline int is_packet_of_agent(struct __sk_buff *skb)
 	return agent_cgroup != 0 && bpf_skb_ancestor_cgroup_id(skb, member_level) == agent_cgroup;
 }
 
-// Whoever connects to the agent: told anew for each, since ports are used again.
+static __always_inline void bound_address(struct bpf_sock *sk, struct address *address)
+{
+	__u32 words[4] = {sk->src_ip6[0], sk->src_ip6[1], sk->src_ip6[2], sk->src_ip6[3]};
+
+	if (sk->family == AF_INET)
+		address_from_v4(address, sk->src_ip4);
+	else
+		__builtin_memcpy(address->bytes, words, 16);
+}
+
+// Whoever connects to the agent: told anew for each, since ports are used again. Nobody of the mesh is told, too: whom
+// others have pushed out of the map by then is not to be taken for that.
 static __noinline int note_caller(struct __sk_buff *skb, struct bpf_sock *sk)
 {
 	struct packet packet = {};
 	struct caller_key key = {};
 	struct party party = {};
-	__u64 cgroup;
+	__u64 cgroup = 0;
 
-	if (!sk || skb->ifindex != LOOPBACK)
+	if (!sk)
 		return 0;
 	if (sk->protocol == IPPROTO_TCP ? sk->state != BPF_TCP_LISTEN : sk->protocol != IPPROTO_UDP || sk->dst_port != 0)
 		return 0;
@@ -284,11 +295,12 @@ static __noinline int note_caller(struct __sk_buff *skb, struct bpf_sock *sk)
 		return 0;
 	key.client = packet.from;
 	key.listener = packet.to;
-	cgroup = find_peer(skb, &packet.from, &packet.to, &party);
-	if (cgroup)
-		bpf_map_update_elem(&hd_callers, &key, &cgroup, BPF_ANY);
-	else
-		bpf_map_delete_elem(&hd_callers, &key);
+	// Who reads a datagram knows no more than where its socket is bound.
+	if (sk->protocol == IPPROTO_UDP)
+		bound_address(sk, &key.listener.address);
+	if (skb->ifindex == LOOPBACK)
+		cgroup = find_peer(skb, &packet.from, &packet.to, &party);
+	bpf_map_update_elem(&hd_callers, &key, &cgroup, BPF_ANY);
 	return 0;
 }
 

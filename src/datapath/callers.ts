@@ -28,7 +28,7 @@ export function openCallers(bpf: Bpf, pins: string): TypedMap<CallerKey, bigint>
 
 /**
  * Whose socket a connection comes from, as the kernel saw it when it was asked for.
- * @returns id of the cgroup of a member; undefined for everybody else
+ * @returns id of the cgroup of a member; 0 for everybody else; undefined where it was not noted, or was pushed out by others
  */
 export function callerCgroup(
   map: CallerMap,

@@ -234,7 +234,7 @@ export class Datapath implements Disposable {
     return foreign.each(pid, fd => adopted.set(fd, cgroup))
   }
 
-  /** Id of the cgroup of the member whose socket a connection to the agent comes from. */
+  /** Id of the cgroup of the member whose socket a connection to the agent comes from; see `callerCgroup`. */
   callerOf(connection: AgentConnection): bigint | undefined {
     return callerCgroup(this.#map<CallerKey, bigint>(callersPin), connection)
   }

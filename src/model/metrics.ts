@@ -44,7 +44,7 @@ export const metrics: Readonly<Record<string, MetricDefinition>> = {
   http_server_active_requests: { type: 'gauge', help: 'Requests under way.', labels: ['listener'] },
   heddle_caller_lookups_total: {
     type: 'counter',
-    help: 'Connections whose caller decides about routes: known, unknown (no workload of the mesh), or not found in time (late).',
+    help: 'Connections whose caller decides about routes: known, unknown (no workload of the mesh), not found in time (late), or pushed out of the kernel by others (forgotten).',
     labels: ['outcome'],
   },
   heddle_local_replies_total: {

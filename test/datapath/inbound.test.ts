@@ -234,7 +234,7 @@ test('the agent knows who connects to it, and nobody is taken for who had the po
   const ends = { remoteAddress: '127.0.0.9', remotePort: 45_454, localAddress: '127.0.0.1', localPort: Number(port) }
   for (const [who, known] of [
     [member, cgroups.get('shop/client')],
-    [outsider, undefined],
+    [outsider, 0n],
   ] as const) {
     await who.do(from)
     assert.equal(await who.do(`c.connect(("127.0.0.1", ${port}))`), 'None')

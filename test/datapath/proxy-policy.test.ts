@@ -34,6 +34,23 @@ spec:
   rules: [{backendRefs: [{name: ${name}, port: 9000}]}]
 `
 
+const wideGateway = (port: number): string => `
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: wide, namespace: shop}
+spec:
+  gatewayClassName: heddle
+  addresses: [{value: 0.0.0.0}]
+  listeners: [{name: dns, port: ${port}, protocol: UDP}]
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: UDPRoute
+metadata: {name: wide, namespace: shop}
+spec:
+  parentRefs: [{name: wide}]
+  rules: [{backendRefs: [{name: dns, port: 9000}]}]
+`
+
 /** Answers HTTP with a body that never ends, and all else with what it was sent. */
 async function echo(t: TestContext): Promise<number> {
   const sockets = new Set<Socket>()
@@ -207,6 +224,15 @@ test('by a Gateway’s own address a program of the mesh is who it is, too', { s
   const front = `get("127.0.0.1", ${mesh.gatewayPort})`
   await mesh.until(async () => (await shop.client.do(front)) === '200 None web-0')
   assert.match(await shop.other.do(front), /^403 policy-denied /)
+  // By datagrams, too, whose socket is bound to no address.
+  const port = await freePort()
+  mesh.write('wide.yaml', wideGateway(port))
+  for (const who of [shop.client, shop.other]) {
+    await who.do('u = socket.socket(type=socket.SOCK_DGRAM); u.settimeout(0.5)')
+  }
+  const ask = `u.sendto(b"one", ("127.0.0.1", ${port})) and u.recv(9)`
+  await mesh.until(async () => (await shop.client.do(ask)) === "b'one'")
+  assert.equal(await shop.other.do(ask), 'TimeoutError')
 })
 
 test('a socket from outside and one that goes around connect() are nobody to the proxy', { skip }, async t => {

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict'
 import { existsSync, readdirSync } from 'node:fs'
 import { test } from 'node:test'
-import { KeeperClient } from '../../src/kernel/index.ts'
+import type { TestContext } from 'node:test'
+import { openCallers, tierPlaces } from '../../src/datapath/index.ts'
+import type { Endpoint } from '../../src/datapath/generated/sockets.ts'
+import { Bpf, KeeperClient } from '../../src/kernel/index.ts'
 import { isAlive } from '../mesh/agent-process.ts'
 import type { MemberMesh } from './member-mesh.ts'
 import { twoServices, urlOf } from './two-services.ts'
@@ -12,6 +15,29 @@ const skip = datapathSkip()
 function keeperState(each: MemberMesh): { pid: number; count: number } | undefined {
   using client = KeeperClient.connect(`${each.mesh.socketPath}.keeper`)
   return client?.state()
+}
+
+/**
+ * Does what a workload can by many connections at a time: pushes those who ask the agent for one out of the kernel's map.
+ * @param begin  begins that many connections
+ */
+async function forgetCallers<T>(t: TestContext, { mesh }: MemberMesh, count: number, begin: () => T): Promise<T> {
+  using bpf = new Bpf()
+  const callers = openCallers(bpf, tierPlaces(mesh.socketPath).pins)
+  assert.ok(callers !== undefined)
+  using _ = callers.raw
+  const known = (): number => [...callers.entries()].length
+  const before = known()
+  const begun = begin()
+  await t.waitFor(() => assert.ok(known() >= before + count), { timeout: 10_000 })
+  const nobody = (at: number): Endpoint => ({
+    address: { bytes: new Uint8Array(16) },
+    portBe: at & 0xffff,
+    protocol: at >> 16,
+    zero: 0,
+  })
+  callers.setAll(Array.from({ length: 200_000 }, (_, at) => [{ client: nobody(at), listener: nobody(0) }, 0n] as const))
+  return begun
 }
 
 /** Answers of that many requests that begin together. */
@@ -55,6 +81,14 @@ test(
       assert.equal(keeperState(each)?.count, before.count)
       assert.doesNotMatch((await ask(each, 'shop.closed', db, 1)).join(), /endpoint/)
     }
+    // Nobody can tell any more who they are: one that may go there waits beside one that may not.
+    await each.kill('SIGKILL')
+    const waiting = await forgetCallers(t, each, 2, () =>
+      ['shop.client', 'shop.closed'].map(who => ask(each, who, web, 1)),
+    )
+    await each.up('--dns-address', 'off')
+    for (const answer of await Promise.all(waiting)) assert.match(answer.join(), /^policy-denied: .*nobody knows who/)
+    assert.deepEqual(await ask(each, 'shop.client', web, 1), ['hello'])
     t.diagnostic(`all were served ${gaps.join(', ')} ms after the end of the agent`)
     assert.ok(readdirSync(`/proc/${before.pid}/fd`).length < before.count + 40)
   },

@@ -5,6 +5,7 @@ import type { CallerKey } from '../../datapath/index.ts'
 import { Bpf } from '../../kernel/index.ts'
 import type { TypedMap } from '../../kernel/index.ts'
 import type { Caller } from '../../model/index.ts'
+import { forgottenCaller } from '../../proxy/index.ts'
 import type { AccessGate, CallerSource, ConnectionEnds, Identified } from '../../proxy/index.ts'
 
 /** Somebody of the mesh, and nobody knows who: policies refuse him everything. */
@@ -29,6 +30,7 @@ export class KernelCallers implements CallerSource, Disposable {
   readonly #bpf = new Bpf()
   readonly #known: Counter
   readonly #unknown: Counter
+  readonly #forgotten: Counter
   #map: TypedMap<CallerKey, bigint> | undefined
   #failure = ''
 
@@ -37,6 +39,7 @@ export class KernelCallers implements CallerSource, Disposable {
     const counter = (outcome: string): Counter => options.meter.counter('heddle_caller_lookups_total', { outcome })
     this.#known = counter('known')
     this.#unknown = counter('unknown')
+    this.#forgotten = counter('forgotten')
   }
 
   ask(ends: ConnectionEnds, waiting: Identified): void {
@@ -47,6 +50,10 @@ export class KernelCallers implements CallerSource, Disposable {
     try {
       const cgroup = callerCgroup(this.#open(), ends, ends.protocol ?? 'TCP')
       if (cgroup === undefined) {
+        this.#forgotten.value++
+        return forgottenCaller
+      }
+      if (cgroup === 0n) {
         this.#unknown.value++
         return undefined
       }

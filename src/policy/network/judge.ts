@@ -25,6 +25,11 @@ export class NetworkJudge {
     )
   }
 
+  /** Whether no policy selects anybody. */
+  get isOpen(): boolean {
+    return this.#compiled.subjects.size === 0
+  }
+
   /**
    * A workload as the source of a connection from `address`.
    * @returns undefined when there is no such workload

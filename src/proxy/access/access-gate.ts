@@ -8,6 +8,12 @@ import type { EndpointState } from '../balancing/endpoint-state.ts'
 /** A connection has so many endpoints at most whose verdicts it remembers. */
 const mostVerdicts = 1_024
 
+/**
+ * Whoever was not noted when he asked for his connection, or whom others have pushed out of the kernel's map since, which
+ * many connections at a time can do on purpose. He may be of the mesh: where there are policies, they refuse him.
+ */
+export const forgottenCaller: Caller = { namespace: '', service: '', workload: '' }
+
 /** What policies said of a client's connection; it keeps one for as long as it lives. */
 export class ClientAccess {
   readonly caller: Caller | undefined
@@ -66,7 +72,8 @@ export class AccessGate {
     const address = addressOf(client.address)
     client.judge = judge
     client.verdicts.clear()
-    client.party = client.caller === undefined ? judge.stranger(address) : judge.member(client.caller.workload, address)
+    const isStranger = client.caller === undefined || (client.caller === forgottenCaller && judge.isOpen)
+    client.party = isStranger ? judge.stranger(address) : judge.member(client.caller?.workload ?? '', address)
   }
 }
 

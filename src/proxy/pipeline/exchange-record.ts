@@ -120,7 +120,8 @@ export class ExchangeRecord {
     const durationMs = this.#runtime.turnMs - this.startMs
     const series = this.backend?.series ?? this.rule?.series ?? client.listener.series
     series.record(answer.status, durationMs / 1000, this.requestBytes, answer.bodyBytes)
-    if (client.caller !== undefined) this.backend?.callers.record(client.caller, answer.status)
+    if (client.caller !== undefined && client.caller.workload !== '')
+      this.backend?.callers.record(client.caller, answer.status)
     if (this.isGrpc) {
       // An answer that was passed on has the endpoint's status.
       if (this.grpcStatus === noGrpcStatus) this.grpcStatus = this.#tries.grpcStatus
