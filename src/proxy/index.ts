@@ -31,7 +31,7 @@ export type {
 export type { KeptPlace, KeptSockets, ListenPlace } from './transport/kept-sockets.ts'
 export { defaultLimits } from './limits.ts'
 export type { ProxyLimits } from './limits.ts'
-export { AccessGate, forgottenCaller } from './access/access-gate.ts'
+export { AccessGate, forgottenCaller, unknownMember } from './access/access-gate.ts'
 export type { CallerSource, ConnectionEnds, Identified } from './listeners/caller-source.ts'
 export { HealthChecker } from './health/health-checker.ts'
 export type { EndpointHealth } from './health/health-checker.ts'

@@ -5,11 +5,8 @@ import type { CallerKey } from '../../datapath/index.ts'
 import { Bpf } from '../../kernel/index.ts'
 import type { TypedMap } from '../../kernel/index.ts'
 import type { Caller } from '../../model/index.ts'
-import { forgottenCaller } from '../../proxy/index.ts'
+import { forgottenCaller, unknownMember } from '../../proxy/index.ts'
 import type { AccessGate, CallerSource, ConnectionEnds, Identified } from '../../proxy/index.ts'
-
-/** Somebody of the mesh, and nobody knows who: policies refuse him everything. */
-const unknownMember: Caller = { namespace: '', service: '', workload: '' }
 
 export interface KernelCallersOptions {
   /** Folder where the agent's maps are pinned. */

@@ -36,26 +36,47 @@ export async function giveSocket(
 }
 
 export interface GiveOptions {
-  readonly listener: string | undefined
   /** @returns false when there is no worker now */
   readonly give: (connection: GivenConnection) => boolean
   readonly logger: Logger
 }
 
-/** A worker goes on with the connection, as if its listener had accepted it; where that cannot be, it ends. */
-export async function giveToWorker(
-  socket: Socket,
-  bytes: Buffer,
-  { listener, give, logger }: GiveOptions,
-): Promise<void> {
-  try {
-    const given = await giveSocket(socket, bytes)
-    if (given === undefined) return
-    if (listener !== undefined && give({ listener, ...given })) return
-    closeSync(given.descriptor)
-  } catch (error) {
-    resetSocket(socket)
-    logger.error('a connection could not be given to a worker', { error: messageOf(error) })
+/** A worker goes on with a connection, as if its listener had accepted it; where that cannot be, it ends. */
+export class Giver {
+  readonly #options: GiveOptions
+  /** Connections that are on their way. */
+  readonly #giving = new Set<Promise<void>>()
+
+  constructor(options: GiveOptions) {
+    this.#options = options
+  }
+
+  /**
+   * @param bytes  that were read of it already
+   * @param listener  its id; undefined for one that is gone
+   */
+  give(socket: Socket, bytes: Buffer, listener: string | undefined): void {
+    const given = this.#give(socket, bytes, listener)
+    this.#giving.add(given)
+    void given.finally(() => this.#giving.delete(given))
+  }
+
+  async #give(socket: Socket, bytes: Buffer, listener: string | undefined): Promise<void> {
+    const { give, logger } = this.#options
+    try {
+      const given = await giveSocket(socket, bytes)
+      if (given === undefined) return
+      if (listener !== undefined && give({ listener, ...given })) return
+      closeSync(given.descriptor)
+    } catch (error) {
+      resetSocket(socket)
+      logger.error('a connection could not be given to a worker', { error: messageOf(error) })
+    }
+  }
+
+  /** Resolves when all have arrived that were given. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#giving)
   }
 }
 

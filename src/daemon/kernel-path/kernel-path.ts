@@ -17,7 +17,7 @@ import type { MetricRegistry } from '../../observe/index.ts'
 import type { AgentKeeper } from '../handover/agent-keeper.ts'
 import type { GivenConnection } from '../worker-messages.ts'
 import { EndpointPools } from './endpoint-pools.ts'
-import { giveToWorker } from './given-socket.ts'
+import { Giver } from './given-socket.ts'
 import { ownAddresses } from './own-addresses.ts'
 import { newGeneration, PathHolder } from './path-holder.ts'
 import { permissionsFor } from './permissions.ts'
@@ -81,8 +81,7 @@ export class KernelPath implements Disposable {
   readonly #look: Timer
   /** Who was warned of. */
   readonly #zeroCopy = new Set<string>()
-  /** Connections that are on their way to a worker. */
-  readonly #giving = new Set<Promise<void>>()
+  readonly #giver: Giver
   #isLeft = false
   /** Cgroups of joined programs that were warned of. */
   #unwatched: ReadonlySet<string> = new Set()
@@ -95,6 +94,7 @@ export class KernelPath implements Disposable {
   constructor(options: KernelPathOptions) {
     const { cgroup, clock, keeper } = options
     this.#options = options
+    this.#giver = new Giver(options)
     if (keeper !== undefined) this.#holder = new PathHolder(keeper, { clock, generation: newGeneration() })
     try {
       const holder = this.#holder === undefined ? {} : { holder: this.#holder }
@@ -114,10 +114,7 @@ export class KernelPath implements Disposable {
     this.#agent = new HttpAgent({
       kernel: this.#kernel,
       onFallback: (socket, bytes) => {
-        const listener = this.#byPort.get(socket.localPort ?? 0)
-        const given = giveToWorker(socket, bytes, { ...options, listener })
-        this.#giving.add(given)
-        void given.finally(() => this.#giving.delete(given))
+        this.#giver.give(socket, bytes, this.#byPort.get(socket.localPort ?? 0))
       },
       limitsOf: count => this.#places.at(count)?.limits,
       lookMs: () => this.#limitLookMs(),
@@ -336,7 +333,7 @@ export class KernelPath implements Disposable {
     for (const { server } of this.#services.values()) server.close()
     this.#holder.leave()
     await this.#agent.leave(mostMs)
-    await Promise.all(this.#giving)
+    await this.#giver.settled()
     return true
   }
 

@@ -6,11 +6,11 @@ import { HttpAgent, KernelHttp } from '../../kernel-http/index.ts'
 import type { AdoptedSocket, PoolOptions } from '../../kernel-http/index.ts'
 import { Bpf, isUntouched, ListeningSockets } from '../../kernel/index.ts'
 import type { AgentKeeper } from '../handover/agent-keeper.ts'
-import { giveToWorker } from './given-socket.ts'
+import { Giver } from './given-socket.ts'
 import type { GiveOptions } from './given-socket.ts'
 import { leftOf, PathHolder } from './path-holder.ts'
 
-export interface LeftPathOptions extends Omit<GiveOptions, 'listener'> {
+export interface LeftPathOptions extends GiveOptions {
   readonly keeper: Pick<AgentKeeper, 'left' | 'take' | 'keep' | 'drop' | 'isThere'>
   readonly clock: Clock
   readonly logger: Logger
@@ -40,12 +40,12 @@ export class LeftPath implements Disposable {
   readonly #timers = new DisposableStack()
   #kernel: KernelHttp | undefined
   #agent: HttpAgent | undefined
-  /** Connections that are on their way to a worker. */
-  readonly #giving = new Set<Promise<void>>()
+  readonly #giver: Giver
   #isOver = false
 
   constructor(options: LeftPathOptions, generation: string, names: readonly string[]) {
     this.#options = options
+    this.#giver = new Giver(options)
     const { keeper, clock, logger } = options
     this.#holder = new PathHolder(keeper, { clock, generation, held: names })
     const taken = new Map<string, number>()
@@ -115,9 +115,7 @@ export class LeftPath implements Disposable {
 
   #give(socket: Socket, bytes: Buffer): void {
     const listener = this.#listeners.get(socket.localPort ?? 0)
-    const given = giveToWorker(socket, bytes, { ...this.#options, listener })
-    this.#giving.add(given)
-    void given.finally(() => this.#giving.delete(given))
+    this.#giver.give(socket, bytes, listener)
   }
 
   /** The next agent goes on with what is here still, in the same way. */
@@ -127,7 +125,7 @@ export class LeftPath implements Disposable {
     for (const server of this.#servers.splice(0)) server.close()
     this.#holder.leave()
     await this.#agent.leave(mostMs)
-    await Promise.all(this.#giving)
+    await this.#giver.settled()
   }
 
   #stopListening(): void {

@@ -8,6 +8,9 @@ import type { EndpointState } from '../balancing/endpoint-state.ts'
 /** A connection has so many endpoints at most whose verdicts it remembers. */
 const mostVerdicts = 1_024
 
+/** Somebody of the mesh, and nobody knows who: policies refuse him everything. */
+export const unknownMember: Caller = { namespace: '', service: '', workload: '' }
+
 /**
  * Whoever was not noted when he asked for his connection, or whom others have pushed out of the kernel's map since, which
  * many connections at a time can do on purpose. He may be of the mesh: where there are policies, they refuse him.

@@ -1,5 +1,5 @@
 import type { Listener } from '../../model/index.ts'
-import { portOf } from '../plugins/attributes.ts'
+import { portOf, told } from '../plugins/attributes.ts'
 import { certificateAttribute, formatEndpoint, idOf, localAddressOf } from '../plugins/connection-attributes.ts'
 import type { PluginAttribute } from '../plugins/http-plugins.ts'
 import type { Connection } from '../transport/connection.ts'
@@ -47,8 +47,4 @@ export function streamAttributeOf(state: StreamState, group: string, name: strin
   if (reader !== undefined) return reader(state)
   if (group === 'connection') return certificateAttribute(state.client, name)
   return group === 'upstream' ? certificateAttribute(state.endpoint, name) : undefined
-}
-
-function told(text: string): string | undefined {
-  return text === '' ? undefined : text
 }

@@ -120,6 +120,7 @@ export class ExchangeRecord {
     const durationMs = this.#runtime.turnMs - this.startMs
     const series = this.backend?.series ?? this.rule?.series ?? client.listener.series
     series.record(answer.status, durationMs / 1000, this.requestBytes, answer.bodyBytes)
+    // Of whom nobody knows who he is there is no pair of Services.
     if (client.caller !== undefined && client.caller.workload !== '')
       this.backend?.callers.record(client.caller, answer.status)
     if (this.isGrpc) {

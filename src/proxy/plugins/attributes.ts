@@ -60,7 +60,7 @@ export function attributeOf(facts: ExchangeFacts, group: string, name: string): 
 }
 
 /** What is empty is not known. */
-function told(text: string): string | undefined {
+export function told(text: string): string | undefined {
   return text === '' ? undefined : text
 }
 
