@@ -8,7 +8,6 @@ import https from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { test } from 'node:test'
 import tls from 'node:tls'
-import { silentLogger, silentMeter, systemClock } from '../../src/core/index.ts'
 import { PluginChain } from '../../src/daemon/plugins/plugin-chain.ts'
 import { StreamChain } from '../../src/daemon/plugins/stream-chain.ts'
 import { defaultTlsParameters } from '../../src/model/index.ts'
@@ -27,6 +26,21 @@ import { until } from '../support/until.ts'
 /** How many bytes a kind has; texts have any. */
 const sizes = { int: 8, time: 8, bool: 1, text: undefined, map: undefined } as const
 type Kind = keyof typeof sizes
+
+/** Of a connection, whatever it carries, as far as its TLS goes. */
+const ofConnection = {
+  'source.address': 'text',
+  'source.port': 'int',
+  'destination.address': 'text',
+  'destination.port': 'int',
+  'connection.id': 'int',
+  connection_id: 'int',
+  'connection.mtls': 'bool',
+  'connection.requested_server_name': 'text',
+  'connection.tls_version': 'text',
+  'connection.subject_local_certificate': 'text',
+  'connection.dns_san_local_certificate': 'text',
+} as const
 
 /** Of a request and its answer. `none`: there is no such thing here, or not by then. */
 const ofHttp: Readonly<Record<string, Kind>> = {
@@ -54,17 +68,7 @@ const ofHttp: Readonly<Record<string, Kind>> = {
   'response.headers_bytes': 'int',
   'response.total_size': 'int',
   'response.backend_latency': 'time',
-  'source.address': 'text',
-  'source.port': 'int',
-  'destination.address': 'text',
-  'destination.port': 'int',
-  'connection.id': 'int',
-  connection_id: 'int',
-  'connection.mtls': 'bool',
-  'connection.requested_server_name': 'text',
-  'connection.tls_version': 'text',
-  'connection.subject_local_certificate': 'text',
-  'connection.dns_san_local_certificate': 'text',
+  ...ofConnection,
   'connection.uri_san_local_certificate': 'text',
   'connection.subject_peer_certificate': 'text',
   'connection.dns_san_peer_certificate': 'text',
@@ -139,15 +143,7 @@ function runnerOf(plugin: Plugin): PluginRunner {
 }
 
 function proxyOf(plugin: Plugin): ProxyUnderTest {
-  return new ProxyUnderTest({
-    meter: silentMeter,
-    accessLog: { write() {} },
-    logger: silentLogger,
-    clock: systemClock,
-    zone: '',
-    workers: 1,
-    plugins: runnerOf(plugin),
-  })
+  return new ProxyUnderTest({ plugins: runnerOf(plugin) })
 }
 
 function assertKinds(seen: Seen, expected: Readonly<Record<string, Kind>>): void {
@@ -312,17 +308,7 @@ test('what a plugin sets for a connection its later requests find, and no other 
 })
 
 const ofTcp: Readonly<Record<string, Kind>> = {
-  'source.address': 'text',
-  'source.port': 'int',
-  'destination.address': 'text',
-  'destination.port': 'int',
-  'connection.id': 'int',
-  connection_id: 'int',
-  'connection.mtls': 'bool',
-  'connection.requested_server_name': 'text',
-  'connection.tls_version': 'text',
-  'connection.subject_local_certificate': 'text',
-  'connection.dns_san_local_certificate': 'text',
+  ...ofConnection,
   'upstream.address': 'text',
   'upstream.port': 'int',
   'upstream.local_address': 'text',

@@ -1,9 +1,7 @@
 import assert from 'node:assert/strict'
 import net from 'node:net'
 import { describe, it } from 'node:test'
-import { silentLogger, silentMeter, systemClock } from '../../src/core/index.ts'
 import type { Listener, MeshSnapshot } from '../../src/model/index.ts'
-import type { Proxy } from '../../src/proxy/index.ts'
 import { echoServer } from '../support/clients-echo.ts'
 import type { EchoServer } from '../support/clients-echo.ts'
 import { httpLoad, rawLoad, undiciLoad } from '../support/clients-load.ts'
@@ -12,17 +10,6 @@ import { buildSnapshot, ProxyUnderTest, startProxy } from '../support/proxy.ts'
 import type { MeshSketch, RuleSketch } from '../support/proxy.ts'
 import { parseAnswer, RawClient, RawServer } from '../support/raw.ts'
 import { freePort } from '../support/ports.ts'
-
-function newProxy(): Proxy {
-  return new ProxyUnderTest({
-    meter: silentMeter,
-    accessLog: { write() {} },
-    logger: silentLogger,
-    clock: systemClock,
-    zone: '',
-    workers: 1,
-  })
-}
 
 const startLoad = (port: number): Load[] => [undiciLoad(port, 4), httpLoad(port, 4), rawLoad(port, 4)]
 
@@ -72,7 +59,7 @@ describe('proxy reloads', { timeout: 60_000 }, () => {
   it('routes, weights, endpoints and listeners 200 times under load, and loses no request', async t => {
     const port = await freePort()
     const extraPort = await freePort()
-    const proxy = newProxy()
+    const proxy = new ProxyUnderTest()
     await using _proxy = proxy
     let servers: EchoServer[] = await Promise.all([echoServer(), echoServer(), echoServer()])
     const leaving: Promise<void>[] = []
@@ -145,7 +132,7 @@ describe('proxy reloads', { timeout: 60_000 }, () => {
   it('a listener that goes while it is being opened leaves nothing behind', async () => {
     await using echo = await echoServer()
     const port = await freePort()
-    await using proxy = newProxy()
+    await using proxy = new ProxyUnderTest()
     const sketch: MeshSketch = { rules: [{ backends: ['a:80'] }], backends: { 'a:80': { ports: [echo.port] } } }
     const snapshot = buildSnapshot(sketch, port, 1)
     const opening = proxy.apply(snapshot)
@@ -160,7 +147,7 @@ describe('proxy reloads', { timeout: 60_000 }, () => {
     await new Promise<void>(resolve => taken.listen(0, '127.0.0.1', resolve))
     const address = taken.address()
     const port = typeof address === 'object' && address !== null ? address.port : 0
-    await using proxy = newProxy()
+    await using proxy = new ProxyUnderTest()
     const sketch: MeshSketch = { rules: [{ backends: ['a:80'] }], backends: { 'a:80': { ports: [echo.port] } } }
     const failures = await proxy.apply(buildSnapshot(sketch, port, 1))
     assert.match(failures.get(`127.0.0.1:${port}`) ?? '', /EADDRINUSE/)

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import net from 'node:net'
 import { describe, it } from 'node:test'
-import { ManualClock, silentLogger, silentMeter } from '../../src/core/index.ts'
+import { ManualClock } from '../../src/core/index.ts'
 import { defaultLimits } from '../../src/proxy/index.ts'
 import { ProxyProcess } from '../support/clients-process.ts'
 import { buildSnapshot, ProxyUnderTest } from '../support/proxy.ts'
@@ -198,12 +198,8 @@ describe('proxy holds back', { timeout: 60_000 }, () => {
     const sizes = Array.from({ length: 8 }, (_, index) => 24 * mib + index * 150_000)
     const servers = await Promise.all(sizes.map(async size => source(size)))
     await using proxy = new ProxyUnderTest({
-      meter: silentMeter,
       accessLog: { write: record => void finished.add(record.target) },
-      logger: silentLogger,
       clock,
-      zone: '',
-      workers: 1,
     })
     const rules = sizes.map((size, index) => ({ prefix: `/${size}`, backends: [`a${index}:80`] }))
     const backends = Object.fromEntries(

@@ -2,7 +2,6 @@
  * A process that hosts a proxy and nothing else, so that its memory and its
  * descriptors are the proxy's own. Driven by messages of `clients-process.ts`.
  */
-import { silentLogger, systemClock } from '../../src/core/index.ts'
 import type { Proxy } from '../../src/proxy/index.ts'
 import { BookMeter } from './clients-meter.ts'
 import type { HostAnswer, HostRequest } from './clients-process.ts'
@@ -18,11 +17,6 @@ async function answer(request: HostRequest): Promise<HostAnswer> {
     case 'start': {
       proxy = new ProxyUnderTest({
         meter,
-        accessLog: { write() {} },
-        logger: silentLogger,
-        clock: systemClock,
-        zone: '',
-        workers: 1,
         limits: request.limits,
       })
       const failures = await proxy.apply(buildSnapshot(request.sketch, port, 1))

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import http from 'node:http'
 import https from 'node:https'
-import { silentLogger, silentMeter, systemClock } from '../../src/core/index.ts'
 import type { AccessRecord, Condition, ResourceStatus } from '../../src/model/index.ts'
 import { controllerName } from '../../src/model/index.ts'
 import type { Proxy } from '../../src/proxy/index.ts'
@@ -48,12 +47,7 @@ export class GatewayBed implements AsyncDisposable {
     this.address = `${network}1`
     this.servicePort = servicePort
     this.proxy = new ProxyUnderTest({
-      meter: silentMeter,
       accessLog: keepRecords(this.log),
-      logger: silentLogger,
-      clock: systemClock,
-      zone: '',
-      workers: 1,
     })
   }
 

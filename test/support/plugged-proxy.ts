@@ -1,4 +1,4 @@
-import { silentLogger, silentMeter, systemClock } from '../../src/core/index.ts'
+import { silentLogger, systemClock } from '../../src/core/index.ts'
 import type { AccessRecord, Backend, Plugin } from '../../src/model/index.ts'
 import { PluginCallouts } from '../../src/daemon/plugins/plugin-callouts.ts'
 import { WorkerPlugins } from '../../src/daemon/plugins/worker-plugins.ts'
@@ -39,12 +39,7 @@ export class PluggedProxy implements AsyncDisposable {
     })
     this.plugins = new WorkerPlugins(services, silentLogger)
     this.proxy = new ProxyUnderTest({
-      meter: silentMeter,
       accessLog: keepRecords(this.log),
-      logger: silentLogger,
-      clock: systemClock,
-      zone: '',
-      workers: 1,
       plugins: this.plugins,
     })
   }

@@ -60,13 +60,22 @@ export const testVirtualHost = 'Gateway test/web/http'
 /** Sockets of plain connections in the proxies under test; `npm test` runs their suites with both. */
 const transportKind = process.env['HEDDLE_TEST_TRANSPORT'] ?? 'native'
 
-/** A proxy on the sockets that this run of the tests is about; they go with it. */
+/** A proxy on the sockets that this run of the tests is about; they go with it. It says nothing, unless a test says more. */
 export class ProxyUnderTest extends Proxy {
   readonly #sockets: Sockets | undefined
 
-  constructor(options: Omit<ProxyOptions, 'transport' | 'tls'>) {
+  constructor(wishes: Partial<Omit<ProxyOptions, 'transport' | 'tls'>> = {}) {
     const sockets = openSockets()
-    super(sockets === undefined ? options : { ...options, ...sockets })
+    super({
+      meter: silentMeter,
+      accessLog: { write() {} },
+      logger: silentLogger,
+      clock: systemClock,
+      zone: '',
+      workers: 1,
+      ...wishes,
+      ...sockets,
+    })
     this.#sockets = sockets
   }
 
@@ -105,10 +114,7 @@ export async function startProxy(
   const proxy = new ProxyUnderTest({
     meter: options.meter ?? silentMeter,
     accessLog: keepRecords(log),
-    logger: silentLogger,
     clock: options.clock ?? systemClock,
-    zone: '',
-    workers: 1,
     limits: options.limits ?? {},
   })
   let version = 0

@@ -1,8 +1,11 @@
 import { fork } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { freePort } from '../../support/ports.ts'
+import { below } from './operation.ts'
+import type { Random } from './operation.ts'
 
 const script = fileURLToPath(new URL('endpoint.ts', import.meta.url))
 
@@ -42,4 +45,11 @@ export class EndpointProcess implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     return this.kill()
   }
+}
+
+/** Up to 200 ms. */
+export async function dieForAWhile(endpoint: EndpointProcess, random: Random): Promise<void> {
+  await endpoint.kill()
+  await sleep(below(random, 200))
+  await endpoint.start()
 }

@@ -9,7 +9,7 @@ import { endpoint, member, MemberMesh, serviceOf } from '../../datapath/member-m
 import { parseAnswer, RawClient } from '../../support/raw.ts'
 import { until } from '../../support/until.ts'
 import { areLeft, programsOfPath, statusOf } from '../carried.ts'
-import { EndpointProcess } from './endpoints.ts'
+import { dieForAWhile, EndpointProcess } from './endpoints.ts'
 import type { Disturbance, Fuzzed, FuzzOptions } from './fuzzed.ts'
 import { below, endpointsOf, pick } from './operation.ts'
 import { composeRoute, openPolicy, optOut } from './resources.ts'
@@ -131,11 +131,7 @@ export class FuzzedAgent implements Fuzzed {
   async #killEndpoint(): Promise<void> {
     const { random } = this.#options
     const dead = pick(random, this.#endpoints)
-    await this.#whileDead(async () => {
-      await dead.kill()
-      await sleep(below(random, 200))
-      await dead.start()
-    })
+    await this.#whileDead(() => dieForAWhile(dead, random))
   }
 
   async #restart(signal: 'SIGKILL' | 'SIGTERM'): Promise<void> {

@@ -6,7 +6,7 @@ import { parseAnswer, RawClient } from '../../support/raw.ts'
 import { freePort } from '../../support/ports.ts'
 import { until } from '../../support/until.ts'
 import { enterCgroup, leaveCgroup, World } from '../world.ts'
-import { EndpointProcess } from './endpoints.ts'
+import { dieForAWhile, EndpointProcess } from './endpoints.ts'
 import { below, endpointsOf, pick } from './operation.ts'
 import type { Disturbance, Fuzzed, FuzzOptions } from './fuzzed.ts'
 import { composeTable } from './tables.ts'
@@ -114,11 +114,7 @@ export class FuzzedPath implements Fuzzed {
   async #killEndpoint(): Promise<void> {
     const { random } = this.#options
     const endpoint = pick(random, this.#endpoints)
-    await this.#whileDead(async () => {
-      await endpoint.kill()
-      await sleep(below(random, 200))
-      await endpoint.start()
-    })
+    await this.#whileDead(() => dieForAWhile(endpoint, random))
   }
 
   async #restart(): Promise<void> {
