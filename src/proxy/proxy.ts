@@ -172,7 +172,7 @@ export class Proxy implements AsyncDisposable {
       const context = {
         meter: this.#runtime.meter,
         backend: (key: string) => this.#backend(key, certificate),
-        filterPlan: (filters: readonly Filter[]) => FilterPlan.of(this.#filterContext, this.#rateLimits, filters),
+        filterPlan: (filters: readonly Filter[]) => this.#filterPlan(filters),
         plugins: (of: RouteRule) => this.#chain(pluginsOf(hostPlugins, route, of, virtualHost)),
       }
       return new CompiledRule(context, route, rule, virtualHost)
@@ -192,6 +192,12 @@ export class Proxy implements AsyncDisposable {
     }
     if (isOtherAccess) this.#judgeAgain()
     return this.#applyListeners(snapshot)
+  }
+
+  #filterPlan(filters: readonly Filter[]): FilterPlan | undefined {
+    const plan = FilterPlan.of(this.#filterContext, this.#rateLimits, filters)
+    if (plan?.compression !== undefined) this.#runtime.compresses = true
+    return plan
   }
 
   /** Where nobody can run plugins, what would have to pass them is refused. */

@@ -81,6 +81,8 @@ export class ProxyRuntime {
   readonly ticketKeys: TicketKeys = new TicketKeys()
   /** As in the newest snapshot. */
   streamPlugins: StreamPlugins = { hosts: new Map(), plugins: new Map(), runner: undefined }
+  /** Whether a rule has ever compressed: what clients say of that is kept for it then. */
+  compresses = false
   /** What Gateways show to backends, by name; as in the newest snapshot. */
   readonly clientCertificates: Map<string, Certificate> = new Map<string, Certificate>()
   readonly out: Output = new Output(outputBytes)

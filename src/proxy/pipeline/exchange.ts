@@ -207,7 +207,7 @@ export class Exchange implements TriesListener, GuardOwner, LateAnswerListener, 
     const context = { owner: this, decision, scheme: listener.scheme, isHead, client, connection }
     const plugged = new Plugged(this.#runtime, chain, context)
     // The rule that compresses may be another one, to which a plugin leads the request.
-    this.#clientEncoding = request.header('accept-encoding')
+    this.#clientEncoding = this.#runtime.compresses ? request.header('accept-encoding') : undefined
     this.#plugged = plugged
     this.#answer.to = plugged.answer
     plugged.begin(request, this.#request.hasBody)
