@@ -21,6 +21,11 @@ export interface PoolOptions {
    * @default 4000
    */
   readonly idleMs?: number
+  /**
+   * One that the endpoint has not taken after this is given up, and another takes its place: where a queue of connections
+   * was full, the kernel has ended it at the endpoint alone. @default 5000
+   */
+  readonly openMs?: number
   /** Connections that another agent has opened, by the cookie of B. @default none */
   readonly adopted?: readonly AdoptedSocket[]
 }
@@ -59,6 +64,8 @@ const nothingKept = { bytes: new Uint8Array(2048) }
 const shortestSweepMs = 100
 /** One of so many. */
 const renewedAtOnce = 4
+/** So many are on the way at most: the shortest queues that servers ask for have room for five (Python's own). */
+const openingAtOnce = 4
 
 /** Keeps so many idle connections to one endpoint that programs may take. */
 export class KernelPool implements Disposable {
@@ -115,6 +122,7 @@ export class KernelPool implements Disposable {
       this.#renewals--
       this.#dropOldest()
     }
+    this.#fill()
     return true
   }
 
@@ -204,7 +212,9 @@ export class KernelPool implements Disposable {
 
   #fill(): void {
     if (this.#state !== 'open' || this.#retry !== undefined) return
-    while (this.#open.size + this.#opening.size - this.#renewals < this.#wanted) this.#connect()
+    while (this.#opening.size < openingAtOnce && this.#open.size + this.#opening.size - this.#renewals < this.#wanted) {
+      this.#connect()
+    }
   }
 
   #connect(): void {
@@ -267,8 +277,16 @@ export class KernelPool implements Disposable {
   }
 
   #sweepIdle(): void {
+    this.#giveUpLate()
     if (this.#state === 'retired') this.#dropIdle()
     else this.#renewIdle()
+  }
+
+  #giveUpLate(): void {
+    const mostNs = BigInt(this.options.openMs ?? 5000) * 1_000_000n
+    for (const connection of this.#opening.values()) {
+      if (process.hrtime.bigint() - connection.openedNs > mostNs) this.#ended(connection)
+    }
   }
 
   /** Also those that a program has given back although the pool is retired: it had found it before. */
@@ -289,7 +307,7 @@ export class KernelPool implements Disposable {
     const oldest = this.#queue.peek()
     if (oldest === undefined || !this.#isOld(oldest)) return
     const most = Math.ceil(this.#wanted / renewedAtOnce)
-    while (this.#renewals < most) {
+    while (this.#renewals < most && this.#opening.size < openingAtOnce) {
       this.#renewals++
       this.#connect()
     }

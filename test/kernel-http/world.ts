@@ -81,7 +81,7 @@ export class World implements AsyncDisposable {
   }
 
   static async open(cgroup: MeshCgroup, options: WorldOptions): Promise<World> {
-    const { backendPort, pooled = 4, idleMs = 4000, table = everything => ({ paths: [everything] }) } = options
+    const { backendPort } = options
     const mesh = options.mesh ?? { rules: [{ backends: ['b'] }], backends: { b: { ports: [backendPort] } } }
     const proxy = await startProxy(mesh)
     const bpf = new Bpf({ traceOpens: true })
@@ -106,6 +106,18 @@ export class World implements AsyncDisposable {
     await once(listener.listen(port, '127.0.0.1'), 'listening')
     const writer = new TableWriter(kernel)
     const world = new World({ port, kernel, agent, writer, proxy }, { bpf, listener, sockets })
+    try {
+      await world.#begin(cgroup, options)
+      return world
+    } catch (error) {
+      await world[Symbol.asyncDispose]()
+      throw error
+    }
+  }
+
+  async #begin(cgroup: MeshCgroup, options: WorldOptions): Promise<void> {
+    const { backendPort, pooled = 4, idleMs = 4000, table = everything => ({ paths: [everything] }) } = options
+    const { kernel, port, writer } = this
     kernel.attach(cgroup.folder)
     kernel.map('kh_listeners').set(placeOf('127.0.0.1', port), service)
     writer.write(
@@ -118,9 +130,8 @@ export class World implements AsyncDisposable {
     )
     kernel.isOn = true
     const first = { number: 1, address: '127.0.0.1', port: backendPort, size: pooled, idleMs }
-    for (const each of [first, ...(options.pools ?? [])]) world.pools.push(agent.openPool(each))
-    await until(() => world.pools.every(pool => pool.size >= (pool.options.size ?? 0)))
-    return world
+    for (const each of [first, ...(options.pools ?? [])]) this.pools.push(this.agent.openPool(each))
+    await until(() => this.pools.every(pool => pool.size >= (pool.options.size ?? 0)))
   }
 
   update(table: KernelService): void {

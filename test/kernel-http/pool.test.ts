@@ -1,0 +1,69 @@
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { after, before, test } from 'node:test'
+import type { MeshCgroup } from '../../src/datapath/index.ts'
+import { kernelSkip } from '../../src/kernel/ebpf/testing.ts'
+import { freePort } from '../support/ports.ts'
+import { until } from '../support/until.ts'
+import { Backend } from './backend.ts'
+import { enterCgroup, leaveCgroup, World } from './world.ts'
+
+const skip = kernelSkip()
+let cgroup: MeshCgroup
+
+before(() => {
+  if (skip === false) cgroup = enterCgroup()
+})
+
+after(async () => {
+  if (skip === false) await leaveCgroup(cgroup)
+})
+
+/** Listens with room for one connection that is not accepted; after a line of input it has room, and accepts and keeps all. */
+const shortQueue = `
+import socket, sys
+server = socket.socket(); server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+server.bind(("127.0.0.1", int(sys.argv[1]))); server.listen(0); print("listens", flush=True)
+sys.stdin.readline(); server.listen(64)
+kept = []
+while True: kept.append(server.accept())
+`
+
+test(
+  'to an endpoint with a short queue few connections are on the way, none for ever, and the pool fills',
+  { skip },
+  async () => {
+    await using backend = await Backend.open()
+    await using world = await World.open(cgroup, { backendPort: backend.port, idleMs: 60_000 })
+    const port = await freePort()
+    const server = spawn('python3', ['-c', shortQueue, String(port)], { stdio: ['pipe', 'pipe', 'inherit'] })
+    try {
+      await once(server.stdout, 'data')
+      using pool = world.agent.openPool({
+        number: 2,
+        address: '127.0.0.1',
+        port,
+        size: 16,
+        idleMs: 60_000,
+        openMs: 400,
+      })
+      const onTheWay = (): readonly string[] =>
+        [...world.kernel.map('kh_expected').entries()].map(([{ remote }]) => String(remote.portBe))
+      await until(() => onTheWay().length > 1)
+      const first = onTheWay()
+      let most = first.length
+      await until(() => {
+        const now = onTheWay()
+        most = Math.max(most, now.length)
+        return now.length > 0 && now.every(each => !first.includes(each))
+      })
+      assert.ok(most <= 4, `${most} were on the way at once`)
+      assert.ok(pool.size < 16)
+      server.stdin.write('\n')
+      await until(() => pool.size === 16 && onTheWay().length === 0)
+    } finally {
+      server.kill('SIGKILL')
+    }
+  },
+)
