@@ -38,6 +38,12 @@ export interface WorldOptions {
 
 const service = 1
 
+/** Each path leads to this pool, and is rule 7. */
+export function everythingTo(pool: number): KernelPath {
+  const action = { kind: 'pools', targets: [{ pool, weight: 1, count: 7 }] } as const
+  return { kind: 'prefix', value: '', rules: [{ fields: [], action, number: 7 }] }
+}
+
 /**
  * This process, moved to a cgroup of its own, so that sockets made from now on are of the mesh. Ends with `leaveCgroup`.
  */
@@ -120,14 +126,7 @@ export class World implements AsyncDisposable {
     const { kernel, port, writer } = this
     kernel.attach(cgroup.folder)
     kernel.map('kh_listeners').set(placeOf('127.0.0.1', port), service)
-    writer.write(
-      service,
-      table({
-        kind: 'prefix',
-        value: '',
-        rules: [{ fields: [], action: { kind: 'pools', targets: [{ pool: 1, weight: 1, count: 7 }] }, number: 7 }],
-      }),
-    )
+    writer.write(service, table(everythingTo(1)))
     kernel.isOn = true
     const first = { number: 1, address: '127.0.0.1', port: backendPort, size: pooled, idleMs }
     for (const each of [first, ...(options.pools ?? [])]) this.pools.push(this.agent.openPool(each))
