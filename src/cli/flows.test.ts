@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { ConnectionRecord, FlowRecord, NameRecord } from '../daemon/index.ts'
+import type { ConnectionRecord, FlowRecord, NameRecord, RequestRecord } from '../daemon/index.ts'
 import { renderFlow } from './flows.ts'
 import { plain } from './paint.ts'
 
@@ -26,6 +26,18 @@ const name: NameRecord = {
   addresses: ['127.77.0.1'],
   durationMs: 0.1,
 }
+const request: RequestRecord = {
+  kind: 'request',
+  timeMs: connection.timeMs,
+  source: connection.source,
+  method: 'GET',
+  target: '/a?b=c',
+  destination: { service: 'shop/db:5432', workload: 'shop/db-0', given: '127.0.0.1:7000' },
+  verdict: '200',
+  durationMs: 0.05,
+  sentBytes: 0,
+  receivedBytes: 30,
+}
 const transfer = { sentBytes: 310, receivedBytes: 4210, durationMs: 7.1, connectMs: 0.03, roundTripMs: 0.02 }
 const elsewhere = { service: '', workload: '', asked: '192.0.2.1:443', given: '192.0.2.1:443' }
 
@@ -50,6 +62,7 @@ const rows: readonly (readonly [record: FlowRecord, text: string])[] = [
   ],
   [{ ...connection, destination: elsewhere, protocol: 'UDP' }, 'shop/web-1 → 192.0.2.1:443 UDP opened'],
   [{ ...connection, source: { workload: '', service: '' } }, 'elsewhere → shop/db:5432 (127.0.0.1:7000) TCP opened'],
+  [request, 'shop/web-1 → shop/db:5432 (127.0.0.1:7000) GET /a?b=c 200 in 0.05ms; sent 0 B, received 30 B'],
   [name, 'shop/web-1 ? db A = 127.77.0.1'],
   [{ ...name, name: 'a\u001b[31mb', addresses: [] }, 'shop/web-1 ? ab A = nothing'],
   [

@@ -1,4 +1,4 @@
-import type { ConnectionRecord, FlowRecord, NameRecord } from '../daemon/index.ts'
+import type { ConnectionRecord, FlowRecord, NameRecord, RequestRecord } from '../daemon/index.ts'
 import { usage } from './call.ts'
 import { agentOf, paintOf, wantsJson } from './context.ts'
 import { followLines } from './follow-lines.ts'
@@ -24,7 +24,7 @@ export const flows: Verb = {
       name: 'verdict',
       value: 'VERDICT',
       about:
-        'Only those with this verdict (egress-denied, NXDOMAIN, …) or of this kind: opened, closed, refused, failed, name.',
+        'Only those with this verdict (egress-denied, NXDOMAIN, 503, …) or of this kind: opened, closed, refused, failed, request, name.',
     },
     outputFlag,
     socketFlag,
@@ -54,7 +54,20 @@ export function renderFlow(record: FlowRecord, paint: Paint): string {
   const time = paint.dim(new Date(record.timeMs).toISOString().slice(11, 23))
   if (record.kind === 'lost') return `${time} ${paint.warn(`${record.count} events were lost`)}`
   const source = paint.name(record.source.workload || record.source.service || 'elsewhere')
-  return `${time} ${source} ${record.kind === 'name' ? renderName(record, paint) : renderConnection(record, paint)}`
+  return `${time} ${source} ${renderOf(record, paint)}`
+}
+
+function renderOf(record: Exclude<FlowRecord, { kind: 'lost' }>, paint: Paint): string {
+  if (record.kind === 'name') return renderName(record, paint)
+  return record.kind === 'request' ? renderRequest(record, paint) : renderConnection(record, paint)
+}
+
+function renderRequest(record: RequestRecord, paint: Paint): string {
+  const { destination, method, target, verdict, durationMs, sentBytes, receivedBytes } = record
+  const status = verdict.startsWith('5') ? paint.warn(verdict) : verdict
+  const to = `${destination.service}${paint.dim(` (${destination.given})`)}`
+  const took = `in ${formatLatency(durationMs / 1000)}; sent ${sentBytes} B, received ${receivedBytes} B`
+  return `→ ${to} ${method} ${withoutControls(target)} ${status} ${took}`
 }
 
 function renderName({ name, type, verdict, addresses, answeredBy, durationMs }: NameRecord, paint: Paint): string {

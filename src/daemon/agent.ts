@@ -153,7 +153,12 @@ export class Agent {
       serviceCidr: options.settings.serviceCidr,
       onFlow: flow => this.#flows.flow(flow),
     })
-    this.#flows = new FlowBook({ clock: this.#clock, meter: this.#metrics.meter, isActive: this.#tier.leads })
+    this.#flows = new FlowBook({
+      clock: this.#clock,
+      meter: this.#metrics.meter,
+      isActive: this.#tier.leads,
+      onFollowed: isFollowed => this.#kernelPath.tapFlows(isFollowed),
+    })
     this.#networkPolicies = new NetworkPolicies(this.#tier.enforcement)
     this.#joins = new Joins({
       file: stateFile(options.settings, 'joined'),
@@ -175,6 +180,7 @@ export class Agent {
       metrics: this.#metrics,
       settings: options.settings,
       feed: this.#feed,
+      flows: this.#flows,
     })
     this.view = this.#openView()
     this.#ticketKeys = new TicketKeyRotation(this.#clock, key => this.#pool?.setTicketKeys(key))

@@ -15,6 +15,11 @@ export class Feed<Entry> {
   push(entry: Entry): void {
     if (this.#kept.length === keptEntries * 2) this.#kept.splice(0, keptEntries)
     this.#kept.push(entry)
+    this.tell(entry)
+  }
+
+  /** To those who follow now only: so many of them that they would leave no room for others. */
+  tell(entry: Entry): void {
     for (const follower of this.#followers) follower(entry)
   }
 

@@ -212,7 +212,7 @@ test(
     const has = (wanted: FlowRecord['kind']): boolean => records.some(({ kind }) => kind === wanted)
     await each.mesh.until(() => Promise.resolve(has('closed') && has('refused')))
     const brief = records.flatMap(record => {
-      if (record.kind === 'lost') return ['lost']
+      if (record.kind === 'lost' || record.kind === 'request') return [record.kind]
       if (record.kind === 'name') return `${record.source.workload} ? ${record.name} ${record.type} ${record.verdict}`
       const { source, destination, kind, verdict, policies } = record
       return `${source.workload} ${kind} ${destination.service} ${destination.workload} ${verdict} ${policies.join()}`.trim()

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
+import { createInterface } from 'node:readline'
 import { test } from 'node:test'
+import type { FlowRecord } from '../../src/daemon/index.ts'
 import type { MemberMesh } from '../datapath/member-mesh.ts'
 import { datapathSkip } from '../datapath/world.ts'
 import { until } from '../support/until.ts'
-import { addressOf, ask, begin, Client, logOf, statusOf, untilCarried } from './carried.ts'
+import { addressOf, ask, begin, Client, logOf, open, statusOf, untilCarried } from './carried.ts'
 
 const skip = datapathSkip('python3')
 
@@ -60,10 +62,32 @@ async function checkSeen(each: MemberMesh, client: Client): Promise<void> {
     const { services } = await each.mesh.status()
     return services.some(({ key, rates }) => key === 'shop/web:9080' && rates.requestsPerSecond > 0)
   })
+  await checkFlows(each, client)
   // Lines are written a moment after their request.
   const log = logOf(each)
   await until(() => readFileSync(log, 'utf8').split('\n').length >= 2)
   assert.match(readFileSync(log, 'utf8'), /GET .*\/a.* 200 .*shop\/web:9080/)
+}
+
+/** While somebody follows them, and as long as only then: others would find nothing but requests among those that are kept. */
+async function checkFlows(each: MemberMesh, client: Client): Promise<void> {
+  const followed = await open(each, '/flows?follow=1&verdict=request&service=shop/web&lines=0')
+  const lines = createInterface(followed)[Symbol.asyncIterator]()
+  const first = lines.next()
+  let seen: FlowRecord | undefined
+  void first.then(({ value }) => (seen = JSON.parse(String(value)) as FlowRecord))
+  await until(async () => {
+    await client.say('/followed')
+    return seen !== undefined
+  })
+  followed.destroy()
+  assert.ok(seen?.kind === 'request')
+  const { source, method, target, destination, verdict } = seen
+  assert.deepEqual(
+    [source.workload, method, target, destination.service, destination.workload, verdict],
+    ['shop/client', 'GET', '/followed', 'shop/web:9080', 'shop/web-0', '200'],
+  )
+  assert.ok(!(await ask(each, '/flows')).includes('"request"'))
 }
 
 const closed = `

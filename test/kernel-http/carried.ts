@@ -84,13 +84,18 @@ export class Client implements AsyncDisposable {
 
 /** As commands ask, without a process for each question. @param body  of a POST */
 export async function ask(each: MemberMesh, path: string, body?: string): Promise<string> {
+  return text(await open(each, path, body))
+}
+
+/** The answer as it comes. */
+export async function open(each: MemberMesh, path: string, body?: string): Promise<IncomingMessage> {
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>()
   const method = body === undefined ? 'GET' : 'POST'
   const options = { socketPath: each.mesh.socketPath, path, method, headers: { host: 'localhost' }, agent: false }
   request(options, resolve)
     .on('error', reject)
     .end(body ?? '')
-  return text(await promise)
+  return promise
 }
 
 /** @param isOn  to turn it */

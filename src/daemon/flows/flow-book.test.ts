@@ -3,9 +3,10 @@ import { test } from 'node:test'
 import { ManualClock, silentMeter } from '../../core/index.ts'
 import type { Meter } from '../../core/index.ts'
 import type { Flow } from '../../datapath/index.ts'
-import type { NetworkIdentity, NetworkMember } from '../../model/index.ts'
+import type { AccessRecord, NetworkIdentity, NetworkMember } from '../../model/index.ts'
 import type { NameResolved } from '../../names/index.ts'
 import { FlowBook } from './flow-book.ts'
+import type { FlowRecord } from './flow-record.ts'
 
 const mapped = (last: number): Uint8Array => Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 127, 0, 0, last)
 const identity = (id: number, service: string): NetworkIdentity => {
@@ -34,7 +35,12 @@ const flow: Flow = {
 }
 const transfer = { sentBytes: 3, receivedBytes: 5, durationMs: 2, connectMs: 1, roundTripMs: 1 }
 
-function bookOf(): { book: FlowBook; counts: Map<string, { value: number }>; seen: () => readonly string[] } {
+function bookOf(): {
+  readonly book: FlowBook
+  readonly clock: ManualClock
+  readonly counts: Map<string, { value: number }>
+  readonly seen: () => readonly string[]
+} {
   const counts = new Map<string, { value: number }>()
   const meter: Meter = {
     ...silentMeter,
@@ -45,7 +51,8 @@ function bookOf(): { book: FlowBook; counts: Map<string, { value: number }>; see
       return counter
     },
   }
-  const book = new FlowBook({ clock: new ManualClock(), meter, isActive: true })
+  const clock = new ManualClock()
+  const book = new FlowBook({ clock, meter, isActive: true })
   book.update({
     members: [member('shop/web-1', 16, 8000), member('shop/db-0', 17, 7000)],
     identities: new Map([
@@ -60,7 +67,7 @@ function bookOf(): { book: FlowBook; counts: Map<string, { value: number }>; see
       const { source, destination, kind } = record
       return `${source.workload}/${source.service} ${kind} ${destination.service} ${destination.workload} ${destination.given}`
     })
-  return { book, counts, seen }
+  return { book, clock, counts, seen }
 }
 
 test('FlowBook tells who is at both ends, and counts by their Services', () => {
@@ -116,6 +123,38 @@ test('FlowBook tells names of programs of the mesh only', () => {
   book.name(resolved)
   book.name({ ...resolved, asker: undefined })
   assert.deepEqual(seen(), ['shop/web ? db AAAA NXDOMAIN'])
+})
+
+test('FlowBook tells of requests whoever follows, and keeps none of them', () => {
+  const { book, clock, counts, seen } = bookOf()
+  const told: FlowRecord[] = []
+  using _ = book.feed.follow(record => told.push(record))
+  book.request({
+    method: 'GET',
+    target: '/a',
+    status: 200,
+    durationMs: 0.1,
+    requestBytes: 3,
+    responseBytes: 5,
+    clientWorkload: 'shop/web-1',
+    virtualHost: 'Service shop/db:5432',
+    endpoint: '127.0.0.1:7000',
+  } as AccessRecord)
+  assert.deepEqual(told, [
+    {
+      kind: 'request',
+      timeMs: clock.wallMs(),
+      source: { workload: 'shop/web-1', service: 'shop/web' },
+      method: 'GET',
+      target: '/a',
+      destination: { service: 'shop/db:5432', workload: 'shop/db-0', given: '127.0.0.1:7000' },
+      verdict: '200',
+      durationMs: 0.1,
+      sentBytes: 3,
+      receivedBytes: 5,
+    },
+  ])
+  assert.deepEqual([seen(), counts.size], [[], 0])
 })
 
 test('FlowBook.lost() tells how many more were lost, also after programs were loaded anew', () => {

@@ -2,16 +2,25 @@ import { formatIpAddress, recordTypes, responseCodes, unmapIpAddress } from '../
 import type { Clock, Meter } from '../../core/index.ts'
 import type { Flow, FlowEnd } from '../../datapath/index.ts'
 import { ipProtocols, reservedIdentities } from '../../model/index.ts'
-import type { NetworkPolicySet } from '../../model/index.ts'
+import type { AccessRecord, NetworkPolicySet } from '../../model/index.ts'
 import type { NameResolved } from '../../names/index.ts'
 import { Feed } from '../feed.ts'
-import type { ConnectionRecord, FlowDestination, FlowRecord, FlowSource, TransferRecord } from './flow-record.ts'
+import type {
+  ConnectionRecord,
+  FlowDestination,
+  FlowRecord,
+  FlowSource,
+  RequestRecord,
+  TransferRecord,
+} from './flow-record.ts'
 
 export interface FlowBookOptions {
   readonly clock: Clock
   readonly meter: Meter
   /** Whether anybody tells of flows. */
   readonly isActive: boolean
+  /** Told when somebody begins to follow, and when nobody does any more. */
+  readonly onFollowed?: (isFollowed: boolean) => void
 }
 
 /**
@@ -20,7 +29,7 @@ export interface FlowBookOptions {
  * the registry lets them; all further pairs are counted as `other`.
  */
 export class FlowBook {
-  readonly feed: Feed<FlowRecord> = new Feed<FlowRecord>()
+  readonly feed: Feed<FlowRecord>
   readonly isActive: boolean
   readonly #clock: Clock
   readonly #meter: Meter
@@ -31,7 +40,8 @@ export class FlowBook {
   #listeners = new Map<string, string>()
   #lost = 0n
 
-  constructor({ clock, meter, isActive }: FlowBookOptions) {
+  constructor({ clock, meter, isActive, onFollowed }: FlowBookOptions) {
+    this.feed = new Feed(onFollowed)
     this.#clock = clock
     this.#meter = meter
     this.isActive = isActive
@@ -42,7 +52,7 @@ export class FlowBook {
     this.#identities = identities
     this.#services = new Map(members.map(({ key, identity }) => [key, identities.get(identity)?.service ?? '']))
     const listeners = members.flatMap(({ key, address, ports }) =>
-      ports.map(({ protocol, port }) => [placeText(address, port, ipProtocols[protocol]), key] as const),
+      ports.map(({ protocol, port }) => [placeText(endText({ address, port }), ipProtocols[protocol]), key] as const),
     )
     this.#listeners = new Map(listeners)
   }
@@ -62,6 +72,11 @@ export class FlowBook {
       }
     }
     this.feed.push(record)
+  }
+
+  /** That passed in the kernel. Not counted: metrics have all of them, and this is told of some. */
+  request(record: AccessRecord): void {
+    this.feed.tell(this.#requestOf(record))
   }
 
   /** Of programs of the mesh; what others ask is no flow. */
@@ -108,6 +123,23 @@ export class FlowBook {
     }
   }
 
+  #requestOf(record: AccessRecord): RequestRecord {
+    const { method, target, status, durationMs, clientWorkload, virtualHost, endpoint } = record
+    const workload = this.#listeners.get(placeText(endpoint, ipProtocols.TCP)) ?? ''
+    return {
+      kind: 'request',
+      timeMs: this.#clock.wallMs(),
+      source: this.#sourceOf(clientWorkload),
+      method,
+      target,
+      destination: { service: virtualHost.replace(/^Service /, ''), workload, given: endpoint },
+      verdict: String(status),
+      durationMs,
+      sentBytes: record.requestBytes,
+      receivedBytes: record.responseBytes,
+    }
+  }
+
   #sourceOf(workload: string): FlowSource {
     return { workload, service: this.#services.get(workload) ?? '' }
   }
@@ -122,7 +154,7 @@ export class FlowBook {
     if (role === 'server') {
       return { service: this.#services.get(own) ?? '', workload: own, asked: endText(asked), given: endText(given) }
     }
-    const workload = this.#listeners.get(placeText(unmapIpAddress(given.address), given.port, protocol)) ?? ''
+    const workload = this.#listeners.get(placeText(endText(given), protocol)) ?? ''
     return { service, workload, asked: endText(asked), given: endText(given) }
   }
 }
@@ -147,8 +179,9 @@ function nameOf({ service, workload }: { readonly service: string; readonly work
   return workload === '' ? 'elsewhere' : workload
 }
 
-function placeText(address: Uint8Array, port: number, protocol: number): string {
-  return `${protocol} ${Buffer.from(address).toString('hex')} ${port}`
+/** @param place  as `endText` has it, and ids of endpoints */
+function placeText(place: string, protocol: number): string {
+  return `${protocol} ${place}`
 }
 
 function endText({ address, port }: FlowEnd): string {

@@ -33,6 +33,18 @@ const name: FlowRecord = {
   addresses: [],
   durationMs: 0,
 }
+const request: FlowRecord = {
+  kind: 'request',
+  timeMs: 0,
+  source,
+  method: 'GET',
+  target: '/',
+  destination,
+  verdict: '503',
+  durationMs: 0,
+  sentBytes: 0,
+  receivedBytes: 0,
+}
 const lost: FlowRecord = { kind: 'lost', timeMs: 0, count: 1 }
 
 /** Whether the connection and the name are shown. */
@@ -54,6 +66,16 @@ const rows: readonly (readonly [query: Partial<FlowQuery>, connection: boolean, 
   [{ verdict: 'NXDOMAIN', service: 'web' }, false, true],
   [{ verdict: 'NXDOMAIN', service: 'db' }, false, false],
 ]
+
+const requests: readonly (readonly [query: Partial<FlowQuery>, isShown: boolean])[] = [
+  [{ verdict: 'request', service: 'db' }, true],
+  [{ verdict: '503', service: 'web' }, true],
+  [{ verdict: '500' }, false],
+]
+for (const [query, isShown] of requests) {
+  test(`flowFilter(${JSON.stringify(query)}) of a request`, () =>
+    assert.equal(flowFilter({ service: null, verdict: null, ...query })(request), isShown))
+}
 
 for (const [query, ...expected] of rows) {
   test(`flowFilter(${JSON.stringify(query)})`, () => {

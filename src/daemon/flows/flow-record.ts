@@ -1,5 +1,5 @@
 /** One line of `heddle flows`: what a program of the mesh asked for, and what came of it. */
-export type FlowRecord = ConnectionRecord | NameRecord | LostRecord
+export type FlowRecord = ConnectionRecord | RequestRecord | NameRecord | LostRecord
 
 interface OfProgram {
   /** Milliseconds since 1970. */
@@ -47,6 +47,22 @@ export interface TransferRecord {
   /** None of datagrams. */
   readonly connectMs?: number
   readonly roundTripMs?: number
+}
+
+/** One that passed in the kernel: its bytes are not among those of its connection. */
+export interface RequestRecord extends OfProgram {
+  readonly kind: 'request'
+  readonly method: string
+  /** Path and query as received. */
+  readonly target: string
+  /** `given` is the endpoint. */
+  readonly destination: Omit<FlowDestination, 'asked'>
+  /** The status, `200`. */
+  readonly verdict: string
+  readonly durationMs: number
+  /** Of bodies. */
+  readonly sentBytes: number
+  readonly receivedBytes: number
 }
 
 export interface NameRecord extends OfProgram {

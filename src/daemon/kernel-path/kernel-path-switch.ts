@@ -2,10 +2,11 @@ import { messageOf } from '../../core/index.ts'
 import type { JoinedCgroup, MeshCgroup, ProxyPlace } from '../../datapath/index.ts'
 import { selfTest } from '../../kernel-http/index.ts'
 import { Bpf } from '../../kernel/index.ts'
-import type { MeshSnapshot } from '../../model/index.ts'
+import type { AccessRecord, MeshSnapshot } from '../../model/index.ts'
 import { openAccessLog } from '../../observe/index.ts'
 import type { AccessLogWriter } from '../../observe/index.ts'
 import type { AgentMetrics } from '../agent-metrics.ts'
+import type { FlowBook } from '../flows/flow-book.ts'
 import type { AgentKeeper } from '../handover/agent-keeper.ts'
 import type { LogFeed } from '../log-feed.ts'
 import type { Settings } from '../settings.ts'
@@ -55,6 +56,8 @@ export interface KernelPathSwitchOptions extends Omit<
   readonly settings: Pick<Settings, 'accessLog' | 'accessLogFormat'>
   /** Gets lines of the access log while `tap` says that somebody follows. */
   readonly feed: LogFeed
+  /** Is told of requests while `tapFlows` says that somebody follows. */
+  readonly flows: Pick<FlowBook, 'request'>
   readonly tier: Tier
   readonly transport: ActiveTransport
   /** Asked when the path is opened. */
@@ -79,6 +82,7 @@ export class KernelPathSwitch implements Disposable {
   /** Opened with the path. */
   #log: AccessLogWriter | undefined
   #isFollowed = false
+  #areFlowsFollowed = false
   /** As `whereOf` has it, made when it is first asked for. */
   #where: {
     readonly of: KernelPath['compiled'] | undefined
@@ -168,11 +172,26 @@ export class KernelPathSwitch implements Disposable {
   /** Whether somebody follows the access log. */
   tap(isFollowed: boolean): void {
     this.#isFollowed = isFollowed
-    if (this.#log === undefined) return
-    const { settings, feed, clock } = this.#options
+    this.#tell()
+  }
+
+  /** Whether somebody follows the flows. */
+  tapFlows(isFollowed: boolean): void {
+    this.#areFlowsFollowed = isFollowed
+    this.#tell()
+  }
+
+  /** Of requests, to whoever wants to know. */
+  #tell(): void {
+    const log = this.#log
+    if (log === undefined) return
+    const { settings, feed, flows, clock } = this.#options
     const push = (text: string): void => feed.push({ timeMs: clock.wallMs(), source: 'access', stream: 'access', text })
-    this.#log.onLine = isFollowed ? push : undefined
-    this.#path?.logTo(isFollowed || settings.accessLog !== 'off' ? this.#log : undefined)
+    log.onLine = this.#isFollowed ? push : undefined
+    const told: ((record: AccessRecord) => void)[] = []
+    if (this.#isFollowed || settings.accessLog !== 'off') told.push(record => log.write(record))
+    if (this.#areFlowsFollowed) told.push(record => flows.request(record))
+    this.#path?.tellOf(told)
   }
 
   /** Where a rule's requests are answered, at one listener or at all; undefined while there is no path. */
@@ -235,7 +254,7 @@ export class KernelPathSwitch implements Disposable {
     })
     this.#log ??= openAccessLog({ target, format, clock, logger, meter: metrics.meter })
     this.#path = path
-    this.tap(this.#isFollowed)
+    this.#tell()
     return path
   }
 

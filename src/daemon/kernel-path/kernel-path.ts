@@ -12,7 +12,7 @@ import type {
 } from '../../kernel-http/index.ts'
 import { Bpf, ListeningSockets } from '../../kernel/index.ts'
 import { emptySnapshot } from '../../model/index.ts'
-import type { AccessLog, Endpoint, HttpRoute, Listener, MeshSnapshot, RouteRule } from '../../model/index.ts'
+import type { AccessRecord, Endpoint, HttpRoute, Listener, MeshSnapshot, RouteRule } from '../../model/index.ts'
 import type { MetricRegistry } from '../../observe/index.ts'
 import type { AgentKeeper } from '../handover/agent-keeper.ts'
 import type { GivenConnection } from '../worker-messages.ts'
@@ -21,7 +21,7 @@ import { Giver } from './given-socket.ts'
 import { ownAddresses } from './own-addresses.ts'
 import { newGeneration, PathHolder } from './path-holder.ts'
 import { permissionsFor } from './permissions.ts'
-import { logSampled, sampleEveryNs } from './path-log.ts'
+import { recordOf, sampleEveryNs } from './path-log.ts'
 import { boundsSeconds, PathCounts } from './path-counts.ts'
 import { CountPlaces } from './count-places.ts'
 
@@ -178,13 +178,15 @@ export class KernelPath implements Disposable {
     this.#counts.collect()
   }
 
-  /** From now on requests are told of, not all of them when there are many; undefined for none. */
-  logTo(log: AccessLog | undefined): void {
-    this.#kernel.onSample(log === undefined ? 0 : sampleEveryNs, sample => {
+  /** To whom requests are told of from now on, not all of them when there are many. */
+  tellOf(told: readonly ((record: AccessRecord) => void)[]): void {
+    this.#kernel.onSample(told.length === 0 ? 0 : sampleEveryNs, sample => {
       const target = this.#places.at(sample.count)
-      if (log === undefined || target === undefined) return
+      if (target === undefined) return
       const client = this.#agent.addressOf(sample.client)
-      logSampled(log, { sample, target, client, access: this.#snapshot.access, wallMs: this.#options.clock.wallMs() })
+      const { access } = this.#snapshot
+      const record = recordOf({ sample, target, client, access, wallMs: this.#options.clock.wallMs() })
+      for (const each of told) each(record)
     })
   }
 

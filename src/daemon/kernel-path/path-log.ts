@@ -1,8 +1,8 @@
-import type { AccessLog, NetworkAccess } from '../../model/index.ts'
+import type { AccessRecord, NetworkAccess } from '../../model/index.ts'
 import type { KhSample } from '../../kernel-http/index.ts'
 import type { CountedTarget } from './count-places.ts'
 
-/** At most one request in so long gets a line: a hundred a second. */
+/** At most one request in so long is told of: a hundred a second. */
 export const sampleEveryNs = 10_000_000
 
 export interface SampledRequest {
@@ -14,13 +14,13 @@ export interface SampledRequest {
   readonly wallMs: number
 }
 
-/** Writes the line of a request that passed in the kernel. It has no id and no trace: nobody could add one. */
-export function logSampled(log: AccessLog, { sample, target, client, access, wallMs }: SampledRequest): void {
+/** A request that passed in the kernel, as others are told of. It has no id and no trace: nobody could add one. */
+export function recordOf({ sample, target, client, access, wallMs }: SampledRequest): AccessRecord {
   const { status, tookNs, waitedUs, requestBytes, responseBytes } = sample
   const head = headOf(sample)
   const caller = access?.callers.get(sample.caller)
   const durationMs = Number(tookNs) / 1e6
-  log.write({
+  return {
     startMs: wallMs - durationMs,
     durationMs,
     upstreamMs: waitedUs / 1000,
@@ -45,7 +45,7 @@ export function logSampled(log: AccessLog, { sample, target, client, access, wal
     flags: '-',
     tls: undefined,
     upstreamTls: '',
-  })
+  }
 }
 
 interface SampledHead {
