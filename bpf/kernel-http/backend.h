@@ -30,7 +30,9 @@ static __noinline void kh_fill_sample(struct kh_sample *sample, struct kh_backen
 static __noinline void kh_tell_sample(struct kh_socket *socket, struct kh_backend *backend, __u64 took)
 {
 	struct kh_kept *kept = bpf_map_lookup_elem(&kh_kept, &socket->cookie);
-	struct kh_sample *sample = kept ? bpf_ringbuf_reserve(&kh_events, sizeof(*sample), 0) : 0;
+	// Nobody reads while there is no agent, and ends of connections matter more than lines of a log.
+	int is_room = bpf_ringbuf_query(&kh_events, BPF_RB_AVAIL_DATA) < KH_EVENTS_BYTES / 4;
+	struct kh_sample *sample = kept && is_room ? bpf_ringbuf_reserve(&kh_events, sizeof(*sample), 0) : 0;
 
 	if (!sample)
 		return;

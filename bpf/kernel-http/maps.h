@@ -36,8 +36,11 @@ KH_MAP(kh_rules, BPF_MAP_TYPE_ARRAY, 65536, 0, __u32, struct kh_rule);
 KH_MAP(kh_fields, BPF_MAP_TYPE_HASH, 65536, BPF_F_NO_PREALLOC, struct kh_field_key, __u32);
 KH_MAP(kh_permissions, BPF_MAP_TYPE_HASH, 262144, BPF_F_NO_PREALLOC, struct kh_permission, __u32);
 KH_MAP(kh_counts, BPF_MAP_TYPE_PERCPU_ARRAY, 4096, 0, __u32, struct kh_counts);
+KH_MAP(kh_counted, BPF_MAP_TYPE_HASH, 4096, BPF_F_NO_PREALLOC, __u32, struct kh_counted);
 // Messages that went to user space, by enum kh_reason.
 KH_MAP(kh_reasons, BPF_MAP_TYPE_PERCPU_ARRAY, KH_REASONS, 0, __u32, __u64);
+
+#define KH_EVENTS_BYTES 1048576
 
 // Idle connections of each pool, the one that waited longest first.
 struct {
@@ -55,7 +58,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 1048576);
+	__uint(max_entries, KH_EVENTS_BYTES);
 } kh_events SEC(".maps");
 
 // Events that found no room.

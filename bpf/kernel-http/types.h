@@ -301,6 +301,17 @@ struct kh_counts {
 };
 _Static_assert(sizeof(struct kh_counts) == 384, "kh_counts");
 
+#define KH_TARGET_BYTES 2040
+
+// For the next agent: what is counted at one place, and what was told of it already. Programs do not look at it.
+struct kh_counted {
+	struct kh_counts told;
+	__u64 length;
+	// JSON.
+	__u8 target[KH_TARGET_BYTES];
+};
+_Static_assert(sizeof(struct kh_counted) == 2432, "kh_counted");
+
 enum kh_event_kind {
 	KH_CLIENT_OPENED = 1,
 	KH_CLIENT_CLOSED = 2,

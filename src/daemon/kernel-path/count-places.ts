@@ -11,11 +11,17 @@ export interface CountedTarget {
   readonly limits: TimeLimits
 }
 
+/** What is counted where. */
+export interface CountedPlaces {
+  at(number: number): CountedTarget | undefined
+  entries(): Iterable<readonly [number, CountedTarget]>
+}
+
 /** As many as there are in the kernel; 0 is nobody's. */
 const mostPlaces = 4095
 
 /** Where in the kernel answers are counted. A place is given to another target only when it was free for the longest time. */
-export class CountPlaces {
+export class CountPlaces implements CountedPlaces {
   readonly #numbers = new Map<string, number>()
   readonly #targets = new Map<number, CountedTarget>()
   readonly #free: number[] = Array.from({ length: mostPlaces }, (_, at) => at + 1)
@@ -47,6 +53,17 @@ export class CountPlaces {
   entries(): Iterable<readonly [number, CountedTarget]> {
     return this.#targets
   }
+}
+
+/** How late a time limit may be noticed: a tenth of it, between these. */
+const [leastLookMs, mostLookMs] = [50, 5_000]
+
+export function limitLookMs(places: CountedPlaces): number {
+  let shortestMs = Infinity
+  for (const [, { limits }] of places.entries()) {
+    shortestMs = Math.min(shortestMs, limits.requestMs, limits.beginMs)
+  }
+  return Math.min(mostLookMs, Math.max(leastLookMs, shortestMs / 10))
 }
 
 function keyOf({ virtualHost, route, rule, backend, endpoint }: CountedTarget): string {

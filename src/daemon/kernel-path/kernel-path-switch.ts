@@ -141,7 +141,7 @@ export class KernelPathSwitch implements Disposable {
    */
   adoptLeft(): void {
     const keeper = this.#options.keeper()
-    if (keeper !== undefined) this.#left = openLeftPaths({ ...this.#options, keeper })
+    if (keeper !== undefined) this.#left = openLeftPaths({ ...this.#options, ...this.#counted(), keeper })
   }
 
   /** For the end of the agent. With `handsOver` the path goes on without one, where there is a keeper; else it is drained. */
@@ -167,6 +167,7 @@ export class KernelPathSwitch implements Disposable {
   /** About every second, and before metrics are told. */
   collect(): void {
     this.#path?.collect()
+    for (const left of this.#left) left.collect()
   }
 
   /** Whether somebody follows the access log. */
@@ -249,13 +250,18 @@ export class KernelPathSwitch implements Disposable {
       ...this.#options,
       cgroup,
       keeper: this.#options.keeper(),
-      registry: metrics.kernelPath,
-      onCounted: () => metrics.kernelPathCounted(),
+      ...this.#counted(),
     })
     this.#log ??= openAccessLog({ target, format, clock, logger, meter: metrics.meter })
     this.#path = path
     this.#tell()
     return path
+  }
+
+  /** Where requests are counted. */
+  #counted(): Pick<KernelPathOptions, 'registry' | 'onCounted'> {
+    const { metrics } = this.#options
+    return { registry: metrics.kernelPath, onCounted: () => metrics.kernelPathCounted() }
   }
 
   /** Nothing is opened on a kernel that does not do what the path relies on. */

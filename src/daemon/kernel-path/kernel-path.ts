@@ -23,7 +23,8 @@ import { newGeneration, PathHolder } from './path-holder.ts'
 import { permissionsFor } from './permissions.ts'
 import { recordOf, sampleEveryNs } from './path-log.ts'
 import { boundsSeconds, PathCounts } from './path-counts.ts'
-import { CountPlaces } from './count-places.ts'
+import { CountMemory } from './count-memory.ts'
+import { CountPlaces, limitLookMs } from './count-places.ts'
 
 export interface KernelPathOptions {
   readonly cgroup: MeshCgroup
@@ -56,8 +57,6 @@ const lookMs = 100
 const loopback = '127.0.0.1'
 /** As the proxy's stall timeout: a request whose answer does not begin, and whose rule says nothing of time. */
 const mostSilenceMs = 300_000
-/** How late a time limit may be noticed: a tenth of it, between these. */
-const [leastLookMs, mostLookMs] = [50, 5_000]
 
 /**
  * The kernel's HTTP path as a part of the agent, on its main thread: tables for Services whose rules fit, pools for their
@@ -107,9 +106,12 @@ export class KernelPath implements Disposable {
       this.#bpf[Symbol.dispose]()
       throw error
     }
-    this.#counts = new PathCounts(this.#kernel, this.#places, {
+    this.#counts = new PathCounts({
+      kernel: this.#kernel,
+      places: this.#places,
       registry: options.registry,
       onAdded: options.onCounted,
+      memory: this.#holder && new CountMemory(this.#kernel),
     })
     this.#agent = new HttpAgent({
       kernel: this.#kernel,
@@ -117,7 +119,7 @@ export class KernelPath implements Disposable {
         this.#giver.give(socket, bytes, this.#byPort.get(socket.localPort ?? 0))
       },
       limitsOf: count => this.#places.at(count)?.limits,
-      lookMs: () => this.#limitLookMs(),
+      lookMs: () => limitLookMs(this.#places),
       onAnswered: answered => this.#counts.answered(answered),
       onZeroCopy: asked => this.#warnOfZeroCopy(asked),
     })
@@ -214,6 +216,7 @@ export class KernelPath implements Disposable {
       listener => [listener, this.#compile(listener, endpoint => this.#pools.isReached(endpoint))] as const,
     )
     this.#compiled = new Map(compiled.map(([{ id }, service]) => [id, service]))
+    this.#counts.remember()
     const carried = new Set<string>()
     for (const [listener, service] of compiled) {
       if (service.table === undefined || !service.rules.some(({ number }) => number !== undefined)) continue
@@ -223,6 +226,7 @@ export class KernelPath implements Disposable {
     for (const id of this.#services.keys()) if (!carried.has(id)) this.#leave(id)
     this.#counts.collect()
     this.#places.keep(new Set(compiled.flatMap(([, { rules }]) => rules.flatMap(({ counts }) => counts))))
+    this.#counts.remember()
   }
 
   #join(joined: readonly JoinedCgroup[]): void {
@@ -233,14 +237,6 @@ export class KernelPath implements Disposable {
       this.#options.logger.warn(message, { cgroup: folder, error })
     }
     this.#unwatched = new Set(failed.map(({ folder }) => folder))
-  }
-
-  #limitLookMs(): number {
-    let shortestMs = Infinity
-    for (const [, { limits }] of this.#places.entries()) {
-      shortestMs = Math.min(shortestMs, limits.requestMs, limits.beginMs)
-    }
-    return Math.min(mostLookMs, Math.max(leastLookMs, shortestMs / 10))
   }
 
   #mayCarry({ kind, protocol, virtualHosts }: Listener, { backends }: MeshSnapshot): boolean {

@@ -5,15 +5,23 @@ import type { Clock, Logger } from '../../core/index.ts'
 import { HttpAgent, KernelHttp } from '../../kernel-http/index.ts'
 import type { AdoptedSocket, PoolOptions } from '../../kernel-http/index.ts'
 import { Bpf, isUntouched, ListeningSockets } from '../../kernel/index.ts'
+import type { MetricRegistry } from '../../observe/index.ts'
 import type { AgentKeeper } from '../handover/agent-keeper.ts'
+import { CountMemory } from './count-memory.ts'
+import { limitLookMs } from './count-places.ts'
+import type { CountedPlaces } from './count-places.ts'
 import { Giver } from './given-socket.ts'
 import type { GiveOptions } from './given-socket.ts'
+import { PathCounts } from './path-counts.ts'
 import { leftOf, PathHolder } from './path-holder.ts'
 
 export interface LeftPathOptions extends GiveOptions {
   readonly keeper: Pick<AgentKeeper, 'left' | 'take' | 'keep' | 'drop' | 'isThere'>
   readonly clock: Clock
   readonly logger: Logger
+  /** Where requests are counted that were answered while there was no agent, and who is told that some were. */
+  readonly registry: MetricRegistry
+  readonly onCounted: () => void
 }
 
 /** Who was led to the listeners a moment ago still comes. */
@@ -40,6 +48,7 @@ export class LeftPath implements Disposable {
   readonly #timers = new DisposableStack()
   #kernel: KernelHttp | undefined
   #agent: HttpAgent | undefined
+  #counts: PathCounts | undefined
   readonly #giver: Giver
   #isOver = false
 
@@ -75,7 +84,7 @@ export class LeftPath implements Disposable {
       }
     } else {
       this.#kernel = kernel
-      this.#agent = new HttpAgent({ kernel, onFallback: (socket, bytes) => this.#give(socket, bytes) })
+      this.#agent = this.#openAgent(kernel)
     }
     const clients: AdoptedSocket[] = []
     const pools = new Map<number, AdoptedSocket[]>()
@@ -89,6 +98,32 @@ export class LeftPath implements Disposable {
       else pools.set(Number(first), [...(pools.get(Number(first)) ?? []), { cookie: BigInt(second), socket }])
     }
     this.#agent?.adopt({ clients, pools: [...pools].map(poolOptions) })
+  }
+
+  #openAgent(kernel: KernelHttp): HttpAgent {
+    const { registry, onCounted: onAdded } = this.#options
+    const memory = new CountMemory(kernel)
+    const known = memory.adopt()
+    const places: CountedPlaces = {
+      at: place => known.get(place)?.target,
+      entries: () => [...known].map(([place, { target }]) => [place, target]),
+    }
+    const told = [...known].map(([place, each]) => [place, each.told] as const)
+    const counts = new PathCounts({ kernel, places, registry, onAdded, memory, told })
+    counts.collect()
+    this.#counts = counts
+    return new HttpAgent({
+      kernel,
+      onFallback: (socket, bytes) => this.#give(socket, bytes),
+      limitsOf: place => places.at(place)?.limits,
+      lookMs: () => limitLookMs(places),
+      onAnswered: answered => counts.answered(answered),
+    })
+  }
+
+  /** Takes over what programs have counted. */
+  collect(): void {
+    if (!this.#isOver) this.#counts?.collect()
   }
 
   /** @returns undefined for one of which something was read or written: nobody knows how to go on */
@@ -141,6 +176,7 @@ export class LeftPath implements Disposable {
   /** Connections that are still here end. */
   [Symbol.dispose](): void {
     if (this.#isOver) return
+    this.#counts?.collect()
     this.#isOver = true
     this.#timers.dispose()
     for (const server of this.#servers.splice(0)) server.close()

@@ -1,75 +1,90 @@
 import type { Answered, KernelHttp, KhCounts } from '../../kernel-http/index.ts'
 import { metrics } from '../../model/index.ts'
 import type { MetricRegistry } from '../../observe/index.ts'
-import type { CountedTarget, CountPlaces } from './count-places.ts'
+import type { CountMemory } from './count-memory.ts'
+import type { CountedPlaces, CountedTarget } from './count-places.ts'
 
 /** Upper bounds, in seconds, of the buckets that programs count in: both histograms have them. */
 export const boundsSeconds: readonly number[] = metrics['http_server_request_duration_seconds']?.buckets ?? []
 
 const statusClasses = ['0xx', '1xx', '2xx', '3xx', '4xx', '5xx']
 
+export interface PathCountsOptions {
+  readonly kernel: KernelHttp
+  readonly places: CountedPlaces
+  readonly registry: MetricRegistry
+  /** Told when there is something new in the registry. */
+  readonly onAdded: () => void
+  /** For the agent after this one. @default it counts nothing of what passes before it comes */
+  readonly memory?: CountMemory | undefined
+  /** What an agent before this one has told already, by place. @default nothing */
+  readonly told?: Iterable<readonly [number, KhCounts]>
+}
+
 /** What passes in the kernel, as metrics that the proxy has, too. Programs count, and this takes over what was added. */
 export class PathCounts {
-  readonly #kernel: KernelHttp
-  readonly #places: CountPlaces
-  readonly #registry: MetricRegistry
-  readonly #onAdded: () => void
+  readonly #options: PathCountsOptions
   /** As read last, by place. */
-  readonly #before = new Map<number, KhCounts>()
+  readonly #before: Map<number, KhCounts>
   /** Requests of these, to see at a glance that there is nothing new. */
-  readonly #seen = new Map<number, bigint>()
+  readonly #seen: Map<number, bigint>
   /** Answered on the path since it was opened. */
   served = 0n
 
-  /** @param metrics.onAdded  told when there is something new in the registry */
-  constructor(
-    kernel: KernelHttp,
-    places: CountPlaces,
-    { registry, onAdded }: { readonly registry: MetricRegistry; readonly onAdded: () => void },
-  ) {
-    this.#kernel = kernel
-    this.#places = places
-    this.#registry = registry
-    this.#onAdded = onAdded
+  constructor(options: PathCountsOptions) {
+    this.#options = options
+    this.#before = new Map(options.told)
+    this.#seen = new Map([...this.#before].map(([place, { classes }]) => [place, classes.reduce((a, b) => a + b, 0n)]))
+  }
+
+  /** What the agent after this one has to know of places, before anything is led there. */
+  remember(): void {
+    const { memory, places } = this.#options
+    if (memory === undefined) return
+    for (const [place, target] of places.entries()) memory.note(place, target, this.#before.get(place))
+    memory.keep(place => places.at(place) !== undefined)
   }
 
   collect(): void {
+    const { kernel, places, memory, onAdded } = this.#options
     let isNew = false
-    for (const [place, target] of this.#places.entries()) {
-      const requests = this.#kernel.countedRequests(place)
+    for (const [place, target] of places.entries()) {
+      const requests = kernel.countedRequests(place)
       if (requests === (this.#seen.get(place) ?? 0n)) continue
-      const now = this.#kernel.counts(place)
+      const now = kernel.counts(place)
       if (now === undefined) continue
       this.#add(target, now, this.#before.get(place))
       this.served += requests - (this.#seen.get(place) ?? 0n)
       this.#seen.set(place, requests)
       this.#before.set(place, now)
+      memory?.tell(place, now)
       isNew = true
     }
-    if (isNew) this.#onAdded()
+    if (isNew) onAdded()
   }
 
   /** What the agent answered to a request of the path. */
   answered({ count, status, requestBytes, responseBytes, tookMs, reason }: Answered): void {
-    const target = this.#places.at(count)
+    const { registry, places, onAdded } = this.#options
+    const target = places.at(count)
     if (target === undefined) return
     const labels = labelsOf(target, reason === undefined ? target.backend : '')
     const status_class = statusClasses[Math.trunc(status / 100)] ?? '5xx'
-    this.#registry.counter('http_server_requests_total', { ...labels, status_class }).value++
-    this.#registry.histogram('http_server_request_duration_seconds', labels).record(tookMs / 1000)
-    this.#registry.counter('http_server_request_bytes_total', labels).value += requestBytes
-    this.#registry.counter('http_server_response_bytes_total', labels).value += responseBytes
+    registry.counter('http_server_requests_total', { ...labels, status_class }).value++
+    registry.histogram('http_server_request_duration_seconds', labels).record(tookMs / 1000)
+    registry.counter('http_server_request_bytes_total', labels).value += requestBytes
+    registry.counter('http_server_response_bytes_total', labels).value += responseBytes
     const { virtualHost: virtual_host, backend, endpoint } = target
-    this.#onAdded()
+    onAdded()
     if (reason === undefined)
-      this.#registry.counter('heddle_upstream_requests_total', { backend, endpoint, status_class }).value++
-    else this.#registry.counter('heddle_local_replies_total', { virtual_host, reason }).value++
+      registry.counter('heddle_upstream_requests_total', { backend, endpoint, status_class }).value++
+    else registry.counter('heddle_local_replies_total', { virtual_host, reason }).value++
   }
 
   #add(target: CountedTarget, now: KhCounts, before: KhCounts | undefined): void {
     const { backend, endpoint } = target
     const labels = labelsOf(target, backend)
-    const registry = this.#registry
+    const { registry } = this.#options
     now.classes.forEach((count, at) => {
       const added = Number(count - (before?.classes[at] ?? 0n))
       const status_class = statusClasses[at]

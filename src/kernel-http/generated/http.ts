@@ -227,6 +227,13 @@ export type KhCounts = {
   readonly waits: readonly bigint[]
 }
 
+/** struct kh_counted, 2432 bytes. */
+export type KhCounted = {
+  readonly told: KhCounts
+  readonly length: bigint
+  readonly target: Uint8Array
+}
+
 /** struct kh_event, 72 bytes. */
 export type KhEvent = {
   readonly kind: number
@@ -283,6 +290,7 @@ export interface Maps {
   readonly kh_fields: { readonly key: KhFieldKey; readonly value: number }
   readonly kh_permissions: { readonly key: KhPermission; readonly value: number }
   readonly kh_counts: { readonly key: number; readonly value: KhCounts }
+  readonly kh_counted: { readonly key: number; readonly value: KhCounted }
   readonly kh_reasons: { readonly key: number; readonly value: bigint }
   readonly kh_pools: { readonly key: number; readonly value: number }
   readonly kh_events: { readonly key: undefined; readonly value: undefined }
