@@ -126,6 +126,10 @@ static __always_inline void kh_client_opens(struct bpf_sock_ops *ctx)
 		kh_count_reason(KH_ZERO_COPY_SENDER);
 		return;
 	}
+	if (bpf_map_lookup_elem(&kh_not_reading, &socket->caller)) {
+		kh_count_reason(KH_NOT_READING);
+		return;
+	}
 	cookie = bpf_get_socket_cookie(ctx);
 	event.client = cookie;
 	client.service = *service;

@@ -26,6 +26,9 @@ KH_MAP(kh_expected, BPF_MAP_TYPE_HASH, 4096, BPF_F_NO_PREALLOC, struct kh_pair, 
 // Cgroups elsewhere whose programs are of the mesh, by id.
 KH_MAP(kh_joined, BPF_MAP_TYPE_HASH, 4096, BPF_F_NO_PREALLOC, __u64, __u32);
 
+// Cgroups of callers that have left an answer unread, and whose new connections stay off the path.
+KH_MAP(kh_not_reading, BPF_MAP_TYPE_LRU_HASH, 4096, 0, __u64, __u32);
+
 // Numbers of Services.
 KH_MAP(kh_listeners, BPF_MAP_TYPE_HASH, 16384, BPF_F_NO_PREALLOC, struct kh_place, __u32);
 KH_MAP(kh_tables, BPF_MAP_TYPE_HASH, 16384, BPF_F_NO_PREALLOC, __u32, struct kh_table);

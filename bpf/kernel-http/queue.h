@@ -52,3 +52,31 @@ int kh_missing(struct __sk_buff *skb)
 	bpf_sk_release(sk);
 	return missing;
 }
+
+// How much of what was redirected to the socket of that cookie its program has not read. It has had its time: splice() finds
+// nothing in a queue that has data, and waits for ever. So a client's program stays off the path with all that it opens.
+SEC("tc")
+int kh_left_unread(struct __sk_buff *skb)
+{
+	__u64 cookie = asked;
+	struct kh_client *client = bpf_map_lookup_elem(&kh_clients, &cookie);
+	struct kh_backend *backend = client ? 0 : bpf_map_lookup_elem(&kh_backends, &cookie);
+	struct bpf_sock *sk;
+	struct kh_socket *socket;
+	__u32 one = 1;
+	int left = 0;
+
+	if (!client && !backend)
+		return 0;
+	sk = bpf_map_lookup_elem(&kh_sockets, &cookie);
+	if (!sk)
+		return 0;
+	socket = bpf_sk_storage_get(&kh_storage, sk, 0, 0);
+	if (socket) {
+		left = (client ? client->promised : backend->promised) - socket->read;
+		if (client && left)
+			bpf_map_update_elem(&kh_not_reading, &socket->caller, &one, BPF_ANY);
+	}
+	bpf_sk_release(sk);
+	return left;
+}

@@ -63,6 +63,7 @@ enum kh_reason {
 	KH_STATUS = 25,
 	KH_BY_AGENT = 26,
 	KH_ZERO_COPY_SENDER = 27,
+	KH_NOT_READING = 28,
 	KH_REASONS = 32,
 };
 

@@ -10,6 +10,7 @@ import { reap } from './reaper.ts'
 import { KernelPool } from './pool.ts'
 import type { AdoptedSocket, PooledConnection, PoolOptions } from './pool.ts'
 import { Relay } from './relay.ts'
+import { UnreadWatch } from './unread-watch.ts'
 
 export interface HttpAgentOptions {
   readonly kernel: KernelHttp
@@ -24,11 +25,16 @@ export interface HttpAgentOptions {
   readonly limitsOf?: (count: number) => TimeLimits | undefined
   /** How late a time limit may be noticed. @default 50 */
   readonly lookMs?: () => number
-  /** SO_ZEROCOPY was refused to a client of a Service, by its number, or to an endpoint's program. */
-  readonly onZeroCopy?: (asked: { readonly service: number } | { readonly endpoint: string }) => void
+  /** SO_ZEROCOPY was refused to it. */
+  readonly onZeroCopy?: (asked: OfPath) => void
+  /** For seconds a program has not read what it was sent on the path: it may do so by splice(), and finds nothing. */
+  readonly onUnread?: (left: OfPath) => void
   /** What the agent answered itself, or carried: programs do not count that. */
   readonly onAnswered?: (answered: Answered) => void
 }
+
+/** A client of a Service, by its number, or an endpoint's program, by the pool's place. */
+export type OfPath = { readonly service: number } | { readonly endpoint: string }
 
 export interface TimeLimits {
   /** Until the last byte of the response. */
@@ -83,23 +89,29 @@ export class HttpAgent implements Disposable {
   readonly #timers = new DisposableStack()
   /** Endpoints' connections that ended before it was told that they are there. */
   readonly #deadEarly = new Set<bigint>()
+  readonly #unread: UnreadWatch
 
   constructor(options: HttpAgentOptions) {
     this.#options = options
     this.#kernel = options.kernel
     this.#kernel.onEvent(event => this.#onEvent(event))
+    this.#unread = new UnreadWatch(this.#kernel, {
+      onClient: (_, service) => options.onUnread?.({ service }),
+      onBackend: cookie => this.#tellUnread(cookie),
+    })
     this.#timers.use(systemClock.every(reapMs, () => this.reap()).unref())
     const { limitsOf } = options
     if (limitsOf !== undefined) this.#lookForOverdue(limitsOf)
   }
 
-  /** Finds what events told that were lost. Happens every few seconds by itself. */
+  /** Finds what events told that were lost, and who does not read. Happens every few seconds by itself. */
   reap(): void {
     reap(this.#kernel, {
       pools: () => [...this.#pools.values()].flat(),
       onClientClosed: cookie => this.#clientClosed(cookie),
       onBackendDead: cookie => this.#dropCookie(cookie),
     })
+    if (this.#options.onUnread !== undefined) this.#unread.look()
   }
 
   #lookForOverdue(limitsOf: (count: number) => TimeLimits | undefined): void {
@@ -283,6 +295,11 @@ export class HttpAgent implements Disposable {
     const { address, port } = (this.#find(backend)?.pool ?? this.#pools.get(pool)?.[0])?.options ?? {}
     if (service !== undefined) this.#options.onZeroCopy?.({ service })
     else if (address !== undefined) this.#options.onZeroCopy?.({ endpoint: formatPlace(address, port) })
+  }
+
+  #tellUnread(cookie: bigint): void {
+    const { address, port } = this.#find(cookie)?.pool.options ?? {}
+    if (address !== undefined) this.#options.onUnread?.({ endpoint: formatPlace(address, port) })
   }
 
   #find(cookie: bigint): PooledConnection | undefined {

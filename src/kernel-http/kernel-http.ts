@@ -259,6 +259,18 @@ export class KernelHttp implements Disposable {
     return this.#object.program('kh_missing').test({ data: emptyPacket }).returned | 0
   }
 
+  /** Bytes that were redirected to a client or an endpoint and that it has not read; a client's program stays off the path then. */
+  leftUnread(cookie: bigint): number {
+    this.#asked.set(cookie)
+    return this.#object.program('kh_left_unread').test({ data: emptyPacket }).returned | 0
+  }
+
+  /** New connections of whoever has left something unread may be on the path again. */
+  forgive(): void {
+    const callers = this.#object.map<bigint, number>('kh_not_reading')
+    for (const [caller] of callers.entries().toArray()) callers.delete(caller)
+  }
+
   /** Messages that went to user space, by reason; those that never happened are left out. */
   reasons(): ReadonlyMap<UserSpaceReason, bigint> {
     const map = this.#object.map<number, readonly bigint[]>('kh_reasons')

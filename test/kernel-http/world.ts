@@ -32,6 +32,7 @@ export interface WorldOptions {
   /** Where the Service is. @default a free port */
   readonly port?: number
   readonly timeoutMs?: (count: number) => number | undefined
+  readonly onUnread?: HttpAgentOptions['onUnread']
   /** @default everything leads to pool 1, and is rule 7 */
   readonly table?: (everything: KernelPath) => KernelService
 }
@@ -98,6 +99,7 @@ export class World implements AsyncDisposable {
     const agent = new HttpAgent({
       kernel,
       ...limited(options.timeoutMs),
+      ...(options.onUnread === undefined ? {} : { onUnread: options.onUnread }),
       onFallback: (socket, bytes) => {
         world.fallbacks++
         if (bytes.length === 0) world.strangers++

@@ -8,6 +8,7 @@ import type {
   CompiledService,
   EndpointTarget,
   KernelService,
+  OfPath,
   TimeLimits,
 } from '../../kernel-http/index.ts'
 import { Bpf, ListeningSockets } from '../../kernel/index.ts'
@@ -78,9 +79,11 @@ export class KernelPath implements Disposable {
   /** By port of `place`. */
   readonly #byPort = new Map<number, string>()
   readonly #look: Timer
-  /** Who was warned of. */
-  readonly #zeroCopy = new Set<string>()
+  /** Who was warned of, and why. */
+  readonly #warned = new Set<string>()
   readonly #giver: Giver
+  /** Endpoints that leave requests unread, by their place. */
+  readonly #notReading = new Set<string>()
   #isLeft = false
   /** Cgroups of joined programs that were warned of. */
   #unwatched: ReadonlySet<string> = new Set()
@@ -121,22 +124,35 @@ export class KernelPath implements Disposable {
       limitsOf: count => this.#places.at(count)?.limits,
       lookMs: () => limitLookMs(this.#places),
       onAnswered: answered => this.#counts.answered(answered),
-      onZeroCopy: asked => this.#warnOfZeroCopy(asked),
+      onZeroCopy: asked => {
+        const message =
+          'SO_ZEROCOPY does not go with HTTP in the kernel: refused with EPERM, or the connection stays off that path'
+        this.#warn(asked, message, 'to allow it, set kernelHttp: Off in a BackendPolicy of the Service')
+      },
+      onUnread: left => this.#keepOut(left),
     })
     this.#writer = new TableWriter(this.#kernel)
     this.#pools = new EndpointPools(this.#agent, clock)
     this.#look = clock.every(lookMs, () => this.#lookAgain()).unref()
   }
 
-  /** Once for each: a program asks for every connection. */
-  #warnOfZeroCopy(asked: { readonly service: number } | { readonly endpoint: string }): void {
-    const who = 'endpoint' in asked ? `the endpoint ${asked.endpoint}` : `a client of ${this.#nameOf(asked.service)}`
-    if (this.#zeroCopy.has(who)) return
-    this.#zeroCopy.add(who)
-    const message =
-      'SO_ZEROCOPY does not go with HTTP in the kernel: refused with EPERM, or the connection stays off that path'
-    const hint = 'to allow it, set kernelHttp: Off in a BackendPolicy of the Service'
-    this.#options.logger.warn(message, { of: who, hint })
+  /** Once for each: a program does it with every connection. */
+  #warn(who: OfPath, message: string, hint: string): void {
+    const of = 'endpoint' in who ? `the endpoint ${who.endpoint}` : `a client of ${this.#nameOf(who.service)}`
+    if (this.#warned.has(message + of)) return
+    this.#warned.add(message + of)
+    this.#options.logger.warn(message, { of, hint })
+  }
+
+  /** A client's program is kept out by programs. */
+  #keepOut(who: OfPath): void {
+    const message = 'what came by HTTP in the kernel is left unread for seconds: from now on it goes through the proxy'
+    const hint =
+      'a program that reads with splice() needs kernelHttp: Off in a BackendPolicy of the Service; one that was only slow is let in again by heddle kernel-http off, and on'
+    this.#warn(who, message, hint)
+    if (!('endpoint' in who)) return
+    this.#notReading.add(who.endpoint)
+    this.#options.onChange()
   }
 
   #nameOf(service: number): string {
@@ -156,6 +172,10 @@ export class KernelPath implements Disposable {
   }
 
   set isOn(value: boolean) {
+    if (value && !this.isOn) {
+      this.#kernel.forgive()
+      this.#notReading.clear()
+    }
     this.#kernel.isOn = value
   }
 
@@ -209,11 +229,12 @@ export class KernelPath implements Disposable {
     this.#join(joined)
     const wanted = [...snapshot.listeners.values()].filter(listener => this.#mayCarry(listener, snapshot))
     const isOurs = ownAddresses()
-    const possible = wanted.map(listener => this.#compile(listener, ({ address }) => isOurs(address)))
+    const mayBe = ({ id, address }: Endpoint): boolean => isOurs(address) && !this.#notReading.has(id)
+    const possible = wanted.map(listener => this.#compile(listener, mayBe))
     this.#pools.want(possible.flatMap(({ rules }) => rules.flatMap(endpointsOf)))
     this.#reached = this.#pools.reached
     const compiled = wanted.map(
-      listener => [listener, this.#compile(listener, endpoint => this.#pools.isReached(endpoint))] as const,
+      listener => [listener, this.#compile(listener, each => mayBe(each) && this.#pools.isReached(each))] as const,
     )
     this.#compiled = new Map(compiled.map(([{ id }, service]) => [id, service]))
     this.#counts.remember()

@@ -39,6 +39,7 @@ export const khReason = {
   KH_STATUS: 25,
   KH_BY_AGENT: 26,
   KH_ZERO_COPY_SENDER: 27,
+  KH_NOT_READING: 28,
   KH_REASONS: 32,
 } as const
 
@@ -278,6 +279,7 @@ export interface Maps {
   readonly kh_sockets: { readonly key: bigint; readonly value: bigint }
   readonly kh_storage: { readonly key: number; readonly value: KhSocket }
   readonly kh_backends: { readonly key: bigint; readonly value: KhBackend }
+  readonly kh_not_reading: { readonly key: bigint; readonly value: number }
   readonly kh_kept: { readonly key: bigint; readonly value: KhKept }
   readonly kh_pairs: { readonly key: KhPair; readonly value: bigint }
   readonly kh_expected: { readonly key: KhPair; readonly value: KhExpected }

@@ -1,0 +1,91 @@
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { createInterface } from 'node:readline'
+import { after, before, test } from 'node:test'
+import type { MeshCgroup } from '../../src/datapath/index.ts'
+import type { OfPath } from '../../src/kernel-http/index.ts'
+import { kernelSkip } from '../../src/kernel/ebpf/testing.ts'
+import { RawClient, RawServer } from '../support/raw.ts'
+import { until } from '../support/until.ts'
+import { Backend } from './backend.ts'
+import { enterCgroup, leaveCgroup, World } from './world.ts'
+
+const skip = kernelSkip()
+let cgroup: MeshCgroup
+
+before(() => {
+  if (skip === false) cgroup = enterCgroup()
+})
+
+after(async () => {
+  if (skip === false) await leaveCgroup(cgroup)
+})
+
+/** For each line of input it asks on a new connection, and reads the answer by splice() once that can be read. */
+const splicer = `
+import os, select, socket, sys
+kept = []
+for line in sys.stdin:
+  s = socket.create_connection(("127.0.0.1", int(sys.argv[1]))); s.setblocking(False); kept.append(s)
+  s.sendall(b"GET /a HTTP/1.1\\r\\nHost: shop\\r\\n\\r\\n")
+  select.select([s], [], [])
+  out, into = os.pipe()
+  try: print("read" if os.splice(s.fileno(), into, 65536) > 0 else "end", flush=True)
+  except BlockingIOError: print("nothing", flush=True)
+`
+
+test(
+  'a client that reads with splice() is found by what it leaves unread, and its next connections go through the proxy',
+  { skip },
+  async () => {
+    const told: OfPath[] = []
+    await using backend = await Backend.open()
+    await using world = await World.open(cgroup, { backendPort: backend.port, onUnread: left => told.push(left) })
+    const child = spawn('python3', ['-c', splicer, String(world.port)], { stdio: ['pipe', 'pipe', 'inherit'] })
+    try {
+      const lines = createInterface(child.stdout)[Symbol.asyncIterator]()
+      child.stdin.write('\n')
+      assert.equal((await lines.next()).value, 'nothing', 'the kernel tells it to read, and gives it nothing')
+      world.agent.reap()
+      assert.deepEqual(told, [], 'it may be slow')
+      world.agent.reap()
+      world.agent.reap()
+      assert.deepEqual(told, [{ service: 1 }], 'once')
+      child.stdin.write('\n')
+      assert.equal((await lines.next()).value, 'read')
+      assert.equal(world.strangers, 1, 'by the proxy')
+      world.kernel.forgive()
+      child.stdin.write('\n')
+      assert.equal((await lines.next()).value, 'nothing')
+    } finally {
+      child.kill('SIGKILL')
+    }
+  },
+)
+
+test(
+  'an endpoint that leaves a request unread is told of; one that has read it and takes long is not',
+  { skip },
+  async () => {
+    const told: OfPath[] = []
+    let heard = ''
+    await using server = await RawServer.open((_, received) => (heard = received))
+    const ports = { backendPort: server.port, pooled: 1 }
+    await using world = await World.open(cgroup, { ...ports, idleMs: 60_000, onUnread: left => told.push(left) })
+    const request = 'GET /a HTTP/1.1\r\nHost: shop\r\n\r\n'
+    {
+      await using client = await RawClient.open(world.port)
+      client.write(request)
+      await until(() => heard === request)
+      for (let look = 0; look < 3; look++) world.agent.reap()
+      assert.deepEqual(told, [])
+    }
+    await until(() => world.pools[0]?.size === 1 && server.connections.length === 2)
+    server.connections[1]?.pause()
+    await using client = await RawClient.open(world.port)
+    client.write(request)
+    await until(() => [...world.kernel.map('kh_backends').entries()].some(([, { owner }]) => owner !== 0n))
+    for (let look = 0; look < 3; look++) world.agent.reap()
+    assert.deepEqual(told, [{ endpoint: `127.0.0.1:${server.port}` }])
+  },
+)
