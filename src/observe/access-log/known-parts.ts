@@ -51,10 +51,13 @@ export interface Names {
   readonly endpoint: string
 }
 
+/** Each route has a part for each of its endpoints. */
+const nameSlotBits = slotBits + 2
+
 /** One part for all names. */
 export class NameParts {
   readonly #kept: ((Names & { readonly part: Uint8Array }) | undefined)[] = Array.from(
-    { length: slots },
+    { length: 1 << nameSlotBits },
     () => undefined,
   )
   readonly #render: (names: Names) => string
@@ -66,8 +69,9 @@ export class NameParts {
 
   of(names: Names): Uint8Array {
     const { route, endpoint, rule, backend, virtualHost } = names
-    const mixed = tailMix(route) + Math.imul(tailMix(endpoint), 3) + Math.imul(tailMix(rule), 5)
-    const slot = mixed >>> (32 - slotBits)
+    // A sum would not do: neighbouring routes to neighbouring ports come to the same.
+    const mixed = (tailMix(route) >>> 7) ^ tailMix(endpoint) ^ Math.imul(tailMix(rule), 5)
+    const slot = Math.imul(mixed, golden) >>> (32 - nameSlotBits)
     const kept = this.#kept[slot]
     if (
       kept !== undefined &&
