@@ -75,7 +75,8 @@ export class NativeCalls<const T extends FunctionDefinitions> implements Disposa
     try {
       const { lib, functions } = ffi.dlopen(null, definitions)
       const location = lib.getFunction('__errno_location', { return: 'pointer', arguments: [] })
-      this.call = functions
+      // Its own object is a dictionary to V8, in which each call would be looked up.
+      this.call = { ...functions }
       this.#close = () => lib.close()
       this.#symbol = name => lib.getSymbol(name)
       this.#lib = lib

@@ -1,5 +1,6 @@
 import { endianness } from 'node:os'
 import { MeshError } from '../../core/index.ts'
+import { PointerMemo } from '../pointer-memo.ts'
 import { AddressMemory } from './address-memory.ts'
 import { epollCloexec, epollCtlAdd, epollCtlDel, epollCtlMod, openSocketCalls } from './calls.ts'
 import { PieceMemory } from './backlog.ts'
@@ -51,6 +52,8 @@ export class Poller {
   /** One for all connections: bytes in it are used before the next read. */
   readonly readBuffer: Buffer
   readonly readPointer: bigint
+  /** Of buffers that are written from. */
+  readonly written: PointerMemo
   readonly #ledger: DescriptorLedger
   readonly #epoll: number
   readonly #watch: LoopWatch
@@ -74,8 +77,6 @@ export class Poller {
   #isTurning = false
   #isSettling = false
   #isClosed = false
-  #writtenBytes: Buffer | undefined = undefined
-  #writtenPointer = 0n
 
   /** @throws MeshError MESH_KERNEL_UNSUPPORTED, or MESH_KERNEL_SYSCALL without descriptors */
   constructor(ledger: DescriptorLedger, readBufferBytes: number) {
@@ -91,6 +92,7 @@ export class Poller {
     this.optionPointer = calls.pointerTo(this.option)
     this.readBuffer = Buffer.allocUnsafeSlow(readBufferBytes)
     this.readPointer = calls.pointerTo(this.readBuffer)
+    this.written = new PointerMemo(calls)
     this.#eventsPointer = calls.pointerTo(this.#events)
     this.#eventPointer = calls.pointerTo(this.#event)
     this.#epoll = calls.call.epoll_create1(epollCloexec)
@@ -109,15 +111,6 @@ export class Poller {
   /** Whether `close` was called: nothing may be opened any more. */
   get isClosed(): boolean {
     return this.#isClosed
-  }
-
-  /** Address of a buffer that is written from; almost always it is the same one as last time. */
-  pointerTo(bytes: Buffer): bigint {
-    if (bytes !== this.#writtenBytes) {
-      this.#writtenBytes = bytes
-      this.#writtenPointer = this.calls.pointerTo(bytes)
-    }
-    return this.#writtenPointer
   }
 
   /** Takes a descriptor that was just opened. @returns false when there is no room: it has been closed */

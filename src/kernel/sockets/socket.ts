@@ -129,7 +129,7 @@ export class Socket implements Watched {
       return false
     }
     const { calls } = this.#poller
-    const sent = calls.call.write(this.fd, this.#poller.pointerTo(bytes), length)
+    const sent = calls.call.write(this.fd, this.#poller.written.of(bytes), length)
     if (sent === length) return false
     if (sent >= 0) this.#keep(bytes, sent, length)
     else if (isFull(calls.errno)) this.#keep(bytes, 0, length)

@@ -51,6 +51,7 @@ const definitions = {
   SSL_write: { return: 'int32', arguments: ['uint64', 'uint64', 'int32'] },
   SSL_shutdown: { return: 'int32', arguments: ['uint64'] },
   SSL_get_error: { return: 'int32', arguments: ['uint64', 'int32'] },
+  SSL_want: { return: 'int32', arguments: ['uint64'] },
   SSL_get_version: { return: 'uint64', arguments: ['uint64'] },
   SSL_get_current_cipher: { return: 'uint64', arguments: ['uint64'] },
   SSL_CIPHER_get_name: { return: 'uint64', arguments: ['uint64'] },
@@ -119,6 +120,8 @@ export const opNoRenegotiation: bigint = 1n << 30n
 export const verifyPeer = 1
 export const verifyFailIfNone = 2
 export const errorWantRead = 2
+/** SSL_READING. */
+export const wantReading = 3
 export const errorZeroReturn = 6
 /** What an ALPN callback answers. */
 export const alpnOk = 0

@@ -21,7 +21,7 @@ test('what was fed is read by whoever reads next, and the rest can be taken out'
 test('dropUnsent() leaves nothing to be sent, however much it was', t => {
   const { thread } = new TestTls(t)
   const bytes = Buffer.alloc(700_000, 1)
-  thread.calls.call.BIO_write(thread.outgoing, thread.pointerTo(bytes), bytes.length)
+  thread.calls.call.BIO_write(thread.outgoing, thread.written.of(bytes), bytes.length)
   thread.dropUnsent()
   assert.equal(thread.calls.call.BIO_ctrl_pending(thread.outgoing), 0)
 })

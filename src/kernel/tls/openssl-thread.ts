@@ -1,3 +1,4 @@
+import { PointerMemo } from '../pointer-memo.ts'
 import type { Poller } from '../sockets/poller.ts'
 import { alpnFatal, alpnNone, alpnOk, openSslCalls } from './calls.ts'
 import type { OpenSslCalls } from './calls.ts'
@@ -25,6 +26,8 @@ export class OpenSslThread implements Disposable {
   readonly plainPointer: bigint
   readonly sealed: Buffer = Buffer.allocUnsafeSlow(sealedBytes)
   readonly sealedPointer: bigint
+  /** Of buffers that are written from. */
+  readonly written: PointerMemo
   /** For SSL_CTX_set_alpn_select_cb: agrees on `chosenProtocol`. */
   readonly alpnCallback: bigint
   /** For SSL_CTX_set_verify: goes on whatever is wrong; the verdict is kept. */
@@ -45,10 +48,7 @@ export class OpenSslThread implements Disposable {
   readonly #protocol: Buffer = Buffer.allocUnsafeSlow(256)
   readonly #protocolPointer: bigint
   #isDisposed = false
-  #fedBytes: Buffer | undefined = undefined
-  #fedPointer = 0n
-  #writtenBytes: Buffer | undefined = undefined
-  #writtenPointer = 0n
+  readonly #fed: PointerMemo
 
   /** @throws MeshError MESH_KERNEL_UNSUPPORTED */
   constructor(poller: Poller) {
@@ -57,6 +57,8 @@ export class OpenSslThread implements Disposable {
     this.poller = poller
     this.plainPointer = calls.pointerTo(this.plain)
     this.sealedPointer = calls.pointerTo(this.sealed)
+    this.written = new PointerMemo(calls)
+    this.#fed = new PointerMemo(calls)
     this.#pointersAt = calls.pointerTo(this.#pointers)
     this.#scratchPointer = calls.pointerTo(this.#scratch)
     this.#protocolPointer = calls.pointerTo(this.#protocol)
@@ -82,20 +84,7 @@ export class OpenSslThread implements Disposable {
 
   /** Gives `bytes[0, length)` to the connection that reads next, which does so at once. */
   feed(bytes: Buffer, length: number): void {
-    if (bytes !== this.#fedBytes) {
-      this.#fedBytes = bytes
-      this.#fedPointer = this.calls.pointerTo(bytes)
-    }
-    this.calls.call.BIO_write(this.incoming, this.#fedPointer, length)
-  }
-
-  /** Address of what is written from; almost always it is the same as last time. */
-  pointerTo(bytes: Buffer): bigint {
-    if (bytes !== this.#writtenBytes) {
-      this.#writtenBytes = bytes
-      this.#writtenPointer = this.calls.pointerTo(bytes)
-    }
-    return this.#writtenPointer
+    this.calls.call.BIO_write(this.incoming, this.#fed.of(bytes), length)
   }
 
   /** Takes out what nobody has read; undefined when that is nothing. */

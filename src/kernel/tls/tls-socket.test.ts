@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import net from 'node:net'
 import { test } from 'node:test'
+import type { TestContext } from 'node:test'
 import { nodeClient, nodeServer, turns } from '../sockets/testing.ts'
 import { clientPair, connectTls, partFrom, send, TestTls } from './testing.ts'
+import type { AcceptedTls } from './testing.ts'
 
 const judged = new Error('judged')
 
@@ -88,32 +90,93 @@ test('a connection that ends in its handshake fails, on either side, and frees w
   assert.equal(tls.held.SSL, 0)
 })
 
-test('bytes that were changed on their way end the connection with an error, and nothing of them is handed on', async t => {
-  const tls = new TestTls(t)
+/** A connection whose bytes towards the server pass `forward`, which says what becomes of them. */
+async function throughMiddle(
+  t: TestContext,
+  tls: TestTls,
+  forward: (chunk: Buffer, to: net.Socket) => void,
+): Promise<{ connected: AcceptedTls; accepted: AcceptedTls }> {
   const server = tls.server()
   const listener = await tls.listen(() => server)
   const middle = await nodeServer(t)
-  const { socket, watcher } = connectTls(tls.client(), middle.port)
+  const connected = connectTls(tls.client(), middle.port)
   const [left, right] = [await middle.next(), net.connect(listener.port, '127.0.0.1')]
   t.after(() => right.destroy())
-  let isTampering = false
-  left.resume().on('data', (chunk: Buffer) => {
-    if (isTampering) chunk.writeUInt8(chunk.readUInt8(chunk.length - 1) ^ 1, chunk.length - 1)
-    right.write(chunk)
-  })
+  left.resume().on('data', (chunk: Buffer) => forward(chunk, right))
   right.pipe(left)
   const accepted = await listener.next()
-  await watcher.until(() => watcher.has('connect'))
-  send(socket, 'whole')
-  await accepted.watcher.until(() => accepted.watcher.text === 'whole')
-  isTampering = true
-  send(socket, 'broken')
-  await accepted.watcher.closed()
-  assert.equal(Reflect.get(accepted.watcher.error ?? {}, 'code'), 'ERR_SSL_DECRYPTION_FAILED_OR_BAD_RECORD_MAC')
-  assert.equal(accepted.watcher.text, 'whole')
-  socket.destroy()
-  await watcher.closed()
-  assert.equal(tls.held.SSL, 0)
+  await connected.watcher.until(() => connected.watcher.has('connect'))
+  return { connected, accepted }
+}
+
+for (const broken of ['broken', 'broken in a record that could not be an alert '.repeat(4)]) {
+  test(`${broken.length} bytes that were changed on their way end the connection with an error, and nothing of them is handed on`, async t => {
+    const tls = new TestTls(t)
+    let isTampering = false
+    const { connected, accepted } = await throughMiddle(t, tls, (chunk, to) => {
+      if (isTampering) chunk.writeUInt8(chunk.readUInt8(chunk.length - 1) ^ 1, chunk.length - 1)
+      to.write(chunk)
+    })
+    send(connected.socket, 'whole')
+    await accepted.watcher.until(() => accepted.watcher.text === 'whole')
+    isTampering = true
+    send(connected.socket, broken)
+    await accepted.watcher.closed()
+    assert.equal(Reflect.get(accepted.watcher.error ?? {}, 'code'), 'ERR_SSL_DECRYPTION_FAILED_OR_BAD_RECORD_MAC')
+    assert.equal(accepted.watcher.text, 'whole')
+    connected.socket.destroy()
+    await connected.watcher.closed()
+    assert.equal(tls.held.SSL, 0)
+  })
+}
+
+test('two records, cut at each place, are read as what they were, while another connection reads between the parts', async t => {
+  const tls = new TestTls(t)
+  const open = async (): Promise<{ connected: AcceptedTls; accepted: AcceptedTls; take: () => Promise<Buffer> }> => {
+    const pieces: Buffer[] = []
+    let isKeeping = false
+    const pair = await throughMiddle(t, tls, (chunk, to) => {
+      if (isKeeping) pieces.push(chunk)
+      else to.write(chunk)
+    })
+    isKeeping = true
+    const take = async (): Promise<Buffer> => {
+      while (pieces.length === 0) await turns(1)
+      return Buffer.concat(pieces.splice(0))
+    }
+    return { ...pair, take }
+  }
+  const [one, other] = [await open(), await open()]
+  const got: Record<'one' | 'other', string> = { one: '', other: '' }
+  one.accepted.watcher.on.bytes = bytes => (got.one += bytes.toString())
+  other.accepted.watcher.on.bytes = bytes => (got.other += bytes.toString())
+  const records = ['a'.repeat(150), 'b'.repeat(200)]
+  // Of each record a header, a tag and the type of what is in it (RFC 8446 section 5.2).
+  const sealedBytes = records.join('').length + records.length * (5 + 16 + 1)
+  for (let cut = 0; cut <= sealedBytes; cut++) {
+    for (const record of records) send(one.connected.socket, record)
+    send(other.connected.socket, 'c'.repeat(300))
+    let sealed = await one.take()
+    while (sealed.length < sealedBytes) sealed = Buffer.concat([sealed, await one.take()])
+    const between = await other.take()
+    assert.equal(sealed.length, sealedBytes)
+    for (const [end, piece] of [
+      [one, sealed.subarray(0, cut)],
+      [other, between],
+      [one, sealed.subarray(cut)],
+    ] as const) {
+      if (piece.length > 0) end.accepted.socket.onBytes(Buffer.from(piece), piece.length)
+    }
+    assert.deepEqual(got, { one: records.join(''), other: 'c'.repeat(300) }, `cut at ${cut}`)
+    got.one = ''
+    got.other = ''
+  }
+  for (const { connected, accepted } of [one, other]) {
+    accepted.socket.destroy()
+    connected.socket.destroy()
+    await accepted.watcher.closed()
+    await connected.watcher.closed()
+  }
 })
 
 test('an end that comes while it is paused is told when it goes on, after the bytes before it', async t => {

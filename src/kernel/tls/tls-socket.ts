@@ -1,6 +1,6 @@
 import { X509Certificate } from 'node:crypto'
 import type { Socket, SocketHandler } from '../sockets/socket.ts'
-import { errorWantRead, errorZeroReturn } from './calls.ts'
+import { errorWantRead, errorZeroReturn, wantReading } from './calls.ts'
 import { recordBytes } from './openssl-thread.ts'
 import type { OpenSslThread } from './openssl-thread.ts'
 import { verdictName } from './verdict-name.ts'
@@ -56,6 +56,8 @@ export class TlsSocket implements SocketHandler {
   #ssl: bigint
   #isSecured = false
   #isFirst = true
+  /** OpenSSL has all of the last record, and nothing of another. */
+  #isBetweenRecords = false
   #isEnding = false
   #hasEnded = false
   /** The peer has ended while nobody listened. */
@@ -199,7 +201,7 @@ export class TlsSocket implements SocketHandler {
       return false
     }
     const thread = this.#thread
-    const sealed = thread.calls.call.SSL_write(this.#ssl, thread.pointerTo(bytes), length)
+    const sealed = thread.calls.call.SSL_write(this.#ssl, thread.written.of(bytes), length)
     this.#send()
     if (sealed !== length) this.#fail(thread.takeError())
     return false
@@ -286,7 +288,38 @@ export class TlsSocket implements SocketHandler {
       return
     }
     this.#thread.feed(bytes, length)
-    this.#advance()
+    if (this.#isBetweenRecords && isRecordOfContent(bytes, length)) this.#readRecord()
+    else this.#advance()
+  }
+
+  /**
+   * Reads the one record that was fed, whole; most messages are one. One that has given bytes has left none, and
+   * wants nothing sent: that need not be asked, and each question is a call.
+   */
+  #readRecord(): void {
+    const thread = this.#thread
+    const { call } = thread.calls
+    thread.isReading = true
+    try {
+      const length = call.SSL_read(this.#ssl, thread.plainPointer, recordBytes)
+      if (length > 0) {
+        this.#handOn(length, 0)
+        return
+      }
+      this.#isBetweenRecords = false
+      // What another has left in the queue of errors is not taken for this one's.
+      const code = call.SSL_want(this.#ssl) === wantReading ? errorWantRead : call.SSL_get_error(this.#ssl, length)
+      this.#send()
+      this.#handOn(0, code)
+    } finally {
+      if (!this.#isBetweenRecords) this.#keepUnread()
+      thread.isReading = false
+    }
+  }
+
+  #keepUnread(): void {
+    const unread = this.#thread.takeUnread()
+    if (unread !== undefined && this.#ssl !== 0n && !this.#hasEnded) this.#held = unread
   }
 
   #advance(): void {
@@ -296,8 +329,7 @@ export class TlsSocket implements SocketHandler {
       thread.calls.call.ERR_clear_error()
       if (this.#isSecured || this.#shakeHands()) this.#readAll()
     } finally {
-      const unread = thread.takeUnread()
-      if (unread !== undefined && this.#ssl !== 0n && !this.#hasEnded) this.#held = unread
+      this.#keepUnread()
       thread.isReading = false
     }
   }
@@ -349,27 +381,36 @@ export class TlsSocket implements SocketHandler {
     for (;;) {
       let used = 0
       let code = 0
+      let left = 0
       do {
         const at = used === 0 ? plainPointer : plainPointer + BigInt(used)
         const length = call.SSL_read(this.#ssl, at, recordBytes)
         if (length > 0) used += length
         else code = call.SSL_get_error(this.#ssl, length)
-      } while (code === 0 && used <= lastStart && call.BIO_ctrl_pending(incoming) > 0)
+        left = call.BIO_ctrl_pending(incoming)
+      } while (code === 0 && used <= lastStart && left > 0)
+      this.#isBetweenRecords = code === 0 && left === 0
       // An answer to a change of keys, or an alert.
       if (call.BIO_ctrl_pending(outgoing) > 0) this.#send()
-      const error = code === 0 || code === errorWantRead || code === errorZeroReturn ? undefined : thread.takeError()
-      if (used > 0) {
-        if (this.#isFirst) {
-          this.#isFirst = false
-          this.#end.onFirstBytes(this)
-        }
-        this.handler.onBytes(plain, used)
-        if (this.#ssl === 0n) return
-      }
-      if (error !== undefined) this.#fail(error)
-      else if (code === errorZeroReturn) this.#ended()
-      if (code !== 0 || this.isPaused || call.BIO_ctrl_pending(incoming) === 0) return
+      this.#handOn(used, code)
+      if (this.#ssl === 0n || code !== 0 || this.isPaused || left === 0) return
     }
+  }
+
+  /** Gives the handler what was decrypted, and then the end or the error that came behind it. */
+  #handOn(used: number, code: number): void {
+    const isWell = code === 0 || code === errorWantRead || code === errorZeroReturn
+    const error = isWell ? undefined : this.#thread.takeError()
+    if (used > 0) {
+      if (this.#isFirst) {
+        this.#isFirst = false
+        this.#end.onFirstBytes(this)
+      }
+      this.handler.onBytes(this.#thread.plain, used)
+      if (this.#ssl === 0n) return
+    }
+    if (error !== undefined) this.#fail(error)
+    else if (code === errorZeroReturn) this.#ended()
   }
 
   #ended(): void {
@@ -406,6 +447,20 @@ export class TlsSocket implements SocketHandler {
 }
 
 const noBytes: Buffer = Buffer.alloc(0)
+
+const recordHeaderBytes = 5
+const applicationData = 23
+/** Alerts are shorter, whatever the cipher. */
+const longerThanAlerts = 128
+
+/** Whether it is exactly one record, and no alert (RFC 8446 section 5.2, RFC 5246 section 6.2.3). */
+function isRecordOfContent(bytes: Buffer, length: number): boolean {
+  return (
+    length > longerThanAlerts &&
+    bytes[0] === applicationData &&
+    (((bytes[3] as number) << 8) | (bytes[4] as number)) + recordHeaderBytes === length
+  )
+}
 
 function closedEarly(): Error {
   return Object.assign(new Error('closed before TLS was agreed on'), { code: 'ECONNRESET' })
