@@ -14,7 +14,7 @@ import type { JoinedCgroup } from '../datapath/index.ts'
 import type { Holder } from './holder.ts'
 import { cgroupPrograms, JoinedPlaces } from './joined-places.ts'
 import type { FailedPlace } from './joined-places.ts'
-import { httpObjectVersion, readHttpObject } from './object.ts'
+import { httpLayout, readHttpObject } from './object.ts'
 
 export interface KernelHttpOptions {
   /** How deep below the root the cgroups of workloads lie. */
@@ -42,8 +42,8 @@ const emptyPacket = new Uint8Array(14)
 
 /** What an agent before this one has left. */
 export interface LeftObjects {
-  /** Of the programs: `httpObjectVersion`. */
-  readonly version: string
+  /** Of its maps: `httpLayout`. */
+  readonly layout: string
   readonly descriptors: ReadonlyMap<string, number>
 }
 
@@ -104,7 +104,7 @@ export class KernelHttp implements Disposable {
    * request, and no new one comes.
    *
    * @param left  descriptors by the names under which a holder got them; those of the kernel's objects are this one's from now on
-   * @returns undefined where some are missing, or another version of the programs is theirs: then all are the caller's still
+   * @returns undefined where some are missing, or they have another layout: then all are the caller's still
    * @throws MeshError MESH_KERNEL_SYSCALL
    */
   static adopt(bpf: Bpf, left: LeftObjects, holder: Holder): KernelHttp | undefined {
@@ -116,7 +116,7 @@ export class KernelHttp implements Disposable {
       }),
     )
     const names = [...spec.maps, ...spec.globals].map(({ name }) => name)
-    if (left.version !== httpObjectVersion() || !names.every(name => descriptors.has(name))) return undefined
+    if (left.layout !== httpLayout(spec) || !names.every(name => descriptors.has(name))) return undefined
     const object = loadObject(bpf, spec, { descriptors, programs: () => false })
     const kernel = new KernelHttp(bpf, object, holder, true)
     kernel.isOn = false

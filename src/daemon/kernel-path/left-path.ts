@@ -73,11 +73,11 @@ export class LeftPath implements Disposable {
     this.#timers.use(clock.every(lookMs, () => this.#endIfIdle()).unref())
   }
 
-  #adopt(version: string, taken: ReadonlyMap<string, number>): void {
+  #adopt(layout: string, taken: ReadonlyMap<string, number>): void {
     const objects = new Map([...taken].filter(([name]) => /^(map|link|queue) /.test(name)))
-    const kernel = KernelHttp.adopt(this.#bpf, { version, descriptors: objects }, this.#holder)
+    const kernel = KernelHttp.adopt(this.#bpf, { layout, descriptors: objects }, this.#holder)
     if (kernel === undefined) {
-      this.#options.logger.warn('the HTTP path of another version ends, and its connections with it')
+      this.#options.logger.warn('the HTTP path of a version with other maps ends, and its connections with it')
       for (const [name, fd] of objects) {
         this.#holder.release(name)
         this.#sockets.close(fd)

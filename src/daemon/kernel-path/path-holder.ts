@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { Socket } from 'node:net'
 import type { Clock, Timer } from '../../core/index.ts'
-import { httpObjectVersion } from '../../kernel-http/index.ts'
+import { httpLayout } from '../../kernel-http/index.ts'
 import type { Holder } from '../../kernel-http/index.ts'
 import type { AgentKeeper } from '../handover/agent-keeper.ts'
 import { descriptorOf } from './given-socket.ts'
@@ -10,9 +10,9 @@ import { descriptorOf } from './given-socket.ts'
 const gatherMs = 10
 const mark = 'path'
 
-/** Programs, maps and connections of one agent belong together, `path VERSION RANDOM`; the version is that of its programs. */
+/** Programs, maps and connections of one agent belong together, `path LAYOUT RANDOM`; the layout is that of its maps. */
 export function newGeneration(): string {
-  return `${mark} ${httpObjectVersion()} ${randomBytes(4).toString('hex')}`
+  return `${mark} ${httpLayout()} ${randomBytes(4).toString('hex')}`
 }
 
 /** By generation, the names that agents before this one have left, without their beginning. */
