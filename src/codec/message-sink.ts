@@ -8,7 +8,8 @@ export type Flow = 'more' | 'end'
  * are some; `end` comes once. Streams of plugins are sinks and have sinks, so
  * that one plugin's sink is the next plugin's stream.
  *
- * Sinks may keep maps and bytes: they are theirs.
+ * Maps are the sink's from then on. Bytes are good until the call returns, so
+ * that those that nobody holds up need no copy: a sink copies what it keeps.
  */
 export interface MessageSink {
   headers(headers: HeaderMap, flow: Flow): void

@@ -9,6 +9,7 @@ import type { AddressInfo } from 'node:net'
 import { test } from 'node:test'
 import tls from 'node:tls'
 import { PluginChain } from '../../src/daemon/plugins/plugin-chain.ts'
+import { RunningPlugins } from '../../src/daemon/plugins/running-plugins.ts'
 import { StreamChain } from '../../src/daemon/plugins/stream-chain.ts'
 import { defaultTlsParameters } from '../../src/model/index.ts'
 import type { Listener, MeshSnapshot } from '../../src/model/index.ts'
@@ -138,8 +139,8 @@ function* read(probe: Probe, names: readonly string[], seen: Seen): Script {
 
 /** One plugin for all that passes. */
 function runnerOf(plugin: Plugin): PluginRunner {
-  const slots = [(): { plugin: Plugin; isOpen: boolean } => ({ plugin, isOpen: false })]
-  return { chain: () => new PluginChain(slots), streamChain: () => new StreamChain(slots) }
+  const running = new RunningPlugins({ version: 0, slot: () => ({ plugin, isOpen: false }) }, ['only'])
+  return { chain: () => new PluginChain(running), streamChain: () => new StreamChain(running) }
 }
 
 function proxyOf(plugin: Plugin): ProxyUnderTest {

@@ -9,14 +9,7 @@ import type {
 } from '../../proxy/index.ts'
 import { StreamProperties } from '../../wasm/index.ts'
 import type { HttpStream, HttpStreamHost, LocalResponse, Plugin } from '../../wasm/index.ts'
-
-/** A plugin of the configuration on this worker, whatever runs of it at the moment. */
-export interface PluginSlot {
-  /** Undefined where there is nothing that can run. */
-  readonly plugin: Plugin | undefined
-  /** What becomes of requests then. */
-  readonly isOpen: boolean
-}
+import type { RunningPlugins } from './running-plugins.ts'
 
 /** The answers that the host gives for a plugin that can't. */
 const failures: ReadonlySet<string> = new Set([
@@ -27,28 +20,16 @@ const failures: ReadonlySet<string> = new Set([
 
 /** Streams of several plugins, the sink of each being the next one's stream. */
 export class PluginChain implements HttpPluginChain {
-  readonly #slots: readonly (() => PluginSlot)[]
+  readonly #plugins: RunningPlugins
 
-  /** @param slots  asked anew for each exchange */
-  constructor(slots: readonly (() => PluginSlot)[]) {
-    this.#slots = slots
+  constructor(plugins: RunningPlugins) {
+    this.#plugins = plugins
   }
 
   open(host: HttpPluginHost): PluggedStream {
-    const plugins = runningPlugins(this.#slots)
+    const plugins = this.#plugins.list
     return plugins === undefined ? refusing(host) : new ChainedStreams(plugins, host)
   }
-}
-
-/** Without those that may be missing; undefined where one is missing that may not. */
-export function runningPlugins(slots: readonly (() => PluginSlot)[]): readonly Plugin[] | undefined {
-  const plugins: Plugin[] = []
-  for (const slot of slots) {
-    const { plugin, isOpen } = slot()
-    if (plugin !== undefined) plugins.push(plugin)
-    else if (!isOpen) return undefined
-  }
-  return plugins
 }
 
 /** Nothing passes where one that has to see it can't run. */
@@ -65,61 +46,83 @@ function refusing(host: HttpPluginHost): PluggedStream {
 }
 
 class ChainedStreams implements PluggedStream {
-  readonly request: MessageSink
-  readonly response: MessageSink
-  readonly #streams: readonly HttpStream[]
+  readonly host: HttpPluginHost
+  readonly #first: Link | undefined
+  readonly #last: Link | undefined
+  #properties: StreamProperties | undefined = undefined
 
   constructor(plugins: readonly Plugin[], host: HttpPluginHost) {
-    const streams: HttpStream[] = []
-    const properties = new StreamProperties(host.connection)
-    this.#streams = streams
+    this.host = host
+    let first: Link | undefined
+    let last: Link | undefined
     for (const plugin of plugins) {
-      const next = streams.length + 1
-      const isLast = next === plugins.length
-      const request = isLast ? host.request : later(() => streams[next]?.request ?? host.request)
-      streams.push(plugin.http(new ChainedHost(host, properties, request, streams.at(-1)?.response)))
+      const link: Link = new Link(plugin, this, last)
+      if (last === undefined) first = link
+      else last.next = link
+      last = link
     }
-    this.request = streams[0]?.request ?? host.request
-    this.response = streams.at(-1)?.response ?? host.response
+    this.#first = first
+    this.#last = last
+  }
+
+  get request(): MessageSink {
+    return this.#first === undefined ? this.host.request : this.#first.stream.request
+  }
+
+  get response(): MessageSink {
+    return this.#last === undefined ? this.host.response : this.#last.stream.response
+  }
+
+  /** One for all of them; few set any. */
+  get properties(): StreamProperties {
+    this.#properties ??= new StreamProperties(this.host.connection)
+    return this.#properties
   }
 
   get isRequestBlocked(): boolean {
-    return this.#streams.some(({ request }) => request.isBlocked)
+    for (let link = this.#first; link !== undefined; link = link.next) if (link.stream.request.isBlocked) return true
+    return false
   }
 
   get isResponseBlocked(): boolean {
-    return this.#streams.some(({ response }) => response.isBlocked)
+    for (let link = this.#first; link !== undefined; link = link.next) if (link.stream.response.isBlocked) return true
+    return false
   }
 
   close(): void {
-    for (const stream of this.#streams) stream.close()
+    for (let link = this.#first; link !== undefined; link = link.next) link.stream.close()
   }
 }
 
-/** What one plugin of several has around it. */
-class ChainedHost implements HttpStreamHost {
-  readonly request: MessageSink
-  readonly response: MessageSink
-  readonly properties: StreamProperties
+/** A plugin's stream, and what it has around it. */
+class Link implements HttpStreamHost {
+  readonly stream: HttpStream
+  next: Link | undefined = undefined
+  readonly #before: Link | undefined
+  readonly #chain: ChainedStreams
   readonly #host: HttpPluginHost
-  readonly #before: MessageSink | undefined
 
-  /** @param before  takes the response of this plugin; undefined for the first */
-  constructor(
-    host: HttpPluginHost,
-    properties: StreamProperties,
-    request: MessageSink,
-    before: MessageSink | undefined,
-  ) {
-    this.#host = host
-    this.properties = properties
-    this.request = request
-    this.response = before ?? host.response
+  constructor(plugin: Plugin, chain: ChainedStreams, before: Link | undefined) {
     this.#before = before
+    this.#chain = chain
+    this.#host = chain.host
+    this.stream = plugin.http(this)
+  }
+
+  get request(): MessageSink {
+    return this.next === undefined ? this.#host.request : this.next.stream.request
+  }
+
+  get response(): MessageSink {
+    return this.#before === undefined ? this.#host.response : this.#before.stream.response
+  }
+
+  get properties(): StreamProperties {
+    return this.#chain.properties
   }
 
   respond(response: LocalResponse): void {
-    this.#host.respond(answerOf(response), this.#before)
+    this.#host.respond(answerOf(response), this.#before?.stream.response)
   }
 
   reset(): void {
@@ -137,12 +140,4 @@ class ChainedHost implements HttpStreamHost {
 
 function answerOf(response: LocalResponse): PluginAnswer {
   return { ...response, cause: failures.has(response.details) ? 'failure' : 'answer' }
-}
-
-function later(sink: () => MessageSink): MessageSink {
-  return {
-    headers: (headers, flow) => sink().headers(headers, flow),
-    body: (bytes, flow) => sink().body(bytes, flow),
-    trailers: trailers => sink().trailers(trailers),
-  }
 }

@@ -1,20 +1,18 @@
 import type { PluggedConnection, StreamPluginChain, StreamPluginHost } from '../../proxy/index.ts'
 import { StreamProperties } from '../../wasm/index.ts'
 import type { Plugin, TcpStream, TcpStreamHost } from '../../wasm/index.ts'
-import { runningPlugins } from './plugin-chain.ts'
-import type { PluginSlot } from './plugin-chain.ts'
+import type { RunningPlugins } from './running-plugins.ts'
 
 /** Connections through several plugins, what each passes on being the next one's. */
 export class StreamChain implements StreamPluginChain {
-  readonly #slots: readonly (() => PluginSlot)[]
+  readonly #plugins: RunningPlugins
 
-  /** @param slots  asked anew for each connection */
-  constructor(slots: readonly (() => PluginSlot)[]) {
-    this.#slots = slots
+  constructor(plugins: RunningPlugins) {
+    this.#plugins = plugins
   }
 
   open(host: StreamPluginHost): PluggedConnection {
-    const plugins = runningPlugins(this.#slots)
+    const plugins = this.#plugins.list
     if (plugins !== undefined) return new ChainedConnection(plugins, host)
     host.fail()
     return closed

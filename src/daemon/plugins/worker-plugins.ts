@@ -6,7 +6,8 @@ import { compilePlugin, Engine, LocalMetrics, Plugin, pluginConfig } from '../..
 import type { PluginModule, PluginServices, PluginState } from '../../wasm/index.ts'
 import type { PluginStatus } from './plugin-status.ts'
 import { PluginChain } from './plugin-chain.ts'
-import type { PluginSlot } from './plugin-chain.ts'
+import { RunningPlugins } from './running-plugins.ts'
+import type { PluginSlot, PluginSlots } from './running-plugins.ts'
 import { StreamChain } from './stream-chain.ts'
 import type { PluginMetricsReport } from './plugin-metrics.ts'
 
@@ -27,7 +28,8 @@ const missing: PluginSlot = { plugin: undefined, isOpen: false }
  * the same. A plugin whose module or configuration changed takes over for new
  * streams when it has started; one that does not start replaces nothing.
  */
-export class WorkerPlugins implements PluginRunner, Disposable {
+export class WorkerPlugins implements PluginRunner, PluginSlots, Disposable {
+  version = 0
   readonly #services: PluginServices
   readonly #logger: Logger
   readonly #engine = new Engine()
@@ -66,6 +68,7 @@ export class WorkerPlugins implements PluginRunner, Disposable {
       if (resources.has(key)) continue
       plugin?.close()
       this.#slots.delete(key)
+      this.version++
     }
   }
 
@@ -81,6 +84,7 @@ export class WorkerPlugins implements PluginRunner, Disposable {
     slot.resource = resource
     slot.isOpen = resource.failStrategy === 'fail-open'
     this.#slots.set(resource.key, slot)
+    this.version++
     if (resource.module === undefined && resource.problem === undefined) {
       // Whoever fetches it tells what goes wrong there.
       slot.problem = 'its module has not come yet'
@@ -91,6 +95,7 @@ export class WorkerPlugins implements PluginRunner, Disposable {
       const module = await this.#moduleOf(resource)
       if (module === undefined) throw new Error(resource.problem ?? 'there is no module')
       this.#start(slot, module)
+      this.version++
       slot.module = resource.module
       slot.problem = undefined
     } catch (error) {
@@ -119,15 +124,15 @@ export class WorkerPlugins implements PluginRunner, Disposable {
   }
 
   chain(plugins: readonly PluginKey[]): HttpPluginChain {
-    return new PluginChain(this.#slotsOf(plugins))
+    return new PluginChain(new RunningPlugins(this, plugins))
   }
 
   streamChain(plugins: readonly PluginKey[]): StreamPluginChain {
-    return new StreamChain(this.#slotsOf(plugins))
+    return new StreamChain(new RunningPlugins(this, plugins))
   }
 
-  #slotsOf(plugins: readonly PluginKey[]): readonly (() => PluginSlot)[] {
-    return plugins.map(key => () => this.#slots.get(key) ?? missing)
+  slot(key: PluginKey): PluginSlot {
+    return this.#slots.get(key) ?? missing
   }
 
   status(): readonly PluginStatus[] {
@@ -142,6 +147,7 @@ export class WorkerPlugins implements PluginRunner, Disposable {
   [Symbol.dispose](): void {
     for (const { plugin } of this.#slots.values()) plugin?.[Symbol.dispose]()
     this.#slots.clear()
+    this.version++
   }
 }
 

@@ -247,7 +247,8 @@ export class Exchange implements TriesListener, GuardOwner, LateAnswerListener, 
     this.#break('-')
   }
 
-  onPluggedAnswerEnd(): void {
+  onPluggedAnswerEnd(isCut: boolean): void {
+    if (isCut) this.#cancel()
     if (!this.#answer.isHolding) this.#finish()
   }
 
@@ -454,8 +455,10 @@ export class Exchange implements TriesListener, GuardOwner, LateAnswerListener, 
   }
 
   onAnswerEnd(trailers: HeaderList | undefined): void {
+    // Asked before: plugins that get the end finish the exchange, and then the next request may have begun.
+    const isPlugged = this.#plugged !== undefined
     this.#answer.end(trailers)
-    if (this.#plugged === undefined && !this.#answer.isHolding) this.#finish()
+    if (!isPlugged && !this.#answer.isHolding) this.#finish()
   }
 
   onLateEnd(): void {
@@ -526,8 +529,9 @@ export class Exchange implements TriesListener, GuardOwner, LateAnswerListener, 
     this.#answer.isBegun = true
     if (!this.#request.isDone && !this.#downstream.canSkipBody()) this.#answer.to.closeAfter = true
     if (this.#downstream.mustClose) this.#answer.to.closeAfter = true
+    const isPlugged = this.#plugged !== undefined
     this.#answer.to.reply(this.#record.answerOurselves(reason, status, { detail, lines: this.#answer.lines, body }))
-    if (this.#plugged === undefined) this.#finish()
+    if (!isPlugged) this.#finish()
   }
 
   /** What comes from here on does not pass the plugins. */

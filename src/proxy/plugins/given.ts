@@ -23,13 +23,6 @@ export class Given<T> {
   }
 }
 
-/** Of its own, since plugins keep what they pause. */
-export function copyOf(bytes: Buffer, start: number, end: number): Buffer {
-  const copy = Buffer.allocUnsafe(end - start)
-  bytes.copy(copy, 0, start, end)
-  return copy
-}
-
 /**
  * Copies of heads, many in one block, which stays as long as one of its maps: a
  * Buffer for each would cost more than to copy it.

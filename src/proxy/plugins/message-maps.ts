@@ -1,5 +1,14 @@
-import { entryOf, fieldIds, fieldKinds, HeaderList, HeaderMap, nameOf } from '../../codec/index.ts'
-import type { EntryCache, HeaderEntry, HeaderSource, HeadParser } from '../../codec/index.ts'
+import {
+  defaultHeadLimits,
+  entryOf,
+  fieldIds,
+  fieldKinds,
+  HeaderList,
+  HeaderMap,
+  HeadParser,
+  nameOf,
+} from '../../codec/index.ts'
+import type { EntryCache, HeaderEntry, HeaderSource } from '../../codec/index.ts'
 import type { IncomingRequest } from '../pipeline/incoming-request.ts'
 import type { AnswerHead } from '../upstream/answer-head.ts'
 import { HeadCopies } from './given.ts'
@@ -36,41 +45,49 @@ function fieldsOf(
 const noField = -1
 const copies = new HeadCopies()
 
-/** The head lies where the next one will be read, so its bytes are copied: all at once, which costs less than each field. */
+/** Of heads that a plugin asks about. */
+const parsers = {
+  request: new HeadParser('request', defaultHeadLimits),
+  response: new HeadParser('response', defaultHeadLimits),
+}
+
+/**
+ * The head lies where the next one will be read. Plugins ask about few of them, so it is kept as the bytes that it is,
+ * and parsed once more for those.
+ */
 class Http1Fields implements HeaderSource {
   readonly count: number
   readonly #pseudo: readonly string[]
+  readonly #kind: HeadParser['kind']
   readonly #bytes: Buffer
-  /** Start and end of name and value, for each field. */
-  readonly #places: number[] = []
+  readonly #start: number
+  readonly #end: number
+  readonly #without: number
 
   constructor(pseudo: readonly string[], head: HeadParser, bytes: Buffer, start: number, without: number) {
     this.#pseudo = pseudo
-    const base = copies.add(bytes, start, start + head.length)
+    this.#kind = head.kind
+    this.#start = copies.add(bytes, start, start + head.length)
+    this.#end = this.#start + head.length
     this.#bytes = copies.block
-    const { fields, fieldIds: ids, drop, fieldCount } = head
-    const places = this.#places
-    for (let index = 0; index < fieldCount; index++) {
-      const id = ids[index]
-      if (drop[index] === 1 || id === fieldIds.transferEncoding || id === without) continue
-      for (let at = index * 4; at < index * 4 + 4; at++) places.push(base + (fields[at] as number))
-    }
-    this.count = pseudo.length / 2 + places.length / 4
+    this.#without = without
+    let count = pseudo.length / 2
+    for (let index = 0; index < head.fieldCount; index++) if (isKept(head, index, without)) count++
+    this.count = count
   }
 
   writeTo(map: HeaderMap): void {
     appendPairs(map, this.#pseudo)
-    const places = this.#places
-    for (let at = 0; at < places.length; at += 4) {
-      const [name = 0, nameEnd = 0, value = 0, valueEnd = 0] = [
-        places[at],
-        places[at + 1],
-        places[at + 2],
-        places[at + 3],
-      ]
-      map.appendBytes(this.#bytes, name, nameEnd, value, valueEnd)
-    }
+    const parser = parsers[this.#kind]
+    parser.reset()
+    parser.parse(this.#bytes, this.#start, this.#end)
+    addKept(map, parser, this.#bytes, this.#start, this.#without)
   }
+}
+
+function isKept({ drop, fieldIds: ids }: HeadParser, index: number, without: number): boolean {
+  const id = ids[index]
+  return drop[index] === 0 && id !== fieldIds.transferEncoding && id !== without
 }
 
 /** Without pseudo-headers and Host; Cookie, which HTTP/2 may send in parts, as one. */
@@ -105,12 +122,17 @@ function isRegular({ kind, name }: HeaderEntry): boolean {
   return kind < fieldKinds.method && name !== 'host' && name !== 'cookie'
 }
 
-/** Fields of a head, but those that end at the hop. */
-export function addKept(map: HeaderMap, head: HeadParser, bytes: Buffer, start: number): void {
-  const { fields, fieldIds: ids, drop, fieldCount } = head
+/** Fields of a head, but those that end at the hop. @param without  the id of another that is left out */
+export function addKept(
+  map: HeaderMap,
+  head: HeadParser,
+  bytes: Buffer,
+  start: number,
+  without: number = noField,
+): void {
+  const { fields, fieldCount } = head
   for (let index = 0; index < fieldCount; index++) {
-    const id = ids[index]
-    if (drop[index] === 1 || id === fieldIds.transferEncoding) continue
+    if (!isKept(head, index, without)) continue
     const at = index * 4
     map.appendBytes(
       bytes,

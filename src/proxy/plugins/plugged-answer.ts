@@ -9,7 +9,7 @@ import type { ProxyRuntime } from '../runtime.ts'
 import type { AnswerHead } from '../upstream/answer-head.ts'
 import { bodyChanges } from '../upstream/outgoing-request.ts'
 import { addKept, addLines, addRegular, mapOfAnswer } from './message-maps.ts'
-import { copyOf, Given, nothing } from './given.ts'
+import { Given, nothing } from './given.ts'
 
 /** What an answer on its way to the plugins tells their exchange. */
 export interface PluggedAnswerOwner {
@@ -33,7 +33,12 @@ export class PluggedAnswer extends Answer {
   readonly #owner: PluggedAnswerOwner
   readonly #client: Answer
   #decoder: BodyChange | undefined = undefined
-  #hasEnded = false
+  /** The plugins have been told that nothing follows. */
+  hasEnded = false
+  /** Nothing follows: with the last bytes plugins may be told so before it is. */
+  isComplete = false
+  /** Bytes that are still to come, where plugins can be told with the last of them that it is the last; else Infinity. */
+  #remaining = Infinity
   /** The head that is on its way through the plugins in this very call, as it came. */
   given: Given<GivenAnswer> | undefined = undefined
 
@@ -64,6 +69,9 @@ export class PluggedAnswer extends Answer {
     }
     const length = answer.parser?.contentLength ?? answer.list?.contentLength
     const isAll = answer.framing === framings.none || (answer.framing === framings.length && length === 0)
+    // By HTTP/2 trailers may follow.
+    this.#remaining =
+      answer.parser !== undefined && answer.framing === framings.length ? answer.parser.contentLength : Infinity
     if (answer.framing !== framings.chunked) this.given = new Given({ answer, lines: ours, edits: left }, map, !isAll)
     this.#headers(map, isAll ? 'end' : 'more')
     this.given = undefined
@@ -88,7 +96,7 @@ export class PluggedAnswer extends Answer {
   }
 
   #headers(map: HeaderMap, flow: Flow): void {
-    this.#hasEnded = flow === 'end'
+    this.hasEnded = flow === 'end'
     this.#owner.enter()
     this.#owner.answerSink.headers(map, flow)
     this.#owner.leave()
@@ -113,21 +121,27 @@ export class PluggedAnswer extends Answer {
   }
 
   #content(bytes: Buffer, start: number, end: number): void {
-    if (this.#hasEnded || start === end) return
+    if (this.hasEnded || start === end) return
+    this.#remaining -= end - start
+    this.hasEnded = this.#remaining === 0
     this.#owner.enter()
-    this.#owner.answerSink.body(copyOf(bytes, start, end), 'more')
+    this.#owner.answerSink.body(bytes.subarray(start, end), this.hasEnded ? 'end' : 'more')
     this.#owner.leave()
   }
 
   end(trailers: HeaderList | undefined): void {
     this.#decoder?.end(undefined)
-    if (this.#hasEnded) return
-    this.#hasEnded = true
+    const wasTold = this.hasEnded
+    this.hasEnded = this.isComplete = true
     const last = trailers ?? this.#decoder?.trailers
     this.#owner.enter()
-    if (last === undefined) this.#owner.answerSink.body(nothing, 'end')
-    else this.#owner.answerSink.trailers(mapOfTrailers(last))
+    if (!wasTold) this.#lastPart(last)
     this.#owner.leave()
+  }
+
+  #lastPart(trailers: HeaderList | undefined): void {
+    if (trailers === undefined) this.#owner.answerSink.body(nothing, 'end')
+    else this.#owner.answerSink.trailers(mapOfTrailers(trailers))
   }
 
   reply(reply: LocalReply): void {
@@ -137,7 +151,7 @@ export class PluggedAnswer extends Answer {
   /** An answer of our own making, or of a plugin, on its way through the plugins that `through` begins. */
   give(reply: LocalReply, through: MessageSink): void {
     const { status, lines, body } = replyParts(reply)
-    this.#hasEnded = true
+    this.hasEnded = this.isComplete = true
     this.status = status
     const map = new HeaderMap()
     map.append(':status', String(status))
@@ -148,7 +162,7 @@ export class PluggedAnswer extends Answer {
     const isAll = reply.isHead || body === undefined || body.length === 0
     this.#owner.enter()
     through.headers(map, isAll ? 'end' : 'more')
-    if (!isAll) through.body(Uint8Array.from(body), 'end')
+    if (!isAll) through.body(body, 'end')
     this.#owner.leave()
   }
 

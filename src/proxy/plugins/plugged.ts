@@ -12,7 +12,7 @@ import type { ProxyRuntime } from '../runtime.ts'
 import { AnswerHead } from '../upstream/answer-head.ts'
 import { bodyChanges } from '../upstream/outgoing-request.ts'
 import type { HttpPluginChain, HttpPluginHost, PluggedStream, PluginAnswer, PluginAttribute } from './http-plugins.ts'
-import { copyOf, Given, nothing } from './given.ts'
+import { Given, nothing } from './given.ts'
 import { listOf, mapOfRequest, requestPseudo, responsePseudo } from './message-maps.ts'
 import { mapOfTrailers, PluggedAnswer } from './plugged-answer.ts'
 import type { PluggedAnswerOwner } from './plugged-answer.ts'
@@ -27,8 +27,8 @@ export interface PluggedOwner {
   onPluginAnswer(answer: PluginAnswer): LocalReply
   /** A plugin wants the exchange to end without an answer, or without the rest of it. */
   onPluginReset(): void
-  /** The answer has passed them whole. */
-  onPluggedAnswerEnd(): void
+  /** The answer has passed them whole. @param isCut  they ended it; the endpoint has not */
+  onPluggedAnswerEnd(isCut: boolean): void
   /** The request may flow on. */
   onRequestWritable(): void
   onClientWritable(): void
@@ -77,6 +77,8 @@ export class Plugged implements HttpPluginHost, PluggedAnswerOwner {
   /** The head that is on its way through the plugins in this very call, as it came. */
   #given: Given<IncomingRequest> | undefined = undefined
   #isClosed = false
+  /** The plugins have been told so: who puts its end off finds the exchange in another's hands. */
+  #isOver = false
   #isRequestPassed = false
   #isAnswered = false
   #isAnswerPassed = false
@@ -92,16 +94,8 @@ export class Plugged implements HttpPluginHost, PluggedAnswerOwner {
     this.decision = context.decision
     this.connection = context.connection
     this.answer = new PluggedAnswer(runtime, this, context.client)
-    this.request = {
-      headers: (headers, flow) => this.#turn(() => this.#passRequest(headers, flow)),
-      body: (bytes, flow) => this.#turn(() => this.#passBody(bytes, flow)),
-      trailers: trailers => this.#turn(() => this.#owner.onPluggedEnd(this.#trailersOf(trailers))),
-    }
-    this.response = {
-      headers: (headers, flow) => this.#turn(() => this.#passAnswerHead(headers, flow)),
-      body: (bytes, flow) => this.#turn(() => this.#passAnswerBody(bytes, flow)),
-      trailers: trailers => this.#turn(() => this.#endAnswer(this.#trailersOf(trailers))),
-    }
+    this.request = new PassedRequest(this)
+    this.response = new PassedAnswer(this)
     this.#stream = chain.open(this)
   }
 
@@ -131,19 +125,27 @@ export class Plugged implements HttpPluginHost, PluggedAnswerOwner {
     this.#settle()
   }
 
-  /** The exchange ends once no plugin is in the middle of a message any more. */
+  /**
+   * The exchange ends once no plugin is in the middle of a message any more, nor the endpoint: whoever reads its answer
+   * would tell the next exchange of this one's end.
+   */
   #settle(): void {
-    if (this.#depth === 0 && this.#isAnswerPassed && !this.#isClosed) this.#owner.onPluggedAnswerEnd()
+    if (this.#depth > 0 || !this.#isAnswerPassed || this.#isClosed) return
+    const { isComplete, hasEnded } = this.answer
+    if (isComplete || !hasEnded) this.#owner.onPluggedAnswerEnd(!isComplete)
   }
 
-  #turn(action: () => void): void {
-    if (this.#isClosed) return
-    const isOwn = this.#depth === 0
-    if (isOwn) this.#runtime.tick()
+  /** Before anything that plugins pass on, or ask for. @returns false when it is too late for it */
+  beginTurn(): boolean {
+    if (this.#isClosed) return false
+    if (this.#depth === 0) this.#runtime.tick()
     this.#depth++
-    action()
+    return true
+  }
+
+  endTurn(): void {
     this.#depth--
-    if (!isOwn) return
+    if (this.#depth > 0) return
     this.#settle()
     this.#runtime.out.flush()
   }
@@ -179,7 +181,7 @@ export class Plugged implements HttpPluginHost, PluggedAnswerOwner {
   }
 
   #giveBody(bytes: Buffer, start: number, end: number): void {
-    if (end > start) this.#stream.request.body(copyOf(bytes, start, end), 'more')
+    if (end > start) this.#stream.request.body(bytes.subarray(start, end), 'more')
   }
 
   end(trailers: HeaderList | undefined): void {
@@ -191,7 +193,7 @@ export class Plugged implements HttpPluginHost, PluggedAnswerOwner {
     this.leave()
   }
 
-  #passRequest(map: HeaderMap, flow: Flow): void {
+  passRequest(map: HeaderMap, flow: Flow): void {
     this.#isRequestPassed = true
     const given = this.#given
     if (given?.isAsItCame(map, flow) === true && !this.#isRerouted) {
@@ -214,20 +216,20 @@ export class Plugged implements HttpPluginHost, PluggedAnswerOwner {
     return request.bind(extendedConnect(list, original as HeaderList), false)
   }
 
-  #passBody(bytes: Uint8Array, flow: Flow): void {
+  passBody(bytes: Uint8Array, flow: Flow): void {
     const wasBlocked = bytes.length > 0
     if (bytes.length > 0) this.#owner.onPluggedBody(bufferOf(bytes))
     if (flow === 'end') this.#owner.onPluggedEnd(undefined)
     else if (wasBlocked && !this.#isClosed) this.#owner.onRequestWritable()
   }
 
-  #trailersOf(trailers: HeaderMap): HeaderList {
-    return listOf(trailers, this.#runtime.entries, [])
+  passTrailers(trailers: HeaderMap): void {
+    this.#owner.onPluggedEnd(listOf(trailers, this.#runtime.entries, []))
   }
 
   // The answer
 
-  #passAnswerHead(map: HeaderMap, flow: Flow): void {
+  passAnswerHead(map: HeaderMap, flow: Flow): void {
     if (this.hasAnswered) return
     const whole = this.answer.given
     if (whole?.isAsItCame(map, flow) === true) {
@@ -251,10 +253,14 @@ export class Plugged implements HttpPluginHost, PluggedAnswerOwner {
     if (flow === 'end') this.#endAnswer(undefined)
   }
 
-  #passAnswerBody(bytes: Uint8Array, flow: Flow): void {
+  passAnswerBody(bytes: Uint8Array, flow: Flow): void {
     if (bytes.length > 0) this.#owner.lastAnswer.body(bufferOf(bytes), 0, bytes.length)
     if (flow === 'end') this.#endAnswer(undefined)
     else if (!this.#owner.lastAnswer.isBlocked) this.#owner.onClientWritable()
+  }
+
+  passAnswerTrailers(trailers: HeaderMap): void {
+    this.#endAnswer(listOf(trailers, this.#runtime.entries, []))
   }
 
   #endAnswer(trailers: HeaderList | undefined): void {
@@ -271,12 +277,16 @@ export class Plugged implements HttpPluginHost, PluggedAnswerOwner {
       return
     }
     this.#isAnswered = true
-    this.#turn(() => this.answer.give(this.#owner.onPluginAnswer(answer), through ?? this.response))
+    this.beginTurn()
+    this.answer.give(this.#owner.onPluginAnswer(answer), through ?? this.response)
+    this.endTurn()
   }
 
   reset(): void {
     this.#isAnswered = true
-    this.#turn(() => this.#owner.onPluginReset())
+    if (!this.beginTurn()) return
+    this.#owner.onPluginReset()
+    this.endTurn()
   }
 
   clearRouteCache(): void {
@@ -284,7 +294,7 @@ export class Plugged implements HttpPluginHost, PluggedAnswerOwner {
   }
 
   attribute(group: string, name: string): PluginAttribute | undefined {
-    return this.#owner.attribute(group, name)
+    return this.#isOver ? undefined : this.#owner.attribute(group, name)
   }
 
   /** Nothing goes to plugins any more, nor comes from them. */
@@ -293,6 +303,61 @@ export class Plugged implements HttpPluginHost, PluggedAnswerOwner {
     this.#isClosed = true
     this.#client.closeAfter ||= this.answer.closeAfter
     this.#stream.close()
+    this.#isOver = true
+  }
+}
+
+/** Takes the request behind the last plugin. */
+class PassedRequest implements MessageSink {
+  readonly #plugged: Plugged
+
+  constructor(plugged: Plugged) {
+    this.#plugged = plugged
+  }
+
+  headers(headers: HeaderMap, flow: Flow): void {
+    if (!this.#plugged.beginTurn()) return
+    this.#plugged.passRequest(headers, flow)
+    this.#plugged.endTurn()
+  }
+
+  body(bytes: Uint8Array, flow: Flow): void {
+    if (!this.#plugged.beginTurn()) return
+    this.#plugged.passBody(bytes, flow)
+    this.#plugged.endTurn()
+  }
+
+  trailers(trailers: HeaderMap): void {
+    if (!this.#plugged.beginTurn()) return
+    this.#plugged.passTrailers(trailers)
+    this.#plugged.endTurn()
+  }
+}
+
+/** Takes the response behind the first plugin. */
+class PassedAnswer implements MessageSink {
+  readonly #plugged: Plugged
+
+  constructor(plugged: Plugged) {
+    this.#plugged = plugged
+  }
+
+  headers(headers: HeaderMap, flow: Flow): void {
+    if (!this.#plugged.beginTurn()) return
+    this.#plugged.passAnswerHead(headers, flow)
+    this.#plugged.endTurn()
+  }
+
+  body(bytes: Uint8Array, flow: Flow): void {
+    if (!this.#plugged.beginTurn()) return
+    this.#plugged.passAnswerBody(bytes, flow)
+    this.#plugged.endTurn()
+  }
+
+  trailers(trailers: HeaderMap): void {
+    if (!this.#plugged.beginTurn()) return
+    this.#plugged.passAnswerTrailers(trailers)
+    this.#plugged.endTurn()
   }
 }
 

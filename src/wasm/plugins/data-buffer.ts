@@ -6,6 +6,8 @@ export class DataBuffer {
   isEdited = false
   #store: Uint8Array
   #length: number
+  /** The store is another's, who will use its place again. */
+  #isBorrowed = false
 
   private constructor(bytes: Uint8Array, isWritable: boolean) {
     this.#store = bytes
@@ -30,10 +32,12 @@ export class DataBuffer {
     return this.#length === this.#store.length ? this.#store : this.#store.subarray(0, this.#length)
   }
 
+  /** Whoever has the bytes lets it have them until `own`, or for ever where that is not called. */
   append(bytes: Uint8Array): void {
     if (this.#length === 0) {
       this.#store = bytes
       this.#length = bytes.length
+      this.#isBorrowed = true
       return
     }
     const length = this.#length + bytes.length
@@ -54,7 +58,13 @@ export class DataBuffer {
     this.#store.set(bytes, from)
     this.#store.set(old.subarray(rest), from + bytes.length)
     this.#length = length
+    this.#isBorrowed = false
     this.isEdited = true
+  }
+
+  /** Bytes that are another's are copied: they are needed longer. */
+  own(): void {
+    if (this.#isBorrowed) this.#move(this.#length)
   }
 
   /** Gives the bytes away and is empty then. */
@@ -62,6 +72,7 @@ export class DataBuffer {
     const bytes = this.bytes
     this.#store = nothing
     this.#length = 0
+    this.#isBorrowed = false
     return bytes
   }
 
@@ -69,5 +80,6 @@ export class DataBuffer {
     const store = new Uint8Array(capacity)
     store.set(this.bytes)
     this.#store = store
+    this.#isBorrowed = false
   }
 }

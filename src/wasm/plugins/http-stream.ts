@@ -31,8 +31,8 @@ export class HttpStream extends StreamBase implements FlowStream {
   constructor(owner: StreamOwner, host: HttpStreamHost) {
     super(owner, host)
     this.#host = host
-    this.#request = new MessageFlow(this, 'request', host.request)
-    this.#response = new MessageFlow(this, 'response', host.response)
+    this.#request = new MessageFlow(this, 'request', host)
+    this.#response = new MessageFlow(this, 'response', host)
   }
 
   /** Takes the request. */

@@ -2,7 +2,7 @@ import { actions } from './abi.ts'
 import type { Access } from './context.ts'
 import { DataBuffer } from './data-buffer.ts'
 import { HeaderMap } from '../../codec/index.ts'
-import type { Flow, MessageSink } from './ports.ts'
+import type { Flow, HttpStreamHost, MessageSink } from './ports.ts'
 import type { SeenMessage } from './properties.ts'
 import type { Entry } from './stream-base.ts'
 import type { PluginVm } from './vm.ts'
@@ -37,7 +37,7 @@ export class MessageFlow implements MessageSink, SeenMessage {
 
   readonly #stream: FlowStream
   readonly #message: 'request' | 'response'
-  readonly #sink: MessageSink
+  readonly #host: HttpStreamHost
   #held: 'nothing' | 'all' | 'headers' | 'body' | 'trailers' = 'nothing'
   #running: 'none' | 'headers' | 'body' | 'trailers' = 'none'
   #headersFlow: Flow = 'more'
@@ -48,10 +48,15 @@ export class MessageFlow implements MessageSink, SeenMessage {
   /** The end has been passed on, or the plugin wants nothing more to go. */
   #isEnded = false
 
-  constructor(stream: FlowStream, message: 'request' | 'response', sink: MessageSink) {
+  constructor(stream: FlowStream, message: 'request' | 'response', host: HttpStreamHost) {
     this.#stream = stream
     this.#message = message
-    this.#sink = sink
+    this.#host = host
+  }
+
+  /** What is behind this plugin. */
+  get #sink(): MessageSink {
+    return this.#message === 'request' ? this.#host.request : this.#host.response
   }
 
   get isHeld(): boolean {
@@ -71,7 +76,8 @@ export class MessageFlow implements MessageSink, SeenMessage {
   // Events
 
   headers(headers: HeaderMap, flow: Flow): void {
-    const entry = this.#enter(() => this.headers(headers, flow))
+    const entry = this.#stream.enter()
+    if (entry === 'later') return this.#headersLater(headers, flow)
     if (entry === 'over') return
     this.seenHeaders = headers
     this.#headersFlow = flow
@@ -83,6 +89,11 @@ export class MessageFlow implements MessageSink, SeenMessage {
     const action = this.#run('headers', vm.callbacks[this.#message].headers, headers.count, flow)
     if (action !== undefined) this.#afterHeaders(vm, action)
     vm.settle()
+  }
+
+  // Of its own, as those of the other parts: what a closure may need costs each call, where it stands in it.
+  #headersLater(headers: HeaderMap, flow: Flow): void {
+    this.#stream.later(() => this.headers(headers, flow))
   }
 
   #afterHeaders(vm: PluginVm, action: number): void {
@@ -97,7 +108,8 @@ export class MessageFlow implements MessageSink, SeenMessage {
   }
 
   body(bytes: Uint8Array, flow: Flow): void {
-    const entry = this.#enter(() => this.body(bytes, flow))
+    const entry = this.#stream.enter()
+    if (entry === 'later') return this.#bodyLater(bytes, flow)
     if (entry === 'over' || this.#isEnded) return
     this.seenBodyBytes += bytes.length
     this.#body.append(bytes)
@@ -105,12 +117,16 @@ export class MessageFlow implements MessageSink, SeenMessage {
     this.#hasBody = true
     const vm = this.#stream.flowVm
     if (entry === 'pass' || vm === undefined) return this.passAll()
-    if (this.#held === 'all') {
-      if (this.#body.length > vm.config.limits.bodyBytes) this.#stream.onTooLarge(this)
-      return
-    }
-    this.#runBody(vm)
-    vm.settle()
+    if (this.#held !== 'all') {
+      this.#runBody(vm)
+      vm.settle()
+    } else if (this.#body.length > vm.config.limits.bodyBytes) this.#stream.onTooLarge(this)
+    this.#body.own()
+  }
+
+  #bodyLater(bytes: Uint8Array, flow: Flow): void {
+    const copy = Uint8Array.from(bytes)
+    this.#stream.later(() => this.body(copy, flow))
   }
 
   #runBody(vm: PluginVm): void {
@@ -129,7 +145,8 @@ export class MessageFlow implements MessageSink, SeenMessage {
   }
 
   trailers(trailers: HeaderMap): void {
-    const entry = this.#enter(() => this.trailers(trailers))
+    const entry = this.#stream.enter()
+    if (entry === 'later') return this.#trailersLater(trailers)
     if (entry === 'over' || this.#isEnded) return
     this.seenTrailers = trailers
     this.#hasTrailers = true
@@ -148,11 +165,8 @@ export class MessageFlow implements MessageSink, SeenMessage {
     this.#pass()
   }
 
-  #enter(again: () => void): Entry {
-    const entry = this.#stream.enter()
-    if (entry !== 'later') return entry
-    this.#stream.later(again)
-    return 'over'
+  #trailersLater(trailers: HeaderMap): void {
+    this.#stream.later(() => this.trailers(trailers))
   }
 
   /** @returns the action; undefined when it failed, or no longer matters */

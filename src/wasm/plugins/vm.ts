@@ -22,6 +22,9 @@ export interface VmFailure {
   readonly detail: string
 }
 
+/** Id of none. */
+const noContext = 0
+
 /** Thrown into a module to end it; a module that catches it is ended all the same. */
 class GuestStop extends Error {}
 
@@ -60,10 +63,7 @@ export class PluginVm implements HostVm {
   readonly output: Output
   readonly contexts: IdTable<Context> = new IdTable()
   failure: VmFailure | undefined = undefined
-  /** Whose callback runs. */
-  current: Context | undefined = undefined
-  /** Whom the plugin chose instead. */
-  effective: Context | undefined = undefined
+  effectiveId: number = noContext
 
   isStartingVm = false
   foreignArguments: DataBuffer | undefined = undefined
@@ -72,7 +72,9 @@ export class PluginVm implements HostVm {
   #root: Root | undefined = undefined
   readonly #trace: VmTrace | undefined
   readonly #allocate: GuestFunction
-  #lastId = 0
+  #lastId = noContext
+  /** Whose callback runs; by its id, since a long-lived object that refers to a new one is work for the collector. */
+  #currentId = noContext
   #isRunning = false
   #isAllocating = false
   #limitMs = 0
@@ -167,8 +169,8 @@ export class PluginVm implements HostVm {
   call(callback: GuestFunction | undefined, context: Context, absent: number, a = 0, b = 0, c = 0): number | undefined {
     if (this.failure !== undefined) return undefined
     if (callback === undefined) return absent
-    this.current = context
-    this.effective = undefined
+    this.#currentId = context.id
+    this.effectiveId = noContext
     this.#isRunning = true
     this.#begin(this.config.limits.callMs)
     let result: unknown
@@ -178,7 +180,7 @@ export class PluginVm implements HostVm {
       this.#fail(error)
     }
     this.#isRunning = false
-    this.current = this.effective = undefined
+    this.#currentId = this.effectiveId = noContext
     if (this.failure !== undefined || this.#isOverdue()) return undefined
     return result === undefined ? absent : Number(result)
   }
@@ -201,7 +203,7 @@ export class PluginVm implements HostVm {
   /** For the start and the configuration, which may take longer. */
   callSlowly(callback: GuestFunction | undefined, context: Context, absent: number, a: number): number | undefined {
     if (callback === undefined) return this.failure === undefined ? absent : undefined
-    this.current = context
+    this.#currentId = context.id
     const result = this.#runSlowly(() => callback(context.id, a))
     return this.failure === undefined ? Number(result ?? absent) : undefined
   }
@@ -216,7 +218,7 @@ export class PluginVm implements HostVm {
       return undefined
     } finally {
       this.#isRunning = false
-      this.current = this.effective = undefined
+      this.#currentId = this.effectiveId = noContext
       this.#isOverdue()
     }
   }
@@ -254,7 +256,7 @@ export class PluginVm implements HostVm {
    * @throws into the module, where host functions may not be called or the time is over
    */
   target(): Context {
-    const context = this.effective ?? this.current
+    const context = this.contexts.get(this.effectiveId) ?? this.contexts.get(this.#currentId)
     if (context === undefined || this.#isAllocating)
       this.stop('trap', 'it called a host function while its memory or its runtime was being prepared')
     if (!this.#engine.budget.countCall()) throw new GuestStop('out of time')
@@ -321,6 +323,7 @@ export class PluginVm implements HostVm {
   settle(): void {
     this.output.flush()
     if (this.failure !== undefined && !this.#isAnnounced) this.#announce()
+    if (this.#touched.length === 0 && this.#deferred.length === 0) return
     while (this.#touched.length > 0 && !this.#isRunning) this.#touched.pop()?.settle()
     // What is deferred settles, too; events of a stream must not overtake the one before them.
     if (this.#isCatchingUp) return

@@ -20,8 +20,8 @@ export interface HostVm {
   readonly output: Output
   /** Whether `proxy_on_vm_start` runs. */
   readonly isStartingVm: boolean
-  /** Whom the plugin chose instead of the context whose callback runs. */
-  effective: Context | undefined
+  /** Whom the plugin chose instead of the context whose callback runs; 0 for nobody. */
+  effectiveId: number
   /** The context on which a host function acts; where there is none, or the time is over, this ends the instance. */
   target(): Context
   /** For host functions that are allowed at any moment: ends the instance when its time is over. */

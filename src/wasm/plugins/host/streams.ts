@@ -33,9 +33,8 @@ export const streamFunctions: HostFunctions = vm => ({
   },
   proxy_set_effective_context(id: number) {
     vm.target()
-    const context = vm.contexts.get(id)
-    if (context === undefined) return badArgument
-    vm.effective = context
+    if (vm.contexts.get(id) === undefined) return badArgument
+    vm.effectiveId = id
     return ok
   },
   proxy_set_tick_period_milliseconds(ms: number) {
