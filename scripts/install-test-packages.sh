@@ -3,7 +3,7 @@
 # load generators, the proxies that Heddle is compared with, and the compiler of bpf/.
 set -eu
 packages='bind9-dnsutils bind9-host dnsmasq-base nginx-light haproxy wrk wget perl-base nghttp2-client nghttp2-server nghttp2-proxy curl python3 iproute2 util-linux procps clang-14 llvm-14 libbpf-dev linux-libc-dev'
-packages="$packages lld-14 libnginx-mod-http-lua redis-server redis-tools postgresql postgresql-client openssl chromium docker-registry python3-uvicorn"
+packages="$packages lld-14 libnginx-mod-http-lua redis-server redis-tools postgresql postgresql-client openssl chromium docker-registry python3-uvicorn apache2-bin"
 missing=''
 for package in $packages; do
   # Any flavour of nginx will do.

@@ -11,6 +11,8 @@ char _license[] SEC("license") = "Dual MIT/GPL";
 #define SOCK_STREAM 1
 #define SOL_SOCKET 1
 #define SO_ZEROCOPY 60
+#define IPPROTO_TCP 6
+#define TCP_DEFER_ACCEPT 9
 
 static __always_inline void kh_place_v4(struct kh_place *place, __be32 ip, __be16 port)
 {
@@ -249,6 +251,17 @@ int kh_message(struct sk_msg_md *msg)
 	return SK_PASS;
 }
 
+// A server that is told of connections only with their first bytes (Apache asks for that) has none that wait for a request: they are
+// not established before. It loses nothing but that, so the option is taken and does nothing.
+static __always_inline int kh_do_not_defer(struct bpf_sockopt *ctx)
+{
+	int *seconds = ctx->optval;
+
+	if ((void *)(seconds + 1) <= ctx->optval_end)
+		*seconds = 0;
+	return 1;
+}
+
 // Data of MSG_ZEROCOPY arrive, and the sender is never told that its memory is free again. Who asks before it is connected stays off
 // the path; on the path it is too late, and EPERM tells the program to copy.
 SEC("cgroup/setsockopt")
@@ -258,6 +271,8 @@ int kh_setsockopt(struct bpf_sockopt *ctx)
 	struct kh_event event = {.kind = KH_ZERO_COPY};
 	struct kh_socket *socket;
 
+	if (ctx->level == IPPROTO_TCP && ctx->optname == TCP_DEFER_ACCEPT)
+		return kh_do_not_defer(ctx);
 	if (ctx->level != SOL_SOCKET || ctx->optname != SO_ZEROCOPY || !ctx->sk)
 		return 1;
 	if ((void *)(value + 1) > ctx->optval_end || *value == 0)

@@ -1,18 +1,17 @@
 import assert from 'node:assert/strict'
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { Agent, createServer, request } from 'node:http'
 import type { IncomingMessage } from 'node:http'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { after, before, describe, test } from 'node:test'
 import { promisify } from 'node:util'
 import { Pool } from 'undici'
 import type { MeshCgroup } from '../../src/datapath/index.ts'
 import { kernelSkip } from '../../src/kernel/ebpf/testing.ts'
-import type { PoolOptions } from '../../src/kernel-http/index.ts'
 import { enterCgroup, everythingTo, leaveCgroup, World } from '../kernel-http/world.ts'
 import { freePort } from '../support/ports.ts'
 import { programsSkip } from '../support/programs.ts'
@@ -20,9 +19,11 @@ import { until } from '../support/until.ts'
 
 /** Programs as they are, on the kernel's HTTP path: each server answers with the path that it was asked for. */
 const run = promisify(execFile)
-const programs = ['nginx', 'wrk', 'curl', 'python3']
+const programs = ['nginx', 'apache2', 'wrk', 'curl', 'python3']
 const skip = programsSkip(programs) || kernelSkip()
 
+/** To each server: as many as a pool has by itself. */
+const pooled = 16
 const paths = ['/a', '/b/c', '/d?e=f', '/g']
 let folder: string
 let cgroup: MeshCgroup
@@ -74,6 +75,39 @@ http { access_log off; client_body_temp_path ${home}-body; proxy_temp_path ${hom
   return start(port, 'nginx', ['-e', `${home}.log`, '-c', file])
 }
 
+/** With files, one for each path, which it sends by sendfile(). */
+async function apache(port: number): Promise<AsyncDisposable> {
+  const home = join(folder, 'apache')
+  const pages = join(home, 'pages')
+  for (const path of paths) {
+    const [file = ''] = path.split('?')
+    await mkdir(join(pages, dirname(file)), { recursive: true })
+    await writeFile(join(pages, file), path)
+  }
+  // Its processes are not root, who made this folder.
+  await chmod(folder, 0o755)
+  const file = join(home, 'apache.conf')
+  const modules = ['mpm_event', 'authz_core'].map(
+    name => `LoadModule ${name}_module /usr/lib/apache2/modules/mod_${name}.so`,
+  )
+  await writeFile(
+    file,
+    `${modules.join('\n')}
+User nobody
+Group nogroup
+ServerName shop
+PidFile ${home}/pid
+ErrorLog ${home}/log
+Listen 127.0.0.1:${port}
+DocumentRoot ${pages}
+EnableSendfile On
+KeepAliveTimeout 60
+MaxKeepAliveRequests 0
+`,
+  )
+  return start(port, 'apache2', ['-D', 'FOREGROUND', '-d', home, '-f', file])
+}
+
 const pythonServer = `
 import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -119,6 +153,7 @@ const servers: Readonly<Record<string, (port: number) => Promise<AsyncDisposable
     }
   },
   nginx: port => nginx('server', port, 'keepalive_requests 1000000;', 'location / { return 200 $request_uri; }'),
+  Apache: apache,
   Python: port => start(port, 'python3', ['-c', pythonServer, String(port)]),
   uvicorn,
 }
@@ -175,20 +210,21 @@ const clients: Readonly<Record<string, (port: number) => Promise<readonly string
 }
 
 describe('real programs on the kernel path', { skip, timeout: 240_000 }, () => {
-  // One path to all servers, since to open and close one takes longer than all that is asked of it.
+  // One path to all servers, since to open and close one takes longer than all that is asked of it. All but the first begin when it
+  // is there, as in a mesh: Apache waits for its clients' first bytes otherwise.
   let world: World
   const opened = new AsyncDisposableStack()
 
   before(async () => {
-    const pools: PoolOptions[] = []
+    let number = 0
     for (const open of Object.values(servers)) {
       const port = await freePort()
       opened.use(await open(port))
-      pools.push({ number: pools.length + 1, address: '127.0.0.1', port, size: 16 })
+      const first = { backendPort: port, pooled }
+      if (++number === 1) world = opened.use(await World.open(cgroup, first))
+      else world.agent.openPool({ number, address: '127.0.0.1', port, size: pooled })
     }
-    const [first, ...others] = pools
-    assert.ok(first !== undefined)
-    world = opened.use(await World.open(cgroup, { backendPort: first.port, pooled: first.size ?? 0, pools: others }))
+    await until(() => world.agent.sizes.pooled === number * pooled)
   })
 
   after(() => opened.disposeAsync())
