@@ -38,6 +38,7 @@ const definitions = {
   BIO_free: { return: 'int32', arguments: ['uint64'] },
   BIO_read: { return: 'int32', arguments: ['uint64', 'uint64', 'int32'] },
   BIO_write: { return: 'int32', arguments: ['uint64', 'uint64', 'int32'] },
+  BIO_ctrl: { return: 'int64', arguments: ['uint64', 'int32', 'int64', 'uint64'] },
   BIO_ctrl_pending: { return: 'uint32', arguments: ['uint64'] },
   SSL_new: { return: 'uint64', arguments: ['uint64'] },
   SSL_free: { return: 'void', arguments: ['uint64'] },
@@ -103,7 +104,7 @@ export function versionProblem(found: string, nodes: string | undefined): string
   return found.startsWith('3.') ? undefined : `only OpenSSL 3 is known, and Node has ${found}`
 }
 
-/** Values of OpenSSL 3 (ssl.h, tls1.h, x509_vfy.h). */
+/** Values of OpenSSL 3 (ssl.h, tls1.h, x509_vfy.h, bio.h). */
 export const versions = { 'TLSv1.2': 0x0303n, 'TLSv1.3': 0x0304n } as const
 export const ctrlMode = 33
 export const ctrlSessionCacheMode = 44
@@ -112,6 +113,9 @@ export const ctrlTicketKeys = 59
 export const ctrlChainCertificate = 89
 export const ctrlMinVersion = 123
 export const ctrlMaxVersion = 124
+/** BIO_C_GET_BUF_MEM_PTR and BIO_C_SET_BUF_MEM_EOF_RETURN of bio.h. */
+export const bioGetMemory = 115
+export const bioSetEndOfMemory = 130
 /** An idle connection keeps no buffers. */
 export const modeReleaseBuffers = 0x10n
 export const opNoCompression: bigint = 1n << 17n

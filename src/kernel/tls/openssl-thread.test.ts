@@ -2,22 +2,6 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { TestTls } from './testing.ts'
 
-test('what was fed is read by whoever reads next, and the rest can be taken out', t => {
-  const { thread } = new TestTls(t)
-  const { calls } = thread
-  assert.equal(thread.takeUnread(), undefined)
-  const first = Buffer.from('first')
-  thread.feed(first, 3)
-  // The same memory with other bytes, as the read buffer is.
-  first.write('FIRST')
-  thread.feed(first, 5)
-  const two = Buffer.allocUnsafeSlow(2)
-  assert.equal(calls.call.BIO_read(thread.incoming, calls.pointerTo(two), 2), 2)
-  assert.equal(two.toString(), 'fi')
-  assert.equal(thread.takeUnread()?.toString(), 'rFIRST')
-  assert.equal(thread.takeUnread(), undefined)
-})
-
 test('dropUnsent() leaves nothing to be sent, however much it was', t => {
   const { thread } = new TestTls(t)
   const bytes = Buffer.alloc(700_000, 1)

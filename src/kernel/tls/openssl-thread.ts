@@ -2,6 +2,7 @@ import { PointerMemo } from '../pointer-memo.ts'
 import type { Poller } from '../sockets/poller.ts'
 import { alpnFatal, alpnNone, alpnOk, openSslCalls } from './calls.ts'
 import type { OpenSslCalls } from './calls.ts'
+import { Incoming } from './incoming.ts'
 
 /** A record of TLS carries at most this much (RFC 8446 section 5.1). */
 export const recordBytes: number = 16 * 1024
@@ -20,7 +21,7 @@ const sealedBytes = 256 * 1024
 export class OpenSslThread implements Disposable {
   readonly calls: OpenSslCalls
   readonly poller: Poller
-  readonly incoming: bigint
+  readonly incoming: Incoming
   readonly outgoing: bigint
   readonly plain: Buffer = Buffer.allocUnsafeSlow(plainBytes)
   readonly plainPointer: bigint
@@ -48,7 +49,6 @@ export class OpenSslThread implements Disposable {
   readonly #protocol: Buffer = Buffer.allocUnsafeSlow(256)
   readonly #protocolPointer: bigint
   #isDisposed = false
-  readonly #fed: PointerMemo
 
   /** @throws MeshError MESH_KERNEL_UNSUPPORTED */
   constructor(poller: Poller) {
@@ -58,7 +58,6 @@ export class OpenSslThread implements Disposable {
     this.plainPointer = calls.pointerTo(this.plain)
     this.sealedPointer = calls.pointerTo(this.sealed)
     this.written = new PointerMemo(calls)
-    this.#fed = new PointerMemo(calls)
     this.#pointersAt = calls.pointerTo(this.#pointers)
     this.#scratchPointer = calls.pointerTo(this.#scratch)
     this.#protocolPointer = calls.pointerTo(this.#protocol)
@@ -68,7 +67,7 @@ export class OpenSslThread implements Disposable {
       (_ssl, out, outLength) => this.#agree(out, outLength),
     )
     this.verifyCallback = calls.callback({ return: 'int32', arguments: ['int32', 'uint64'] }, () => 1)
-    this.incoming = this.must(calls.call.BIO_new(calls.call.BIO_s_mem()))
+    this.incoming = new Incoming(this)
     this.outgoing = this.must(calls.call.BIO_new(calls.call.BIO_s_mem()))
   }
 
@@ -80,21 +79,6 @@ export class OpenSslThread implements Disposable {
     calls.writePointer(out, this.#protocolPointer)
     calls.writeByte(outLength, this.#protocol.write(chosenProtocol, 'latin1'))
     return alpnOk
-  }
-
-  /** Gives `bytes[0, length)` to the connection that reads next, which does so at once. */
-  feed(bytes: Buffer, length: number): void {
-    this.calls.call.BIO_write(this.incoming, this.#fed.of(bytes), length)
-  }
-
-  /** Takes out what nobody has read; undefined when that is nothing. */
-  takeUnread(): Buffer | undefined {
-    const { call } = this.calls
-    const length = call.BIO_ctrl_pending(this.incoming)
-    if (length === 0) return undefined
-    const unread = Buffer.allocUnsafeSlow(length)
-    call.BIO_read(this.incoming, this.calls.pointerTo(unread), length)
-    return unread
   }
 
   /** Throws away what was to be sent. */
@@ -174,7 +158,7 @@ export class OpenSslThread implements Disposable {
     if (this.#isDisposed) return
     this.#isDisposed = true
     for (const context of this.contexts) context[Symbol.dispose]()
-    this.calls.call.BIO_free(this.incoming)
+    this.calls.call.BIO_free(this.incoming.bio)
     this.calls.call.BIO_free(this.outgoing)
     this.calls[Symbol.dispose]()
   }

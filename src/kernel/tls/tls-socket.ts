@@ -80,9 +80,9 @@ export class TlsSocket implements SocketHandler {
     this.#end = end
     this.handler = handler
     // The SSL gives one of each back when it goes.
-    call.BIO_up_ref(thread.incoming)
+    call.BIO_up_ref(thread.incoming.bio)
     call.BIO_up_ref(thread.outgoing)
-    call.SSL_set_bio(ssl, thread.incoming, thread.outgoing)
+    call.SSL_set_bio(ssl, thread.incoming.bio, thread.outgoing)
     socket.handler = this
   }
 
@@ -287,7 +287,7 @@ export class TlsSocket implements SocketHandler {
       this.#thread.poller.makeReady(this)
       return
     }
-    this.#thread.feed(bytes, length)
+    this.#thread.incoming.feed(bytes, length)
     if (this.#isBetweenRecords && isRecordOfContent(bytes, length)) this.#readRecord()
     else this.#advance()
   }
@@ -318,7 +318,7 @@ export class TlsSocket implements SocketHandler {
   }
 
   #keepUnread(): void {
-    const unread = this.#thread.takeUnread()
+    const unread = this.#thread.incoming.take()
     if (unread !== undefined && this.#ssl !== 0n && !this.#hasEnded) this.#held = unread
   }
 
@@ -381,19 +381,18 @@ export class TlsSocket implements SocketHandler {
     for (;;) {
       let used = 0
       let code = 0
-      let left = 0
       do {
         const at = used === 0 ? plainPointer : plainPointer + BigInt(used)
         const length = call.SSL_read(this.#ssl, at, recordBytes)
         if (length > 0) used += length
         else code = call.SSL_get_error(this.#ssl, length)
-        left = call.BIO_ctrl_pending(incoming)
-      } while (code === 0 && used <= lastStart && left > 0)
-      this.#isBetweenRecords = code === 0 && left === 0
+      } while (code === 0 && used <= lastStart && incoming.left > 0)
+      const hasMore = incoming.left > 0
+      this.#isBetweenRecords = code === 0 && !hasMore
       // An answer to a change of keys, or an alert.
       if (call.BIO_ctrl_pending(outgoing) > 0) this.#send()
       this.#handOn(used, code)
-      if (this.#ssl === 0n || code !== 0 || this.isPaused || left === 0) return
+      if (this.#ssl === 0n || code !== 0 || this.isPaused || !hasMore) return
     }
   }
 
