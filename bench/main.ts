@@ -8,6 +8,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { cpus, loadavg, release, tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { output } from './processes.ts'
 import { formatTable, summarise } from './result.ts'
@@ -51,6 +52,8 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 const notes = new Set<string>()
 const failures: string[] = []
 const results: Result[] = []
+// What a user runs, and not the sources, which bin/heddle takes where they are newer.
+await output([fileURLToPath(new URL('../scripts/bundle-agent.sh', import.meta.url))])
 const folder = await mkdtemp(join(tmpdir(), 'heddle-bench-'))
 try {
   for (const suite of wanted) {
