@@ -188,19 +188,27 @@ export class HeaderMap {
   /** @returns the index of the first field of that name from `from` on, or -1 */
   find(bytes: Uint8Array, start: number, length: number, from = 0): number {
     this.#load()
-    const hash = hashOf(bytes, start, length)
+    return this.#findHashed(hashOf(bytes, start, length), bytes, start, length, from)
+  }
+
+  #findHashed(hash: number, bytes: Uint8Array, start: number, length: number, from: number): number {
     const fields = this.#fields
-    for (let index = from; index < this.#count; index++) {
-      const at = index * stride
-      if (fields[at] === hash && fields[at + 1] === length && this.#isNamed(fields[at + 2] ?? 0, bytes, start, length))
-        return index
+    const end = this.#count * stride
+    for (let at = from * stride; at < end; at += stride) {
+      if (
+        fields[at] === hash &&
+        fields[at + 1] === length &&
+        this.#isNamed(fields[at + 2] as number, bytes, start, length)
+      )
+        return at / stride
     }
     return -1
   }
 
   #isNamed(at: number, bytes: Uint8Array, start: number, length: number): boolean {
+    const own = this.#bytes
     for (let index = 0; index < length; index++)
-      if (this.#bytes[at + index] !== lower(bytes[start + index] ?? 0)) return false
+      if (own[at + index] !== lower(bytes[start + index] as number)) return false
     return true
   }
 
@@ -249,15 +257,24 @@ export class HeaderMap {
   }
 
   #removeFrom(from: number, bytes: Uint8Array, start: number, length: number): void {
-    for (;;) {
-      const index = this.find(bytes, start, length, from)
-      if (index === -1) return
-      this.#size -= length + this.valueLength(index)
-      const fields = this.#fields
-      for (let at = (index + 1) * stride; at < this.#count * stride; at++) fields[at - stride] = fields[at] as number
-      this.#count--
-      this.edits++
+    this.#load()
+    const hash = hashOf(bytes, start, length)
+    const first = this.#findHashed(hash, bytes, start, length, from)
+    if (first === -1) return
+    const fields = this.#fields
+    let kept = first * stride
+    for (let index = first, next = first; index < this.#count; index++) {
+      const at = index * stride
+      if (index === next) {
+        this.#size -= length + (fields[at + 4] as number)
+        next = this.#findHashed(hash, bytes, start, length, index + 1)
+        continue
+      }
+      for (let part = 0; part < stride; part++) fields[kept + part] = fields[at + part] as number
+      kept += stride
     }
+    this.#count = kept / stride
+    this.edits++
   }
 
   #insert(
@@ -388,10 +405,13 @@ function lower(byte: number): number {
   return byte >= 0x41 && byte <= 0x5a ? byte + 32 : byte
 }
 
+/** Of three letters and the length: names differ most at their ends, and those with the same hash are compared anyway. */
 function hashOf(bytes: Uint8Array, start: number, length: number): number {
-  let hash = length
-  for (let index = start; index < start + length; index++) hash = (Math.imul(hash, 31) + lower(bytes[index] ?? 0)) | 0
-  return hash
+  if (length === 0) return 0
+  const end = start + length
+  const middle = lower(bytes[start + (length >> 1)] ?? 0)
+  const beforeLast = lower(bytes[Math.max(start, end - 2)] ?? 0)
+  return (length & 0x3f) | (middle << 6) | (beforeLast << 14) | (lower(bytes[end - 1] ?? 0) << 22)
 }
 
 /** RFC 9110 section 5.6.2, and names that begin with a colon. */

@@ -256,7 +256,8 @@ export class PluginVm implements HostVm {
    * @throws into the module, where host functions may not be called or the time is over
    */
   target(): Context {
-    const context = this.contexts.get(this.effectiveId) ?? this.contexts.get(this.#currentId)
+    const chosen = this.effectiveId === noContext ? undefined : this.contexts.get(this.effectiveId)
+    const context = chosen ?? this.contexts.get(this.#currentId)
     if (context === undefined || this.#isAllocating)
       this.stop('trap', 'it called a host function while its memory or its runtime was being prepared')
     if (!this.#engine.budget.countCall()) throw new GuestStop('out of time')
