@@ -52,6 +52,15 @@ static __always_inline int address_is_virtual(const struct address *address)
 	return b[0] == 0xfd && b[1] == 0x68 && b[2] == 0x65 && b[3] == 0x64 && b[4] == 0x64 && b[5] == 0x6c;
 }
 
+static __always_inline int address_is_loopback(const struct address *address)
+{
+	const __u8 *b = address->bytes;
+	struct address self = {};
+
+	self.bytes[15] = 1;
+	return address_is_v4(address) ? b[12] == 127 : address_equals(address, &self);
+}
+
 static __always_inline int endpoint_equals(const struct endpoint *a, const struct endpoint *b)
 {
 	__u32 x[5], y[5];

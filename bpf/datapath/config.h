@@ -12,5 +12,8 @@ const volatile __u32 virtual_mask = 0;
 // Cgroup of the agent itself: it is led nowhere, and let in everywhere. 0 for none.
 const volatile __u64 agent_cgroup = 0;
 
+// Cookie of the network namespace of the agent. 0 where kernels tell packets no namespaces: then all are taken for it.
+const volatile __u64 home_network = 0;
+
 // Silence after which a datagram is the first one again, as nf_conntrack has it for streams.
 const volatile __u64 forget_ns = 120000000000ULL;

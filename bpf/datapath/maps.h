@@ -1,5 +1,5 @@
-// A pinned map that looks different than before begins anew, so that its sockets are not known any more. hd_adopted and
-// hd_callers must not: policies would be open to theirs. Another layout of these is a map of another name beside them.
+// A pinned map that looks different than before begins anew, so that its sockets are not known any more. hd_adopted,
+// hd_callers and hd_guests must not: policies would be open to theirs. Another layout of these is a map of another name beside them.
 //
 // All maps. Names begin with hd_ and have at most 15 letters; what is pinned, hd_sent, flows and their
 // losses are written here, all others by user space.
@@ -64,6 +64,33 @@ struct {
 	__type(key, struct endpoint);
 	__type(value, struct place);
 } hd_places SEC(".maps");
+
+// Other network namespaces that have members, by their cookies.
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4096);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u64);
+	__type(value, struct network);
+} hd_networks SEC(".maps");
+
+// By virtual address: where the agent listens for it in another network namespace. Endpoints are mostly out of reach there.
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 262144);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct abroad_key);
+	__type(value, struct endpoint);
+} hd_abroad SEC(".maps");
+
+// Who listens at loopback addresses of other network namespaces, likewise.
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 262144);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct abroad_key);
+	__type(value, struct place);
+} hd_net_places SEC(".maps");
 
 // Policies. Sizes are two generations of networkPolicyLimits.
 struct {
@@ -188,6 +215,15 @@ struct {
 	__type(key, struct caller_key);
 	__type(value, __u64);
 } hd_callers SEC(".maps");
+
+// The same in other network namespaces, where hd_callers has none.
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 65536);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+	__type(key, struct guest_key);
+	__type(value, __u64);
+} hd_guests SEC(".maps");
 
 // What clients had asked for that were led to a server of the mesh, for whoever asks SO_ORIGINAL_DST. Pinned likewise.
 struct {

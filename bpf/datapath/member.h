@@ -15,6 +15,12 @@ static __always_inline struct state *read_state(void)
 	return bpf_map_lookup_elem(&hd_state, &zero);
 }
 
+// 0 for the agent's own namespace.
+static __always_inline __u64 network_abroad(__u64 cookie)
+{
+	return cookie == home_network ? 0 : cookie;
+}
+
 static __always_inline int is_agent(void)
 {
 	return agent_cgroup != 0 && bpf_get_current_ancestor_cgroup_id(member_level) == agent_cgroup;

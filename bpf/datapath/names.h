@@ -16,8 +16,8 @@ static __always_inline int is_at(const struct endpoint *asked, const struct endp
 	return asked->port_be == server->port_be && address_equals(&asked->address, &server->address);
 }
 
-// Where names are answered for a socket of that family; 0 for what is no query, or if they are answered nowhere.
-static __always_inline struct endpoint *name_server_for(const struct endpoint *asked)
+// Whether it is a query, which is led to where names are answered.
+static __always_inline int asks_names(const struct endpoint *asked)
 {
 	struct endpoint *v4 = name_server(NAMES_LED_V4);
 	struct endpoint *v6 = name_server(NAMES_LED_V6);
@@ -25,15 +25,26 @@ static __always_inline struct endpoint *name_server_for(const struct endpoint *a
 
 	if (!v4 || !v6 || !open || v4->port_be == 0)
 		return 0;
-	if (asked->port_be != NAMES_PORT && !is_at(asked, open) && !is_at(asked, v4) && !is_at(asked, v6))
+	return asked->port_be == NAMES_PORT || is_at(asked, open) || is_at(asked, v4) || is_at(asked, v6);
+}
+
+// Where names are answered for a socket of that family; 0 if nowhere.
+static __always_inline struct endpoint *name_server_for(__u64 cookie, const struct endpoint *asked)
+{
+	struct network *network = cookie ? bpf_map_lookup_elem(&hd_networks, &cookie) : 0;
+	struct endpoint *v4 = network ? &network->names_v4 : name_server(NAMES_LED_V4);
+	struct endpoint *v6 = network ? &network->names_v6 : name_server(NAMES_LED_V6);
+
+	if ((cookie && !network) || !v4 || !v6 || v4->port_be == 0)
 		return 0;
 	return address_is_v4(&asked->address) || v6->port_be == 0 ? v4 : v6;
 }
 
-static __always_inline int is_name_server(const struct endpoint *given)
+static __always_inline int is_name_server(__u64 cookie, const struct endpoint *given)
 {
-	struct endpoint *v4 = name_server(NAMES_LED_V4);
-	struct endpoint *v6 = name_server(NAMES_LED_V6);
+	struct network *network = cookie ? bpf_map_lookup_elem(&hd_networks, &cookie) : 0;
+	struct endpoint *v4 = network ? &network->names_v4 : name_server(NAMES_LED_V4);
+	struct endpoint *v6 = network ? &network->names_v6 : name_server(NAMES_LED_V6);
 
 	return v4 && v6 && v4->port_be != 0 && (is_at(given, v4) || is_at(given, v6));
 }

@@ -26,9 +26,15 @@ enum direction {
 	OUTBOUND,
 };
 
-// The socket at the other end, if it is in this network namespace: what goes there goes over loopback.
+// Of the socket's namespace; 0 for the agent's.
+static __always_inline __u64 network_of_packet(struct __sk_buff *skb)
+{
+	return home_network == 0 ? 0 : network_abroad(bpf_get_netns_cookie(skb));
+}
+
+// The socket at the other end, if it is in that network namespace; in this one what goes there goes over loopback.
 static __always_inline struct bpf_sock *find_socket(struct __sk_buff *skb, const struct endpoint *remote,
-						    const struct endpoint *local)
+						    const struct endpoint *local, __s32 network_id)
 {
 	struct bpf_sock_tuple tuple = {};
 	__u32 size = sizeof(tuple.ipv4);
@@ -46,10 +52,49 @@ static __always_inline struct bpf_sock *find_socket(struct __sk_buff *skb, const
 		size = sizeof(tuple.ipv6);
 	}
 	if (remote->protocol == IPPROTO_TCP)
-		return bpf_sk_lookup_tcp(skb, &tuple, size, BPF_F_CURRENT_NETNS, 0);
+		return bpf_sk_lookup_tcp(skb, &tuple, size, network_id, 0);
 	if (remote->protocol == IPPROTO_UDP)
-		return bpf_sk_lookup_udp(skb, &tuple, size, BPF_F_CURRENT_NETNS, 0);
+		return bpf_sk_lookup_udp(skb, &tuple, size, network_id, 0);
 	return 0;
+}
+
+static __always_inline void bound_address(struct bpf_sock *sk, struct address *address)
+{
+	__u32 words[4] = {sk->src_ip6[0], sk->src_ip6[1], sk->src_ip6[2], sk->src_ip6[3]};
+	// Read as it is: the verifier wants no pointer that is chosen first.
+	__be32 v4 = *(volatile __be32 *)&sk->src_ip4;
+
+	if (sk->family == AF_INET)
+		address_from_v4(address, v4);
+	else
+		__builtin_memcpy(address->bytes, words, 16);
+}
+
+// Whose socket of the agent's namespace has sent a packet to another one. Only one that is at just that address: who
+// listens at all of them may not have this one, and somebody else speaks from there. 0 when none is found.
+static __noinline int find_peer_at_home(struct __sk_buff *skb, struct endpoint *remote, struct endpoint *local,
+					struct party *party)
+{
+	__u64 cookie = network_of_packet(skb);
+	struct network *network = cookie ? bpf_map_lookup_elem(&hd_networks, &cookie) : 0;
+	struct state *state = read_state();
+	struct address at = {};
+	struct bpf_sock *sk;
+	int is_found = 0;
+
+	if (!remote || !local || !party || !state || !network || network->home_id < 0)
+		return 0;
+	sk = find_socket(skb, remote, local, network->home_id);
+	if (!sk)
+		return 0;
+	bound_address(sk, &at);
+	if (address_equals(&at, &remote->address) && (sk->state != BPF_TCP_LISTEN || remote->protocol != IPPROTO_TCP)) {
+		member_of_socket(sk, state->levels, party);
+		is_found = 1;
+	}
+	bpf_sk_release(sk);
+	party->address = remote->address;
+	return is_found;
 }
 
 // Who is at the other end: whose socket it is, or, beyond this network namespace, who has that address for himself.
@@ -68,7 +113,7 @@ static __noinline __u64 find_peer(struct __sk_buff *skb, struct endpoint *remote
 	party->identity = 0;
 	party->number = 0;
 	if (skb->ifindex == LOOPBACK) {
-		sk = find_socket(skb, remote, local);
+		sk = find_socket(skb, remote, local, BPF_F_CURRENT_NETNS);
 		if (sk) {
 			// One that listens there has sent nothing.
 			if (sk->state != BPF_TCP_LISTEN || remote->protocol != IPPROTO_TCP)
@@ -96,7 +141,7 @@ static __always_inline int is_listened_at(struct __sk_buff *skb, const struct en
 
 	if (address_is_v4(&local->address))
 		address_from_v4(&nobody.address, 0);
-	sk = find_socket(skb, local, &nobody);
+	sk = find_socket(skb, local, &nobody, BPF_F_CURRENT_NETNS);
 	if (!sk)
 		return 0;
 	is_listener = sk->state == BPF_TCP_LISTEN;
@@ -108,6 +153,8 @@ static __always_inline int is_listened_at(struct __sk_buff *skb, const struct en
 struct judgement {
 	struct packet packet;
 	struct flow_event event;
+	// As of a request.
+	__u64 network;
 	enum direction direction;
 };
 
@@ -134,10 +181,12 @@ static __noinline int judge_packet(struct __sk_buff *skb, struct bpf_sock *sk, s
 		return 0;
 	}
 	if (role == ROLE_CLIENT) {
-		find_place(remote, &peer);
+		question->network = network_of_packet(skb);
+		find_place(question->network, remote, &peer);
 		return judge(&subject, &peer, remote, event);
 	}
-	find_peer(skb, remote, local, &peer);
+	if (skb->ifindex == LOOPBACK || !find_peer_at_home(skb, remote, local, &peer))
+		find_peer(skb, remote, local, &peer);
 	return judge_ingress(&peer, &subject, local, event);
 }
 
@@ -184,11 +233,12 @@ static __noinline int note_asked(struct __sk_buff *skb, struct judgement *questi
 	struct origin *origin;
 	struct bpf_sock *sk;
 
-	if (!question || skb->ifindex != LOOPBACK)
+	// Nobody is led to a server of another namespace.
+	if (!question || skb->ifindex != LOOPBACK || network_of_packet(skb) != 0)
 		return 0;
 	key.client = question->packet.from;
 	key.listener = question->packet.to;
-	sk = find_socket(skb, &key.client, &key.listener);
+	sk = find_socket(skb, &key.client, &key.listener, BPF_F_CURRENT_NETNS);
 	if (!sk)
 		return 0;
 	origin = bpf_sk_storage_get(&hd_origins, sk, 0, 0);
@@ -266,22 +316,13 @@ static __always_inline int is_packet_of_agent(struct __sk_buff *skb)
 	return agent_cgroup != 0 && bpf_skb_ancestor_cgroup_id(skb, member_level) == agent_cgroup;
 }
 
-static __always_inline void bound_address(struct bpf_sock *sk, struct address *address)
-{
-	__u32 words[4] = {sk->src_ip6[0], sk->src_ip6[1], sk->src_ip6[2], sk->src_ip6[3]};
-
-	if (sk->family == AF_INET)
-		address_from_v4(address, sk->src_ip4);
-	else
-		__builtin_memcpy(address->bytes, words, 16);
-}
-
 // Whoever connects to the agent: told anew for each, since ports are used again. Nobody of the mesh is told, too: whom
 // others have pushed out of the map by then is not to be taken for that.
 static __noinline int note_caller(struct __sk_buff *skb, struct bpf_sock *sk)
 {
 	struct packet packet = {};
-	struct caller_key key = {};
+	struct guest_key guest = {};
+	struct caller_key *key = &guest.ends;
 	struct party party = {};
 	__u64 cgroup = 0;
 
@@ -293,14 +334,18 @@ static __noinline int note_caller(struct __sk_buff *skb, struct bpf_sock *sk)
 		return 0;
 	if (packet.to.protocol == IPPROTO_TCP && (packet.tcp_flags & (TCP_SYN | TCP_ACK)) != TCP_SYN)
 		return 0;
-	key.client = packet.from;
-	key.listener = packet.to;
+	key->client = packet.from;
+	key->listener = packet.to;
 	// Who reads a datagram knows no more than where its socket is bound.
 	if (sk->protocol == IPPROTO_UDP)
-		bound_address(sk, &key.listener.address);
+		bound_address(sk, &key->listener.address);
 	if (skb->ifindex == LOOPBACK)
 		cgroup = find_peer(skb, &packet.from, &packet.to, &party);
-	bpf_map_update_elem(&hd_callers, &key, &cgroup, BPF_ANY);
+	guest.network = network_of_packet(skb);
+	if (guest.network != 0)
+		bpf_map_update_elem(&hd_guests, &guest, &cgroup, BPF_ANY);
+	else
+		bpf_map_update_elem(&hd_callers, key, &cgroup, BPF_ANY);
 	return 0;
 }
 
@@ -368,7 +413,7 @@ static __noinline int begin_datagrams(struct bpf_sock *sk, struct datagram_key *
 	fresh.begun_ns = bpf_ktime_get_ns();
 	fresh.seen_ns = fresh.begun_ns;
 	if (key->peer.protocol == IPPROTO_UDP)
-		fresh.is_flow = is_client ? !is_name_server(&key->peer) : question->event.from_identity < FIRST_IDENTITY;
+		fresh.is_flow = is_client ? !is_name_server(question->network, &key->peer) : question->event.from_identity < FIRST_IDENTITY;
 	count_bytes(&fresh, question);
 	if (bpf_map_update_elem(&hd_tracks, key, &fresh, BPF_ANY) != 0 || !fresh.is_flow)
 		return 0;

@@ -68,8 +68,15 @@ static __always_inline __u32 rule_for(__u32 class_id, const struct party *peer, 
 	return rule;
 }
 
-// Who is known to be at an address.
-static __noinline int find_place(struct endpoint *to, struct party *party)
+static __always_inline struct place *place_in_network(__u64 network, const struct endpoint *to)
+{
+	struct abroad_key key = {.network = network, .asked = *to};
+
+	return bpf_map_lookup_elem(&hd_net_places, &key);
+}
+
+// Who is known to be at an address. Those of loopback are each network namespace's own.
+static __noinline int find_place(__u64 network, struct endpoint *to, struct party *party)
 {
 	struct endpoint whole = {};
 	struct place *place;
@@ -77,9 +84,13 @@ static __noinline int find_place(struct endpoint *to, struct party *party)
 	if (!to || !party)
 		return 0;
 	whole.address = to->address;
-	place = bpf_map_lookup_elem(&hd_places, to);
-	if (!place)
-		place = bpf_map_lookup_elem(&hd_places, &whole);
+	if (network != 0 && address_is_loopback(&to->address)) {
+		place = place_in_network(network, to);
+	} else {
+		place = bpf_map_lookup_elem(&hd_places, to);
+		if (!place)
+			place = bpf_map_lookup_elem(&hd_places, &whole);
+	}
 	party->identity = place ? place->identity : 0;
 	party->number = place ? place->number : 0;
 	party->address = to->address;

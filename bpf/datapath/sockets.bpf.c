@@ -26,6 +26,8 @@ char _license[] SEC("license") = "Dual MIT/GPL";
 struct request {
 	struct flow_event event;
 	struct party from;
+	// Of the socket's namespace; 0 for the agent's.
+	__u64 network;
 	__u32 block;
 	// Of policies by which it is judged.
 	__u32 generation;
@@ -41,6 +43,7 @@ static __always_inline void request_begin(struct request *request, struct bpf_so
 	request->event.asked.protocol = protocol == MPTCP ? IPPROTO_TCP : protocol;
 	request->event.cookie = bpf_get_socket_cookie(ctx);
 	request->event.role = ROLE_CLIENT;
+	request->network = home_network == 0 ? 0 : network_abroad(bpf_get_netns_cookie(ctx));
 }
 
 static __always_inline void request_from_v4(struct request *request, struct bpf_sock_addr *ctx)
@@ -92,14 +95,37 @@ static __always_inline void write_v6(struct bpf_sock_addr *ctx, const struct end
 	ctx->user_port = to->port_be;
 }
 
+// In another network namespace all Services are reached by the proxy, at sockets that the agent has there.
+static __always_inline enum choice lead_abroad(struct request *request)
+{
+	struct flow_event *event = &request->event;
+	struct service *service = bpf_map_lookup_elem(&hd_services, &event->asked);
+	struct abroad_key key = {.network = request->network, .asked = event->asked};
+	struct endpoint *there;
+
+	event->given = event->asked;
+	if (!service)
+		return CHOICE_NONE;
+	event->service = service->id;
+	request->block = service->block;
+	there = service->slots == 0 ? 0 : bpf_map_lookup_elem(&hd_abroad, &key);
+	if (!there)
+		return CHOICE_NOBODY;
+	event->given = *there;
+	return CHOICE_MADE;
+}
+
 // Where a call leads, by Services alone. A datagram goes where the one before it went.
 static __always_inline enum choice lead(struct request *request, const struct datagram_key *key)
 {
 	struct flow_event *event = &request->event;
-	struct datagram_target *before = key ? bpf_map_lookup_elem(&hd_sent, key) : 0;
+	struct datagram_target *before;
 	struct chosen chosen = {};
 	enum choice choice;
 
+	if (request->network != 0)
+		return lead_abroad(request);
+	before = key ? bpf_map_lookup_elem(&hd_sent, key) : 0;
 	if (before) {
 		struct service *service = bpf_map_lookup_elem(&hd_services, &event->asked);
 
@@ -146,7 +172,7 @@ static __always_inline int admit(struct request *request)
 
 	if (request->from.identity == 0)
 		return refuse(request, VERDICT_NO_IDENTITY, EPERM);
-	find_place(&event->given, &peer);
+	find_place(request->network, &event->given, &peer);
 	if (judge(&request->from, &peer, &event->given, event))
 		return PROCEED;
 	return refuse(request, event->verdict, EPERM);
@@ -197,7 +223,7 @@ static __always_inline int ask_names(struct request *request, const struct endpo
 
 	if (request->from.identity == 0)
 		return refuse(request, VERDICT_NO_IDENTITY, EPERM);
-	find_place(&event->asked, &resolver);
+	find_place(request->network, &event->asked, &resolver);
 	// The agent asks others in its place, and to reach it, as everybody may, is not to reach them.
 	if (open && is_at(&event->asked, open))
 		resolver.identity = 0;
@@ -240,10 +266,12 @@ static __always_inline int open_connection(struct bpf_sock_addr *ctx, struct req
 	struct flow_event *event = &request->event;
 	struct endpoint *names;
 	enum choice choice;
+	int asks;
 
 	find_caller(request);
 	choice = lead(request, 0);
-	names = choice == CHOICE_NONE ? name_server_for(&event->asked) : 0;
+	asks = choice == CHOICE_NONE && asks_names(&event->asked);
+	names = asks ? name_server_for(request->network, &event->asked) : 0;
 	if (names) {
 		if (ask_names(request, names) == REFUSE)
 			return REFUSE;
@@ -252,6 +280,9 @@ static __always_inline int open_connection(struct bpf_sock_addr *ctx, struct req
 	}
 	// getaddrinfo() of glibc connects datagrams to the addresses of a name to sort them, and never sends one.
 	request->is_quiet = choice == CHOICE_NONE && is_datagram(request) && address_is_virtual(&event->asked.address);
+	// Another namespace where the agent is not yet.
+	if (asks && !names)
+		choice = CHOICE_NOBODY;
 	if (choice == CHOICE_NOBODY || (only_v4 && !address_is_v4(&event->given.address)))
 		return refuse(request, VERDICT_NO_ENDPOINT, ECONNREFUSED);
 	if (admit(request) == REFUSE)
@@ -275,6 +306,7 @@ static __always_inline int send_datagram(struct request *request, int is_v4)
 	struct datagram_key key = {.cookie = event->cookie, .peer = event->asked};
 	struct endpoint *names;
 	enum choice choice;
+	int asks;
 
 	// An answer: policies ask about what it answers, and that is done by its packet.
 	if (answers_somebody(&key)) {
@@ -283,13 +315,16 @@ static __always_inline int send_datagram(struct request *request, int is_v4)
 	}
 	find_caller(request);
 	choice = lead(request, &key);
-	names = choice == CHOICE_NONE ? name_server_for(&event->asked) : 0;
+	asks = choice == CHOICE_NONE && asks_names(&event->asked);
+	names = asks ? name_server_for(request->network, &event->asked) : 0;
 	if (names && address_is_v4(&names->address) == is_v4) {
 		if (ask_names(request, names) == REFUSE)
 			return REFUSE;
 		remember_answer(request);
 		return PROCEED;
 	}
+	if (asks && request->network != 0)
+		choice = CHOICE_NOBODY;
 	// The kernel cannot turn a datagram of IPv6 into one of IPv4 here, nor the other way round.
 	if (choice == CHOICE_NOBODY || address_is_v4(&event->given.address) != is_v4)
 		return refuse(request, VERDICT_NO_ENDPOINT, ECONNREFUSED);

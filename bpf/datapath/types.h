@@ -177,6 +177,32 @@ struct caller_key {
 	struct endpoint listener;
 };
 
+// The same in another network namespace than the agent's, which has addresses and ports of its own.
+struct guest_key {
+	__u64 network;
+	struct caller_key ends;
+};
+_Static_assert(sizeof(struct guest_key) == 48, "guest_key");
+
+// Something in another network namespace.
+struct abroad_key {
+	// Its cookie.
+	__u64 network;
+	struct endpoint asked;
+	__u32 zero;
+};
+_Static_assert(sizeof(struct abroad_key) == 32, "abroad_key");
+
+// Another network namespace that has members.
+struct network {
+	// What the agent's is numbered there; negative where it has no number.
+	__s32 home_id;
+	// Where the agent answers names there, for sockets of either family.
+	struct endpoint names_v4;
+	struct endpoint names_v6;
+};
+_Static_assert(sizeof(struct network) == 44, "network");
+
 // So many events of packets have been told since then.
 struct told {
 	__u64 since_ns;

@@ -1,4 +1,4 @@
-import { examineKernelHttp, examineMachine } from '../daemon/index.ts'
+import { examineKernelHttp, examineMachine, examineNetworks } from '../daemon/index.ts'
 import { paintOf, printJson, settingsOfClient, wantsJson } from './context.ts'
 import { colorFlag, outputFlag, socketFlag } from './verb.ts'
 import type { Verb } from './verb.ts'
@@ -13,7 +13,7 @@ export const doctor: Verb = {
   async run(call, io) {
     const needed = examineMachine(settingsOfClient(call, io).socketPath)
     const areFine = needed.every(({ isFine }) => isFine)
-    const findings = [...needed, await examineKernelHttp()]
+    const findings = [...needed, examineNetworks(), await examineKernelHttp()]
     if (wantsJson(call)) printJson(io, findings)
     else {
       const paint = paintOf(call, io)

@@ -25,6 +25,7 @@ import { MeshHealth } from './mesh-health.ts'
 import { NetworkPolicies, notEnforcedHeadline } from './network-policies.ts'
 import type { PolicyQuestion } from './policy-answers.ts'
 import { Handover } from './handover/handover.ts'
+import type { SocketTable } from './handover/listener-sockets.ts'
 import { withoutStarts } from './quiet-starts.ts'
 import { openMeshNames } from './mesh-names.ts'
 import { FlowBook } from './flows/flow-book.ts'
@@ -42,6 +43,8 @@ import { openPool, startThreads } from './agent-pool.ts'
 import { openInspector, sourceMapsIn } from './plugins/inspector.ts'
 import { moduleDirectory, PluginModules } from './plugins/plugin-modules.ts'
 import { openPrograms } from './agent-programs.ts'
+import { ForeignNetworks } from './networks/foreign-networks.ts'
+import { memberProcesses } from './networks/member-processes.ts'
 import type { Supervisor } from './programs/supervisor.ts'
 import { TicketKeyRotation } from './ticket-key-rotation.ts'
 import { WorkloadLeases } from './workload-leases.ts'
@@ -109,6 +112,7 @@ export class Agent {
     },
   })
   readonly #joins: Joins
+  readonly #networks: ForeignNetworks
   readonly #addresses: AddressMemory
   readonly #supervisor: Supervisor
   readonly #callers: CallerFinder
@@ -164,7 +168,16 @@ export class Agent {
       file: stateFile(options.settings, 'joined'),
       logger: options.logger,
       tier: this.#tier,
-      onChange: () => this.#publication.publish({ evenUnchanged: true }),
+      onChange: () => this.#membersChanged(),
+      networkProblem: workload => this.#networks.problemOf(workload),
+    })
+    this.#networks = new ForeignNetworks({
+      isSeen: this.#tier.seesNetworks,
+      workers: options.settings.workers,
+      logger: options.logger,
+      keeper: () => this.#handover?.keeper,
+      names: () => this.#names,
+      processes: () => memberProcesses(this.#tier.cgroup, this.#joins.current),
     })
     this.#addresses = new AddressMemory(stateFile(options.settings, 'addresses'), options.logger)
     this.#transport = chooseTransport(options.settings.transport)
@@ -204,6 +217,7 @@ export class Agent {
       gate: this.#gate,
       networkPolicies: this.#networkPolicies,
       joins: this.#joins,
+      networks: this.#networks,
       tier: this.#tier,
       kernelPath: this.#kernelPath,
       metrics: this.#metrics,
@@ -356,12 +370,14 @@ export class Agent {
       ...(this.#tier.leads
         ? {
             ...this.#handover?.forNames(),
-            askerOf: client => this.#tier.askerOf(client),
+            askerOf: client => this.#tier.askerOf(client, this.#networks.diagOf(client.network)),
             onResolved: event => this.#flows.name(event),
           }
         : {}),
     })
     this.#checked = this.#readiness.await('health checks')
+    // Before anything is published: members of before are where they were.
+    this.#networks.look()
     this.#source = await FileSource.open({
       paths,
       clock: this.#clock,
@@ -395,16 +411,18 @@ export class Agent {
       await this.#tier.complete()
       leading()
       this.#handover?.complete()
+      this.#networks.closeLeft()
       this.#kernelPath.adoptLeft()
       this.#announce()
     })
   }
 
   #startPool(): WorkerPool {
-    this.#pool = openPool(this.#publication.current, {
+    const keepsSockets = this.#handover !== undefined || this.#tier.seesNetworks
+    this.#pool = openPool(this.#publication.forWorkers, {
       settings: this.#options.settings,
       threads: this.#threads,
-      kept: this.#handover?.tables,
+      kept: keepsSockets ? worker => this.#keptBy(worker) : undefined,
       modules: hash => this.#modules.bytes(hash),
       ticketKeys: this.#ticketKeys.current,
       clock: this.#clock,
@@ -417,6 +435,23 @@ export class Agent {
       listenFailures: this.#listenFailures,
     })
     return this.#pool
+  }
+
+  /** What a worker listens with that outlives it. */
+  #keptBy(worker: number): SocketTable {
+    return new Map([...(this.#handover?.tables(worker) ?? []), ...this.#networks.tableOf(worker)])
+  }
+
+  /** Who is in the mesh, or where they run. */
+  #membersChanged(): void {
+    // Once what is known so far is in force: processes that have just joined are members then.
+    this.#publication.publish({ evenUnchanged: true })
+    if (this.#networks.look()) this.#networksChanged()
+  }
+
+  #networksChanged(): void {
+    this.#publication.publish({ evenUnchanged: true })
+    void this.#pool?.applied(this.#publication.current.version).then(() => this.#networks.settled())
   }
 
   /** A newer configuration. One that could not be read never comes here: the last good one stays in force. */
@@ -478,6 +513,7 @@ export class Agent {
     await Promise.resolve()
     await this.#pool?.applied(this.#publication.current.version)
     this.#handover?.settled()
+    this.#networks.settled()
   }
 
   #retryListeners(): void {
@@ -488,6 +524,7 @@ export class Agent {
   async #tick(): Promise<void> {
     try {
       this.#joins.check()
+      if (this.#networks.look()) this.#networksChanged()
       this.#handover?.check()
       await this.#pool?.collect()
       this.#kernelPath.collect()
@@ -540,6 +577,7 @@ export class Agent {
     await this.#threads.close()
     this.#kernelPath[Symbol.dispose]()
     await this.#supervisor.stop()
+    this.#networks[Symbol.dispose]()
     this.#handover?.[Symbol.dispose]()
     this.#modules[Symbol.dispose]()
     this.#tier[Symbol.dispose]()

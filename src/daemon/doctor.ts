@@ -1,10 +1,10 @@
 import { accessSync, constants, existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { MeshError, messageOf, systemClock } from '../core/index.ts'
-import { cleanUp, datapathFeatures, tierPlaces, tryPrograms } from '../datapath/index.ts'
+import { cleanUp, datapathFeatures, networksFeature, seesNetworks, tierPlaces, tryPrograms } from '../datapath/index.ts'
 import type { CleanupReport } from '../datapath/index.ts'
 import { selfTest } from '../kernel-http/index.ts'
-import { Bpf, checkFeatures, findCgroup2, isBpffs, KeeperClient } from '../kernel/index.ts'
+import { Bpf, checkFeatures, findCgroup2, isBpffs, KeeperClient, missingCapabilities } from '../kernel/index.ts'
 import { keeperPath } from './handover/agent-keeper.ts'
 import { endKept } from './programs/end-kept.ts'
 import { lackedPrivileges, tierCapabilities } from './tier-privileges.ts'
@@ -57,6 +57,23 @@ export async function examineKernelHttp(): Promise<Finding> {
     return different.length === 0
       ? { name, isFine: true, about: `this kernel does all ${results.length} things that it relies on` }
       : { name, isFine: false, about: `stays off, since this kernel differs: ${about}` }
+  } catch (error) {
+    return { name, isFine: false, about: explain(error) }
+  }
+}
+
+/** Whether members in other network namespaces, such as containers, can be led there, which the others do not need. */
+export function examineNetworks(): Finding {
+  const name = 'members in other network namespaces'
+  try {
+    using bpf = new Bpf()
+    const missing = missingCapabilities(['CAP_SYS_ADMIN'])
+    const { firstKernel } = networksFeature
+    if (!seesNetworks(bpf))
+      return { name, isFine: false, about: `reach no Services: needs Linux ${firstKernel} or newer` }
+    if (missing.length > 0)
+      return { name, isFine: false, about: `reach no Services: this process lacks ${missing.join(' ')}` }
+    return { name, isFine: true, about: `since Linux ${firstKernel}` }
   } catch (error) {
     return { name, isFine: false, about: explain(error) }
   }

@@ -11,6 +11,7 @@ import type { ListenerGate } from './listener-gate.ts'
 import type { MeshHealth } from './mesh-health.ts'
 import { nameSockets } from './name-askers.ts'
 import type { NetworkPolicies } from './network-policies.ts'
+import type { ForeignNetworks } from './networks/foreign-networks.ts'
 import type { PluginModules } from './plugins/plugin-modules.ts'
 import type { Tier } from './tier.ts'
 import type { WorkerPool } from './worker-pool.ts'
@@ -22,6 +23,7 @@ export interface PublicationParts {
   readonly gate: ListenerGate
   readonly networkPolicies: NetworkPolicies
   readonly joins: Joins
+  readonly networks: ForeignNetworks
   readonly tier: Tier
   readonly kernelPath: KernelPathSwitch
   readonly metrics: AgentMetrics
@@ -55,7 +57,7 @@ export class Publication {
   publish({ evenUnchanged }: { readonly evenUnchanged: boolean }): void {
     const { state } = this
     if (state === undefined) return
-    const { modules, health, gate, networkPolicies, tier, metrics, late } = this.#parts
+    const { modules, health, gate, networkPolicies, networks, tier, metrics, late } = this.#parts
     const before = this.current
     const overlaid = modules.apply(health.apply(state.snapshot))
     const after = { ...overlaid, listeners: gate.admit(overlaid.listeners), version: before.version + 1 }
@@ -71,15 +73,22 @@ export class Publication {
     if (isSame && hasTables && !evenUnchanged && before.version > 0) return
     this.current = after
     late().handover?.update(after.listeners)
+    networks.update(after.listeners)
     this.tellNames()
     // First, since it makes the cgroups that the workers have to know.
     this.tellTier()
     if (tier.pins !== undefined) {
       this.current = { ...after, access: this.#access.take({ ...parts, cgroups: tier.members }) }
     }
-    late().pool?.apply(this.current)
+    late().pool?.apply(this.forWorkers)
     metrics.published(before, delta)
     this.updateKernelPath()
+  }
+
+  /** With listeners in other network namespaces. */
+  get forWorkers(): MeshSnapshot {
+    const { current } = this
+    return { ...current, listeners: this.#parts.networks.forWorkers(current.listeners) }
   }
 
   /** Its tables are there before anybody is led to it. */
@@ -96,7 +105,7 @@ export class Publication {
   tellTier(): void {
     const { state } = this
     if (state === undefined) return
-    const { kernelPath, tier, networkPolicies, joins, late } = this.#parts
+    const { kernelPath, tier, networkPolicies, networks, joins, late } = this.#parts
     const { ahead } = kernelPath
     const { nodeSockets, names } = nameSockets(late().names)
     tier.update(
@@ -109,6 +118,7 @@ export class Publication {
         nodeSockets: [...nodeSockets, ...[...ahead.values()].map(place => ({ ...place, protocol: 'TCP' as const }))],
         names,
         joined: joins.current,
+        networks: networks.current,
       },
       state.workloads.map(({ key }) => key),
     )

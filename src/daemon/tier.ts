@@ -2,6 +2,7 @@ import { formatIpAddress, unmapIpAddress } from '../codec/index.ts'
 import { messageOf } from '../core/index.ts'
 import type { Logger } from '../core/index.ts'
 import { Bpf } from '../kernel/index.ts'
+import type { SocketDiag } from '../kernel/index.ts'
 import {
   Datapath,
   idOfCgroup,
@@ -10,6 +11,7 @@ import {
   openPins,
   pidsInCgroup,
   removeCgroups,
+  seesNetworks,
   tierPlaces,
 } from '../datapath/index.ts'
 import type { DatapathState, Flow, TierPlaces } from '../datapath/index.ts'
@@ -59,8 +61,13 @@ export interface Tier extends Disposable {
   readonly leads: boolean
   /** Events of flows that found no room, since the programs were loaded. */
   readonly lostFlows: bigint
-  /** Who asks for a name; undefined for somebody who is not of the mesh. */
-  askerOf(client: NamesClient): NameAsker | undefined
+  /**
+   * Who asks for a name; undefined for somebody who is not of the mesh.
+   * @param diag  of the network namespace where it was asked, if that is another one
+   */
+  askerOf(client: NamesClient, diag?: SocketDiag): NameAsker | undefined
+  /** Whether members in other network namespaces are told apart, and can be led. */
+  readonly seesNetworks: boolean
   /** Folder of its maps, for the workers; undefined where there are none. */
   readonly pins: string | undefined
   /** Workloads by the ids of their cgroups; the same map as long as nothing has changed. */
@@ -96,6 +103,7 @@ function userTier(reason: string): Tier {
     cgroup: undefined,
     members: new Map(),
     askerOf: () => undefined,
+    seesNetworks: false,
     cgroupOf: () => undefined,
     pidsOf: () => [],
     adopt: () => 0,
@@ -184,9 +192,13 @@ class KernelTier implements Tier {
     return this.#datapath?.lostFlows ?? 0n
   }
 
-  askerOf(client: NamesClient): NameAsker | undefined {
+  get seesNetworks(): boolean {
+    return seesNetworks(this.#bpf)
+  }
+
+  askerOf(client: NamesClient, diag?: SocketDiag): NameAsker | undefined {
     try {
-      return nameAsker(this.#datapath, client)
+      return nameAsker(this.#datapath, client, diag)
     } catch (error) {
       this.#logger.warn('who asks for a name could not be looked up', { error: messageOf(error) })
       return nameAsker(undefined, client)

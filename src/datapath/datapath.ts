@@ -1,21 +1,24 @@
-import { ForeignSockets, loadObject, SocketDiag } from '../kernel/index.ts'
+import { ForeignSockets, loadObject, netnsCookie, SocketDiag } from '../kernel/index.ts'
 import type { Bpf, LoadedObject, SocketEnd, TypedMap } from '../kernel/index.ts'
 import type { CompiledNetworkPolicy, NetworkMember } from '../model/index.ts'
 import { emptyCompiledPolicy } from '../policy/index.ts'
 import { addressBytes } from './address.ts'
 import { findAsker } from './askers.ts'
 import type { Asker } from './askers.ts'
-import { callerCgroup, callersPin } from './callers.ts'
+import { callerCgroup, callersPin, guestsPin } from './callers.ts'
 import type { AgentConnection } from './callers.ts'
 import { adoptedPrograms, areAtWork, CgroupLinks } from './cgroup-links.ts'
+import { seesNetworks } from './features.ts'
 import { FlowReader } from './flow-reader.ts'
 import type { Flow } from './flow.ts'
-import type { CallerKey, DatagramKey, Endpoint, Question } from './generated/sockets.ts'
+import type { CallerKey, DatagramKey, Endpoint, GuestKey, Question } from './generated/sockets.ts'
 import { membersOf } from './joined-cgroup.ts'
 import type { JoinedCgroup } from './joined-cgroup.ts'
 import { closeLeftBehind } from './left-behind.ts'
 import type { MapWrite } from './map-write.ts'
 import { MemberNumbers, MemberTable } from './members.ts'
+import { NetworkTable } from './network-table.ts'
+import type { MemberNetwork } from './network-table.ts'
 import { pidsBelow } from './mesh-cgroup.ts'
 import type { MeshCgroup } from './mesh-cgroup.ts'
 import { NameServerTable } from './name-servers.ts'
@@ -61,6 +64,8 @@ export interface DatapathState extends ServiceInput {
   readonly names: NamePlaces
   /** Cgroups elsewhere that have joined. @default none */
   readonly joined?: readonly JoinedCgroup[]
+  /** Other network namespaces in which members run. @default none */
+  readonly networks?: readonly MemberNetwork[]
 }
 
 /** As numbers that a little-endian machine has in memory in network byte order. */
@@ -81,6 +86,7 @@ function load(bpf: Bpf, options: DatapathOptions, { isLate }: { readonly isLate:
   const own = {
     member_level: cgroup.memberLevel,
     agent_cgroup: agentCgroup,
+    home_network: seesNetworks(bpf) ? netnsCookie() : 0n,
     forget_ns: BigInt(forgetMs) * 1_000_000n,
   }
   const constants = { ...own, ...virtualNetwork(serviceCidr) }
@@ -113,6 +119,7 @@ export class Datapath implements Disposable {
   readonly #services = new ServiceTable()
   readonly #policies = new PolicyTable(this.#numbers)
   readonly #members = new MemberTable(this.#numbers)
+  readonly #networks = new NetworkTable(this.#numbers)
   readonly #state = new StateTable()
   readonly #links: CgroupLinks
   #flows: FlowReader | undefined
@@ -157,13 +164,15 @@ export class Datapath implements Disposable {
    */
   update(state: DatapathState): void {
     const { cgroup, agentCgroup } = this.#options
-    const { joined = [] } = state
+    const { joined = [], networks = [] } = state
+    const services = compileServices(state)
     const { before, after } = this.#policies.update(state.policies)
     const whole = membersOf(joined)
     const cgroups = new Map([...cgroup.workloads(), ...whole.map(({ id, workload }) => [id, workload] as const)])
     const judged = [
       ...before,
       ...this.#nodes.update(state.snapshot.listeners, state.nodeSockets),
+      ...this.#networks.update(networks, services.values(), state.members),
       ...this.#members.update(state.members, cgroups, agentCgroup),
       ...after,
     ]
@@ -172,7 +181,7 @@ export class Datapath implements Disposable {
     const levels = [cgroup.memberLevel, ...whole.map(({ level }) => level)]
     this.#apply(this.#state.update(levels, { isChanged: judged.length > 0 }))
     const nameWrites = this.#nameServers.update(state.names)
-    const serviceWrites = this.#services.update(compileServices(state))
+    const serviceWrites = this.#services.update(services)
     this.#apply(nameWrites)
     this.#apply(serviceWrites)
     this.#compiled = state.policies
@@ -185,12 +194,13 @@ export class Datapath implements Disposable {
   /**
    * Whose program asks for a name.
    * @param server  the socket that the query came in by
+   * @param diag  of its network namespace. @default our own's
    * @returns undefined for somebody who is not of the mesh
    * @throws MeshError MESH_KERNEL_SYSCALL
    */
-  askerOf(transport: 'udp' | 'tcp', client: SocketEnd, server: SocketEnd): Asker | undefined {
+  askerOf(transport: 'udp' | 'tcp', client: SocketEnd, server: SocketEnd, diag?: SocketDiag): Asker | undefined {
     const options = {
-      diag: this.#diag,
+      diag: diag ?? this.#diag,
       questions: this.#map<bigint, Question>('hd_questions'),
       workloadOf: (cgroup: bigint) => this.#members.workloadOf(cgroup),
     }
@@ -236,7 +246,11 @@ export class Datapath implements Disposable {
 
   /** Id of the cgroup of the member whose socket a connection to the agent comes from; see `callerCgroup`. */
   callerOf(connection: AgentConnection): bigint | undefined {
-    return callerCgroup(this.#map<CallerKey, bigint>(callersPin), connection)
+    const maps = {
+      callers: this.#map<CallerKey, bigint>(callersPin),
+      guests: this.#map<GuestKey, bigint>(guestsPin),
+    }
+    return callerCgroup(maps, connection)
   }
 
   /** Events that found no room. */
@@ -280,7 +294,8 @@ export class Datapath implements Disposable {
     closeLeftBehind({
       diag: this.#diag,
       answers: this.#map<DatagramKey, Endpoint>('hd_answers'),
-      leads: (asked, given) => this.#services.leads(asked, given) || this.#nameServers.leads(given),
+      leads: (asked, given) =>
+        this.#services.leads(asked, given) || this.#nameServers.leads(given) || this.#networks.leads(given),
     })
   }
 

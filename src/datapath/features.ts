@@ -1,4 +1,12 @@
-import { btfFeature, cgroupLinkFeature, loadObject, mapFeature, programFeature } from '../kernel/index.ts'
+import {
+  btfFeature,
+  cgroupLinkFeature,
+  helperFeature,
+  loadObject,
+  mapFeature,
+  programFeature,
+  supports,
+} from '../kernel/index.ts'
 import type { Bpf, Feature } from '../kernel/index.ts'
 import { readSockets } from './object.ts'
 
@@ -12,6 +20,18 @@ export function datapathFeatures(): readonly Feature[] {
     ...programs.map(({ section }) => programFeature(section)),
   ]
   return [...new Map(features.map(feature => [feature.name, feature])).values()]
+}
+
+/** For members in network namespaces of their own; without it they are judged, and reach no Services. */
+export const networksFeature: Feature = helperFeature('cgroup_skb/egress', {
+  helper: 122,
+  name: 'bpf_get_netns_cookie',
+  firstKernel: '6.15',
+})
+
+/** Whether programs tell network namespaces apart. */
+export function seesNetworks(bpf: Bpf): boolean {
+  return supports(bpf, networksFeature) === true
 }
 
 /**

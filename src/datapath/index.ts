@@ -6,13 +6,14 @@
  * Read `services.ts` and `service-table.ts` first, then `bpf/datapath/sockets.bpf.c`.
  */
 export { addressBytes, swapPort } from './address.ts'
-export { callerCgroup, openCallers } from './callers.ts'
-export type { AgentConnection } from './callers.ts'
-export type { CallerKey } from './generated/sockets.ts'
+export { callerCgroup, openCallers, openGuests } from './callers.ts'
+export type { AgentConnection, CallerMaps } from './callers.ts'
+export type { CallerKey, GuestKey } from './generated/sockets.ts'
 export { findJoined, findLeft, membersOf } from './joined-cgroup.ts'
 export type { JoinedCgroup } from './joined-cgroup.ts'
 export { Datapath } from './datapath.ts'
 export type { DatapathOptions, DatapathState } from './datapath.ts'
+export type { ListenerPlace, MemberNetwork } from './network-table.ts'
 export type { Asker } from './askers.ts'
 export type { NamePlace, NamePlaces } from './name-servers.ts'
 export type { Flow, FlowEnd, FlowTransfer, FlowVerdict } from './flow.ts'
@@ -25,6 +26,7 @@ export {
   levelOfCgroup,
   MeshCgroup,
   moveProcess,
+  pidsBelow,
   pidsInCgroup,
   removeCgroups,
 } from './mesh-cgroup.ts'
@@ -33,4 +35,4 @@ export { openPins, tierPlaces } from './places.ts'
 export type { TierPlaces } from './places.ts'
 export { cleanUp } from './cleanup.ts'
 export type { CleanupReport } from './cleanup.ts'
-export { datapathFeatures, tryPrograms } from './features.ts'
+export { datapathFeatures, networksFeature, seesNetworks, tryPrograms } from './features.ts'

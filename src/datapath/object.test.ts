@@ -6,7 +6,7 @@ import { readSockets } from './object.ts'
 // strangers then, to whom policies are open. Another layout is a map of another name beside them (bpf/datapath/maps.h).
 test('maps by which policies know sockets of earlier versions keep their shape', () => {
   const shapes = readSockets()
-    .maps.filter(({ name }) => ['hd_adopted', 'hd_callers'].includes(name))
+    .maps.filter(({ name }) => ['hd_adopted', 'hd_callers', 'hd_guests'].includes(name))
     .map(({ name, kind, keyBytes, valueBytes, maxEntries, flags }) => [
       name,
       kind,
@@ -18,5 +18,6 @@ test('maps by which policies know sockets of earlier versions keep their shape',
   assert.deepEqual(shapes, [
     ['hd_adopted', 'sk-storage', 4, 8, 0, 513],
     ['hd_callers', 'lru-hash', 40, 8, 65_536, 0],
+    ['hd_guests', 'lru-hash', 48, 8, 65_536, 0],
   ])
 })

@@ -26,6 +26,8 @@ export interface DesiredService {
   readonly port: number
   /** Of IP. */
   readonly protocol: number
+  /** Id of the proxy's listener for it. */
+  readonly listener: string
   /** `balanced`: to an endpoint that the kernel chooses; `proxied`: to the proxy's own socket, the only endpoint. */
   readonly kind: 'balanced' | 'proxied'
   /** Empty: connections are refused. */
@@ -75,7 +77,7 @@ export function compileServices({ snapshot, namedServices, ahead }: ServiceInput
           : proxySocket(ahead?.get(listener.id) ?? listener)
         const affinitySeconds = isBalanced ? service.affinitySeconds : 0
         const kind = isBalanced ? 'balanced' : 'proxied'
-        const desired = frontOf(port, address, { kind, endpoints, affinitySeconds })
+        const desired = frontOf(port, address, { listener: listener.id, kind, endpoints, affinitySeconds })
         services.set(`${desired.protocol} ${text} ${port.port}`, desired)
       }
     }
@@ -86,7 +88,7 @@ export function compileServices({ snapshot, namedServices, ahead }: ServiceInput
 function frontOf(
   port: NamedServicePort,
   address: AddressBytes,
-  target: Pick<DesiredService, 'kind' | 'endpoints' | 'affinitySeconds'>,
+  target: Pick<DesiredService, 'listener' | 'kind' | 'endpoints' | 'affinitySeconds'>,
 ): DesiredService {
   const protocol = { tcp: ipProtocols.TCP, udp: ipProtocols.UDP, sctp: ipProtocols.SCTP }[port.carrier]
   return { name: port.backend, address, port: port.port, protocol, ...target }

@@ -7,6 +7,7 @@ import { createInterface } from 'node:readline'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
 import { kernelSkip } from './ebpf/testing.ts'
+import { netnsCookie } from './netns-cookie.ts'
 import { NetworkNamespaces } from './network-namespaces.ts'
 
 const here = (): string => readlinkSync('/proc/thread-self/ns/net')
@@ -50,3 +51,20 @@ test(
     assert.equal(namespaces.some([first.pid ?? 0], visit(true)), false)
   },
 )
+
+test('within() another namespace sockets are its own, and ours has a number there', { skip: kernelSkip() }, async t => {
+  const { pid = 0 } = await runs(t, ['unshare', '--net'])
+  using namespaces = new NetworkNamespaces()
+  const home = netnsCookie()
+  const there = namespaces.within(
+    pid,
+    () => [netnsCookie(), namespaces.numberOfOwn(), namespaces.numberOfOwn()] as const,
+  )
+  assert.ok(there !== undefined)
+  assert.notEqual(there[0], home)
+  // It had none, and keeps what it was given.
+  assert.ok(there[1] >= 0)
+  assert.equal(there[2], there[1])
+  assert.equal(netnsCookie(), home)
+  assert.notEqual(namespaces.nameOf(pid), namespaces.own)
+})

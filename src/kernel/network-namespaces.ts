@@ -1,5 +1,6 @@
 import { closeSync, openSync, readlinkSync } from 'node:fs'
 import { constants } from 'node:os'
+import { numberOfNetwork } from './network-number.ts'
 import { callFailed, NativeCalls } from './syscall.ts'
 
 const definitions = { setns: { return: 'int32', arguments: ['int32', 'int32'] } } as const
@@ -27,20 +28,34 @@ export class NetworkNamespaces implements Disposable {
    * @throws MeshError MESH_KERNEL_SYSCALL
    */
   some(pids: Iterable<number>, act: () => boolean): boolean {
-    const seen = new Set([readlinkSync(own)])
+    const seen = new Set([this.own])
     for (const pid of pids) {
-      const path = `/proc/${pid}/ns/net`
-      const name = unlessGone(() => readlinkSync(path))
+      const name = this.nameOf(pid)
       if (name === undefined || seen.has(name)) continue
       seen.add(name)
-      if (this.#within(path, act)) return true
+      if (this.within(pid, act) === true) return true
     }
     return false
   }
 
-  #within(path: string, act: () => boolean): boolean {
-    const there = unlessGone(() => openSync(path, 'r'))
-    if (there === undefined) return false
+  /** Name of our own: `net:[4026531840]`. */
+  get own(): string {
+    return readlinkSync(own)
+  }
+
+  /** Name of a process's; another one may have it once that is gone. @returns undefined for a process that has ended */
+  nameOf(pid: number): string | undefined {
+    return unlessGone(() => readlinkSync(pathOf(pid)))
+  }
+
+  /**
+   * Calls `act` in a process's network namespace; likewise.
+   * @returns what it does; undefined for a process that has ended
+   * @throws MeshError MESH_KERNEL_SYSCALL
+   */
+  within<T>(pid: number, act: () => T): T | undefined {
+    const there = unlessGone(() => openSync(pathOf(pid), 'r'))
+    if (there === undefined) return undefined
     try {
       if (this.#native.call.setns(there, cloneNewnet) < 0) throw this.#native.failure('setns', whose)
       try {
@@ -54,10 +69,22 @@ export class NetworkNamespaces implements Disposable {
     }
   }
 
+  /**
+   * Within another one: what our own is numbered there, for programs that look for sockets of it.
+   * @throws MeshError MESH_KERNEL_SYSCALL
+   */
+  numberOfOwn(): number {
+    return numberOfNetwork(this.#home)
+  }
+
   [Symbol.dispose](): void {
     closeSync(this.#home)
     this.#native[Symbol.dispose]()
   }
+}
+
+function pathOf(pid: number): string {
+  return `/proc/${pid}/ns/net`
 }
 
 const whose = 'network namespace of another process'

@@ -35,6 +35,8 @@ export interface Listener {
    * `tlsMode` says what becomes of it; HTTPS hosts may be among them. An `HTTPS` listener has nothing else.
    */
   readonly protocol: 'HTTP' | 'HTTPS' | 'TLS' | 'TCP' | 'UDP'
+  /** Cookie of the network namespace that it is in, of which members are led there. @default the agent's own */
+  readonly network?: bigint
   /** Every connection begins with a PROXY protocol header, which tells who the client is. @default false */
   readonly proxyProtocol?: boolean
   /** By hostname: exact before the wildcard with most labels before none. */

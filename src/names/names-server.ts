@@ -7,6 +7,7 @@ import type { NamesView } from './directory.ts'
 import { defaultNamesLimits, type NamesLimits } from './limits.ts'
 import { Resolver, type NameAsker, type NamesClient, type ResolverOptions } from './resolver.ts'
 import { TcpClients } from './tcp-clients.ts'
+import type { CameIn } from './tcp-clients.ts'
 
 export interface NamesServerOptions extends Omit<ResolverOptions, 'limits'> {
   /** Where to listen, by UDP and TCP; port 0 for one that is free for both. */
@@ -50,6 +51,8 @@ export class NamesServer implements AsyncDisposable {
   readonly led: readonly SocketAddress[]
   readonly #resolver: Resolver
   readonly #sockets: readonly Sockets[]
+  /** In other network namespaces, by their cookies. */
+  readonly #elsewhere = new Map<bigint, readonly Sockets[]>()
   readonly #clients: TcpClients
   /** What has come before names were known; undefined after that. */
   #early: (() => void)[] | undefined = []
@@ -69,17 +72,38 @@ export class NamesServer implements AsyncDisposable {
     }
     this.#resolver = new Resolver({ ...options, limits, askerOf, servers: () => options.servers().filter(isOther) })
     this.#clients = new TcpClients(this.#resolver, limits)
-    for (const sockets of this.#sockets) {
-      const { address, udp, tcp } = sockets
-      const by = { server: address, isLed: sockets !== open }
-      tcp.on('connection', socket => this.#inTime(() => this.#clients.take(socket, by)))
-      udp.on('message', (bytes, from) => {
-        const client = { address: from.address, port: from.port, transport: 'udp', ...by } as const
-        this.#inTime(() => this.#answer(udp, bytes, client))
-      })
-      // One client's unreachable port is not the others' concern.
-      udp.on('error', () => {})
+    for (const sockets of this.#sockets) this.#serve(sockets, { server: sockets.address, isLed: sockets !== open })
+  }
+
+  #serve({ udp, tcp }: Sockets, by: CameIn): void {
+    tcp.on('connection', socket => this.#inTime(() => this.#clients.take(socket, by)))
+    udp.on('message', (bytes, from) => {
+      const client = { address: from.address, port: from.port, transport: 'udp', ...by } as const
+      this.#inTime(() => this.#answer(udp, bytes, client))
+    })
+    // One client's unreachable port is not the others' concern.
+    udp.on('error', () => {})
+  }
+
+  /**
+   * Answers in another network namespace, too, to programs of the mesh that are led there.
+   * @param network  its cookie
+   * @param opened  sockets of there; this closes them
+   */
+  async enter(network: bigint, opened: readonly NameDescriptors[]): Promise<void> {
+    const all = await Promise.all(opened.map(openKept))
+    if (this.#closed !== undefined || this.#elsewhere.has(network)) {
+      for (const sockets of all) closeSockets(sockets)
+      return
     }
+    this.#elsewhere.set(network, all)
+    for (const sockets of all) this.#serve(sockets, { server: sockets.address, isLed: true, network })
+  }
+
+  /** @param network  its cookie */
+  leave(network: bigint): void {
+    for (const sockets of this.#elsewhere.get(network) ?? []) closeSockets(sockets)
+    this.#elsewhere.delete(network)
   }
 
   /** @throws MeshError MESH_DNS_PORT when the address cannot be listened on */
@@ -128,10 +152,8 @@ export class NamesServer implements AsyncDisposable {
     this.#resolver[Symbol.dispose]()
     this.#clients[Symbol.dispose]()
     const closed = this.#sockets.flatMap(({ udp, tcp }) => [once(udp, 'close'), once(tcp, 'close')])
-    for (const { udp, tcp } of this.#sockets) {
-      udp.close()
-      tcp.close()
-    }
+    for (const sockets of this.#sockets) closeSockets(sockets)
+    for (const network of this.#elsewhere.keys()) this.leave(network)
     await Promise.all(closed)
   }
 
@@ -147,6 +169,11 @@ interface Sockets {
   readonly address: SocketAddress
   readonly udp: UdpSocket
   readonly tcp: Server
+}
+
+function closeSockets({ udp, tcp }: Sockets): void {
+  udp.close()
+  tcp.close()
 }
 
 /** On ports that are free for both UDP and TCP. A machine without IPv6 has no sockets of it that would have to be led. */

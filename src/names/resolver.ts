@@ -24,6 +24,8 @@ export interface NamesClient extends SocketAddress {
   readonly server: SocketAddress
   /** Whether that is one to which only programs of the mesh are led. */
   readonly isLed: boolean
+  /** Cookie of the network namespace that it is in. @default our own */
+  readonly network?: bigint
 }
 
 /** A workload of the mesh that asks. */

@@ -22,7 +22,7 @@ export class TcpClients implements Disposable {
    * @param socket  one that may be half open: a client may have asked all it wants to know
    * @param by  where it came in
    */
-  take(socket: Socket, by: Pick<NamesClient, 'server' | 'isLed'>): void {
+  take(socket: Socket, by: CameIn): void {
     if (this.#clients.size >= this.#limits.maxConnections) {
       socket.destroy()
       return
@@ -37,6 +37,9 @@ export class TcpClients implements Disposable {
   }
 }
 
+/** Where a query came in. */
+export type CameIn = Pick<NamesClient, 'server' | 'isLed' | 'network'>
+
 class TcpClient implements Disposable {
   readonly #socket: Socket
   readonly #resolver: Resolver
@@ -48,7 +51,7 @@ class TcpClient implements Disposable {
   #isPumping = false
   #hasEnded = false
 
-  constructor(socket: Socket, by: Pick<NamesClient, 'server' | 'isLed'>, resolver: Resolver, limits: NamesLimits) {
+  constructor(socket: Socket, by: CameIn, resolver: Resolver, limits: NamesLimits) {
     this.#socket = socket
     this.#resolver = resolver
     this.#limits = limits

@@ -1,7 +1,7 @@
 import { messageOf } from '../../core/index.ts'
 import type { Counter, Logger, Meter } from '../../core/index.ts'
-import { callerCgroup, openCallers } from '../../datapath/index.ts'
-import type { CallerKey } from '../../datapath/index.ts'
+import { callerCgroup, openCallers, openGuests } from '../../datapath/index.ts'
+import type { CallerKey, CallerMaps, GuestKey } from '../../datapath/index.ts'
 import { Bpf } from '../../kernel/index.ts'
 import type { TypedMap } from '../../kernel/index.ts'
 import type { Caller } from '../../model/index.ts'
@@ -28,7 +28,7 @@ export class KernelCallers implements CallerSource, Disposable {
   readonly #known: Counter
   readonly #unknown: Counter
   readonly #forgotten: Counter
-  #map: TypedMap<CallerKey, bigint> | undefined
+  #maps: { readonly callers: TypedMap<CallerKey, bigint>; readonly guests: TypedMap<GuestKey, bigint> } | undefined
   #failure = ''
 
   constructor(options: KernelCallersOptions) {
@@ -62,11 +62,17 @@ export class KernelCallers implements CallerSource, Disposable {
     }
   }
 
-  #open(): TypedMap<CallerKey, bigint> {
+  #open(): CallerMaps {
     const { pins } = this.#options
-    this.#map ??= openCallers(this.#bpf, pins)
-    if (this.#map === undefined) throw new Error(`the map of callers is not in ${pins}`)
-    return this.#map
+    if (this.#maps !== undefined) return this.#maps
+    const callers = openCallers(this.#bpf, pins)
+    const guests = callers === undefined ? undefined : openGuests(this.#bpf, pins)
+    if (callers === undefined || guests === undefined) {
+      callers?.raw[Symbol.dispose]()
+      throw new Error(`the maps of callers are not in ${pins}`)
+    }
+    this.#maps = { callers, guests }
+    return this.#maps
   }
 
   /** Once for each cause: it may be so for every connection. */
@@ -77,8 +83,9 @@ export class KernelCallers implements CallerSource, Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#map?.raw[Symbol.dispose]()
-    this.#map = undefined
+    this.#maps?.callers.raw[Symbol.dispose]()
+    this.#maps?.guests.raw[Symbol.dispose]()
+    this.#maps = undefined
     this.#bpf[Symbol.dispose]()
   }
 }

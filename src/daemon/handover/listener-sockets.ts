@@ -3,6 +3,7 @@ import type { Logger } from '../../core/index.ts'
 import { ListeningSockets } from '../../kernel/index.ts'
 import type { SocketPlace } from '../../kernel/index.ts'
 import type { Listener } from '../../model/index.ts'
+import type { ListenPlace } from '../../proxy/index.ts'
 import type { AgentKeeper } from './agent-keeper.ts'
 
 export interface ListenerSocketsOptions {
@@ -26,9 +27,9 @@ interface OpenSocket {
   readonly fd: number
 }
 
-/** `tcp 127.0.0.1:80`, `udp ::1:53`: a key that is read backwards, too. */
-export function placeName({ transport, address, port }: SocketPlace): string {
-  return `${transport} ${address}:${port}`
+/** `tcp 127.0.0.1:80`, `udp ::1:53`: a key that is read backwards, too; with the cookie of another network namespace. */
+export function placeName({ transport, address, port, network }: ListenPlace): string {
+  return `${transport} ${address}:${port}${network === undefined ? '' : ` in ${network}`}`
 }
 
 /**

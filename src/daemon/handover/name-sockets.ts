@@ -44,9 +44,9 @@ export class NameSockets implements KeptNameSockets, Disposable {
 
   #openNew({ address, port: wanted }: Address, purpose: Purpose): NameDescriptors {
     for (let left = wanted === 0 ? portTries : 1; ; left--) {
-      const { fd: tcp, port } = this.#sockets.openAlone({ transport: 'tcp', address, port: wanted })
+      const { fd: tcp, port } = this.#sockets.openAt({ transport: 'tcp', address, port: wanted })
       try {
-        const { fd: udp } = this.#sockets.openAlone({ transport: 'udp', address, port })
+        const { fd: udp } = this.#sockets.openAt({ transport: 'udp', address, port })
         this.#keeper.keep('socket', [
           { name: nameOf(purpose, { transport: 'tcp', address, port }), fd: tcp },
           { name: nameOf(purpose, { transport: 'udp', address, port }), fd: udp },

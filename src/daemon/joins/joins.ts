@@ -42,6 +42,8 @@ export interface JoinsOptions {
   readonly tier: Pick<Tier, 'adopt' | 'cgroupOf' | 'enforcement' | 'meshFolder'>
   /** Who is in the mesh has changed: the tier is brought up to date before this returns. */
   readonly onChange: () => void
+  /** Why a workload that runs in another network namespace reaches no Services. @default it does */
+  readonly networkProblem?: (workload: string) => string | undefined
 }
 
 /**
@@ -106,6 +108,8 @@ export class Joins {
       this.#options.onChange()
       const { isActive, reason } = tier.enforcement
       if (!isActive) throw refused(`${key} could not join: ${reason}`)
+      const problem = this.#options.networkProblem?.(key)
+      if (problem !== undefined) throw refused(`${key} could not join: ${problem}`)
       const outside = brought.reason === undefined ? [] : ports
       return { workload: key, port: request.port, cgroup: folder, pids: target.pids, outside, ...brought }
     } catch (error) {

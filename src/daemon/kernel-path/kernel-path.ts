@@ -301,7 +301,7 @@ export class KernelPath implements Disposable {
   }
 
   #open(listener: Listener): OpenService {
-    const { fd, port } = this.#sockets.openAlone({ transport: 'tcp', address: loopback, port: 0 })
+    const { fd, port } = this.#sockets.openAt({ transport: 'tcp', address: loopback, port: 0 })
     const server = createServer({ allowHalfOpen: true, noDelay: true }, socket => this.#agent.accept(socket))
     server.on('error', error => this.#options.logger.error('a listener of the path failed', { error: error.message }))
     server.listen({ fd })

@@ -67,6 +67,20 @@ export type Place = {
   readonly number: number
 }
 
+/** struct network, 44 bytes. */
+export type Network = {
+  readonly homeId: number
+  readonly namesV4: Endpoint
+  readonly namesV6: Endpoint
+}
+
+/** struct abroad_key, 32 bytes. */
+export type AbroadKey = {
+  readonly network: bigint
+  readonly asked: Endpoint
+  readonly zero: number
+}
+
 /** struct classes, 8 bytes. */
 export type Classes = {
   readonly ingress: number
@@ -162,6 +176,12 @@ export type CallerKey = {
   readonly listener: Endpoint
 }
 
+/** struct guest_key, 48 bytes. */
+export type GuestKey = {
+  readonly network: bigint
+  readonly ends: CallerKey
+}
+
 /** struct told, 16 bytes. */
 export type Told = {
   readonly sinceNs: bigint
@@ -215,6 +235,9 @@ export interface Maps {
   readonly hd_state: { readonly key: number; readonly value: State }
   readonly hd_members: { readonly key: bigint; readonly value: Member }
   readonly hd_places: { readonly key: Endpoint; readonly value: Place }
+  readonly hd_networks: { readonly key: bigint; readonly value: Network }
+  readonly hd_abroad: { readonly key: AbroadKey; readonly value: Endpoint }
+  readonly hd_net_places: { readonly key: AbroadKey; readonly value: Place }
   readonly hd_classes: { readonly key: number; readonly value: Classes }
   readonly hd_peers: { readonly key: PeerKey; readonly value: number }
   readonly hd_blocks: { readonly key: BlockKey; readonly value: number }
@@ -228,6 +251,7 @@ export interface Maps {
   readonly hd_tracks: { readonly key: DatagramKey; readonly value: DatagramTrack }
   readonly hd_begun: { readonly key: number; readonly value: bigint }
   readonly hd_callers: { readonly key: CallerKey; readonly value: bigint }
+  readonly hd_guests: { readonly key: GuestKey; readonly value: bigint }
   readonly hd_asked: { readonly key: CallerKey; readonly value: Endpoint }
   readonly hd_told: { readonly key: number; readonly value: Told }
   readonly hd_flows: { readonly key: undefined; readonly value: undefined }

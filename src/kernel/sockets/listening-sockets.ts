@@ -3,6 +3,7 @@ import { SystemCallFailure } from '../syscall.ts'
 import { AddressMemory } from './address-memory.ts'
 import { fDupfdCloexec, openSocketCalls, shutRd } from './calls.ts'
 import { openDatagrams, openListening } from './open-listening.ts'
+import type { Sharing } from './open-listening.ts'
 
 /** Where a socket takes connections or datagrams. */
 export interface SocketPlace {
@@ -27,13 +28,16 @@ export class ListeningSockets implements Disposable {
   }
 
   /**
-   * As `open`, but at a place that nobody else has or gets, and port 0 for a free one.
+   * As `open`, but at a place that nobody else has or gets, unless it is shared, and port 0 for a free one.
    * @throws SystemCallFailure
    */
-  openAlone({ transport, address, port }: SocketPlace): { readonly fd: number; readonly port: number } {
+  openAt(
+    { transport, address, port }: SocketPlace,
+    sharing: Sharing = 'alone',
+  ): { readonly fd: number; readonly port: number } {
     if (!this.#memory.put(address, port)) throw new SystemCallFailure('bind', constants.errno.EINVAL)
     const opened = transport === 'tcp' ? openListening : openDatagrams
-    const fd = opened(this.#calls, this.#memory, 'alone')
+    const fd = opened(this.#calls, this.#memory, sharing)
     this.#memory.empty()
     this.#calls.call.getsockname(fd, this.#memory.pointer, this.#memory.lengthPointer)
     return { fd, port: this.#memory.take().port }

@@ -4,6 +4,7 @@ import type { Listener, VirtualHost } from '../../model/index.ts'
 import type { ListenerRuntime } from '../listeners/listener-runtime.ts'
 import { TlsServer } from '../listeners/tls-server.ts'
 import { HostIndex } from '../routing/host-index.ts'
+import { takeKept } from '../transport/kept-sockets.ts'
 import type { ProxyRuntime } from '../runtime.ts'
 import type { Connection, ListeningSocket, Transport } from '../transport/connection.ts'
 import { AddressedConnection } from './addressed-connection.ts'
@@ -54,14 +55,18 @@ export class StreamListener implements SessionOwner {
     return this.#socket?.port ?? 0
   }
 
+  get network(): bigint | undefined {
+    return this.#listener.network
+  }
+
   get connectionCount(): number {
     return this.#sessions.size + this.#http.connectionCount
   }
 
   /** Listens with SO_REUSEPORT, since every worker does, or takes what is kept. @throws the system's error */
   async open(): Promise<void> {
-    const { address, port } = this.#listener
-    const kept = this.#runtime.kept?.take({ transport: 'tcp', address, port })
+    const { address, port, network } = this.#listener
+    const kept = takeKept(this.#runtime.kept, { transport: 'tcp', address, port, network })
     const onError = (error: Error): void =>
       this.#runtime.logger.error('listener failed', { listener: this.id, error: error.message })
     this.#updateTls(this.#listener)

@@ -5,6 +5,7 @@ import { refusesStreams, streamPluginsOf } from '../plugins/plugin-lists.ts'
 import type { Caller, Listener, ReplyReason } from '../../model/index.ts'
 import { ClientAccess } from '../access/access-gate.ts'
 import type { EndpointState } from '../balancing/endpoint-state.ts'
+import { endsIn } from '../listeners/caller-source.ts'
 import type { Identified } from '../listeners/caller-source.ts'
 import type { WheelEntry } from '../resilience/timer-wheel.ts'
 import type { ProxyRuntime } from '../runtime.ts'
@@ -25,6 +26,8 @@ import type { RelayOwner } from './stream-relay.ts'
 /** What accepted the connection. */
 export interface SessionOwner {
   readonly kind: Listener['kind']
+  /** Where its socket is, if not at home. */
+  readonly network: bigint | undefined
   /** The preamble is complete: the owner starts the session, hands the connection over, or refuses it. */
   dispatch(session: StreamSession): void
   /** It is known who calls, as far as it can be. */
@@ -104,7 +107,7 @@ export class StreamSession implements ConnectionHandler, SideOwner, RelayOwner, 
     this.#state = asking
     this.#early = this.preamble?.rest
     this.client.pause()
-    this.#runtime.callers?.ask(this.client, this)
+    this.#runtime.callers?.ask(endsIn(this.#owner.network, this.client), this)
   }
 
   identified(caller: Caller | undefined): void {

@@ -6,6 +6,7 @@ import type { Caller, Listener, ReplyReason } from '../../model/index.ts'
 import { ClientAccess } from '../access/access-gate.ts'
 import type { ConnectionEnds } from '../listeners/caller-source.ts'
 import { refusesStreams } from '../plugins/plugin-lists.ts'
+import { takeKept } from '../transport/kept-sockets.ts'
 import type { ProxyRuntime } from '../runtime.ts'
 import { sourceHash } from './stream-choice.ts'
 import type { CompiledStreamBackend } from './compiled-stream.ts'
@@ -64,8 +65,8 @@ export class UdpListener implements UdpSessionOwner {
 
   /** Binds with SO_REUSEPORT, since every worker does, or takes what is kept. @throws the system's error */
   async open(): Promise<void> {
-    const { address, port } = this.#listener
-    const kept = this.#runtime.kept?.take({ transport: 'udp', address, port })
+    const { address, port, network } = this.#listener
+    const kept = takeKept(this.#runtime.kept, { transport: 'udp', address, port, network })
     const places = kept?.descriptors.map(fd => ({ fd })) ?? [{ address, port, exclusive: true }]
     for (const place of places) this.#sockets = [...this.#sockets, await this.#bind(place)]
     // It may have been taken away while it was being opened.
@@ -178,8 +179,9 @@ export class UdpListener implements UdpSessionOwner {
   }
 
   #endsOf({ address, port }: RemoteInfo): ConnectionEnds {
-    const { address: localAddress } = this.#listener
-    return { protocol: 'UDP', remoteAddress: address, remotePort: port, localAddress, localPort: this.boundPort }
+    const { address: localAddress, network } = this.#listener
+    const localPort = this.boundPort
+    return { protocol: 'UDP', remoteAddress: address, remotePort: port, localAddress, localPort, network }
   }
 
   #acquire({ target }: CompiledStreamBackend): boolean {

@@ -8,6 +8,15 @@ export interface ConnectionEnds {
   readonly remotePort: number
   readonly localAddress: string
   readonly localPort: number
+  /** Cookie of the network namespace of a listener that is not in the agent's own. */
+  readonly network?: bigint | undefined
+}
+
+/** Addresses and ports are each network namespace's own. */
+export function endsIn(network: bigint | undefined, ends: ConnectionEnds): ConnectionEnds {
+  if (network === undefined) return ends
+  const { remoteAddress, remotePort, localAddress, localPort } = ends
+  return { remoteAddress, remotePort, localAddress, localPort, network }
 }
 
 /** What waits for the answer; `Downstream` is one. */

@@ -9,6 +9,8 @@ import type { ExchangePool } from '../pipeline/exchange-pool.ts'
 import { Http2Downstream } from '../pipeline/http2-downstream.ts'
 import type { ProxyRuntime } from '../runtime.ts'
 import type { Connection, ListeningSocket } from '../transport/connection.ts'
+import { takeKept } from '../transport/kept-sockets.ts'
+import { endsIn } from './caller-source.ts'
 import { Http2Series } from './http2-series.ts'
 import { TlsServer } from './tls-server.ts'
 
@@ -62,8 +64,8 @@ export class ListenerRuntime implements Http1Listener {
 
   /** Listens with SO_REUSEPORT, since every worker does, or takes what is kept. @throws the system's error */
   async open(): Promise<void> {
-    const { address, port } = this.#listener
-    const kept = this.#runtime.kept?.take({ transport: 'tcp', address, port })
+    const { address, port, network } = this.#listener
+    const kept = takeKept(this.#runtime.kept, { transport: 'tcp', address, port, network })
     const onError = (error: Error): void =>
       this.#runtime.logger.error('listener failed', { listener: this.id, error: error.message })
     if (this.#listener.protocol === 'HTTPS') {
@@ -141,7 +143,7 @@ export class ListenerRuntime implements Http1Listener {
 
   #identify(downstream: ClientConnection): void {
     downstream.awaitCaller()
-    this.#runtime.callers?.ask(downstream.connection, downstream)
+    this.#runtime.callers?.ask(endsIn(this.#listener.network, downstream.connection), downstream)
   }
 
   /**
@@ -154,7 +156,8 @@ export class ListenerRuntime implements Http1Listener {
     this.#asksCallers = asks && callers !== undefined
     if (!isNew) return
     for (const downstream of this.#connections) {
-      if (downstream.caller === undefined) callers?.ask(downstream.connection, downstream)
+      if (downstream.caller !== undefined) continue
+      callers?.ask(endsIn(this.#listener.network, downstream.connection), downstream)
     }
   }
 

@@ -1,0 +1,189 @@
+import assert from 'node:assert/strict'
+import { createSocket } from 'node:dgram'
+import { once } from 'node:events'
+import { mkdirSync, readFileSync, rmdirSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { dirname, join } from 'node:path'
+import { test } from 'node:test'
+import type { TestContext } from 'node:test'
+import { closedEgress, endpoint, MemberMesh, serviceOf } from './member-mesh.ts'
+import { Python } from './python.ts'
+import { datapathSkip, serve } from './world.ts'
+
+const skip = datapathSkip()
+
+/** Those of the namespace `box` are told so. */
+const consumerRoute = `
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: web, namespace: box}
+spec:
+  parentRefs: [{group: '', kind: Service, name: web, namespace: shop}]
+  rules:
+  - filters: [{type: ResponseHeaderModifier, responseHeaderModifier: {set: [{name: x-caller, value: box}]}}]
+    backendRefs: [{name: web, namespace: shop, port: 80}]
+---
+apiVersion: gateway.networking.k8s.io/v1beta1
+kind: ReferenceGrant
+metadata: {name: box, namespace: shop}
+spec:
+  from: [{group: gateway.networking.k8s.io, kind: HTTPRoute, namespace: box}]
+  to: [{group: '', kind: Service}]
+`
+
+/** A program in a network namespace and a cgroup of its own, as containers are. */
+class Container implements AsyncDisposable {
+  readonly folder: string
+  readonly program: Python
+  readonly #mesh: MemberMesh
+
+  private constructor(mesh: MemberMesh, name: string) {
+    this.#mesh = mesh
+    this.folder = join(dirname(mesh.cgroup.folder), `heddle-test-${process.pid}-${name}.scope`)
+    mkdirSync(this.folder)
+    this.program = new Python({ cgroup: this.folder, before: ['unshare', '--net'] })
+  }
+
+  static async start(mesh: MemberMesh, name: string, { hasLoopback = true } = {}): Promise<Container> {
+    const container = new Container(mesh, name)
+    await container.program.do('import subprocess')
+    if (hasLoopback) assert.equal(await container.run('ip', 'link', 'set', 'lo', 'up'), '')
+    return container
+  }
+
+  /** What a command says there, on either stream. */
+  async run(...command: readonly string[]): Promise<string> {
+    const done = `subprocess.run(${JSON.stringify(command)}, capture_output=True, text=True, timeout=60)`
+    return await this.program.do(`(lambda done: done.stdout + done.stderr)(${done})`)
+  }
+
+  curl(...words: readonly string[]): Promise<string> {
+    return this.run('curl', '-sS', '-m', '20', ...words)
+  }
+
+  async join(...words: readonly string[]): Promise<string> {
+    const { stdout, stderr } = await this.#mesh.mesh.run(
+      'join',
+      this.folder,
+      '--port',
+      '9',
+      '--address',
+      '127.0.0.1',
+      ...words,
+    )
+    return stdout + stderr
+  }
+
+  /** Sockets that listen there, by address and port as in /proc/net. */
+  listening(): readonly string[] {
+    const lines = ['tcp', 'tcp6', 'udp', 'udp6'].flatMap(table => this.#sockets(table))
+    return lines.flatMap(([, local = '', , state = '']) => (['0A', '07'].includes(state) ? [local] : [])).toSorted()
+  }
+
+  /** Where a connection from a port really goes, as Python has addresses. */
+  peerOf(port: number): string {
+    const from = `:${port.toString(16).toUpperCase()}`
+    const found = this.#sockets('tcp').find(([, local = '', , state]) => local.endsWith(from) && state === '01')
+    const [address = '', there = ''] = (found?.[2] ?? '').split(':')
+    return `("${Buffer.from(address, 'hex').toReversed().join('.')}", ${Number.parseInt(there, 16)})`
+  }
+
+  #sockets(table: string): readonly (readonly string[])[] {
+    const text = readFileSync(`/proc/${this.program.pid}/net/${table}`, 'latin1')
+    return text
+      .split('\n')
+      .slice(1)
+      .map(line => line.trim().split(/\s+/))
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.program.end()
+    rmdirSync(this.folder)
+  }
+}
+
+async function mesh(t: TestContext, ...more: readonly string[]): Promise<MemberMesh> {
+  const db = await serve(t, 'endpoint')
+  const web = createServer((_, response) => response.end('hello')).listen(0, '127.0.0.1')
+  await once(web, 'listening')
+  const echo = createSocket('udp4').bind(0, '127.0.0.1')
+  await once(echo, 'listening')
+  echo.on('message', (bytes, from) => echo.send(bytes, from.port, from.address))
+  t.after(() => {
+    web.closeAllConnections()
+    web.close()
+    echo.close()
+  })
+  return MemberMesh.create(t, [
+    serviceOf('web', '{port: 80}'),
+    serviceOf('db', '{port: 5432, appProtocol: tcp}'),
+    serviceOf('echo', '{port: 7, protocol: UDP}'),
+    endpoint('web', (web.address() as AddressInfo).port),
+    endpoint('db', db.port),
+    endpoint('echo', echo.address().port),
+    ...more,
+  ])
+}
+
+const request = 'b"GET / HTTP/1.1\\r\\nHost: web\\r\\n\\r\\n"'
+const askWeb = (to: string): string =>
+  `(lambda s: (s.sendall(${request}), s.recv(999))[1])(socket.create_connection(${to}, 20))`
+const askEcho = (to: string, seconds: number): string =>
+  `(lambda u: (u.settimeout(${seconds}), u.sendto(b"one", ${to}), u.recvfrom(9))[2])(socket.socket(type=socket.SOCK_DGRAM))`
+
+test(
+  'programs in network namespaces of their own are full members of the mesh',
+  { skip, timeout: 120_000 },
+  async t => {
+    const closed = serviceOf('closed', '{port: 1}')
+    const open = serviceOf('open', '{port: 1}', { namespace: 'box' })
+    await using each = await mesh(t, consumerRoute, closedEgress('closed'), closed, open)
+    await each.up()
+    await using box = await Container.start(each, 'box')
+    await using shut = await Container.start(each, 'shut')
+    await using dark = await Container.start(each, 'dark', { hasLoopback: false })
+    const before = shut.listening()
+    assert.match(
+      await dark.join('-s', 'closed', '-n', 'shop'),
+      /no sockets in its network namespace: its loopback device is down: ip link set lo up/,
+    )
+    assert.match(await box.join('-s', 'open', '-n', 'box', '--name', 'one'), /is in the mesh/)
+    assert.match(await shut.join('-s', 'closed', '-n', 'shop', '--name', 'two', '-l', 'app=closed'), /is in the mesh/)
+    // By name, to the proxy, with what its route does for callers of that namespace.
+    assert.match(await box.curl('-i', 'http://web.shop/'), /^HTTP\/1.1 200 [^]*x-caller: box\n[^]*hello$/)
+    assert.equal(await box.curl('-6', 'http://web.shop.svc.cluster.local/'), 'hello', 'by its IPv6 address')
+    assert.equal(await box.curl('http://db.shop:5432/'), 'endpoint')
+    assert.match(await box.program.do(askEcho('("echo.shop", 7)', 20)), /^\(b'one', \('127\.[\d.]+', 7\)\)$/)
+    // Policies hold for them.
+    assert.match(await shut.curl('http://db:5432/'), /reset|Empty reply/)
+    assert.equal(await shut.program.do(askEcho('("echo", 7)', 0.5)), 'TimeoutError')
+    assert.equal(await shut.program.do('socket.create_connection(("127.0.0.1", 1), 5)'), 'PermissionError')
+    // Both from the same address and port at a time.
+    const port = 45_000 + (process.pid % 1000)
+    for (const { program } of [box, shut]) {
+      await program.do(`c = socket.socket(); c.settimeout(20); c.bind(("127.0.0.1", ${port}))`)
+      assert.equal(await program.do('c.connect(("web.shop", 80))'), 'None')
+    }
+    for (const { program } of [box, shut]) await program.do(`c.sendall(${request})`)
+    assert.match(await box.program.do('c.recv(999)'), /200 OK.*x-caller: box/)
+    assert.match(await shut.program.do('c.recv(999)'), /403 .*policy-denied/)
+    // The agent's own socket there, past the virtual address, knows who calls, too.
+    assert.match(await shut.program.do(askWeb(shut.peerOf(port))), /403 .*policy-denied/)
+    const sockets = shut.listening()
+    assert.ok(sockets.length > before.length)
+    // While there is no agent they wait, and are served by the next one by who they are.
+    await each.kill('SIGKILL')
+    const waiting = [box.curl('-i', 'http://web.shop/'), shut.curl('http://web/')]
+    await each.up()
+    const [known = '', refused = ''] = await Promise.all(waiting)
+    assert.match(known, /x-caller: box[^]*hello/)
+    assert.match(refused, /policy-denied/)
+    assert.deepEqual(shut.listening(), sockets)
+    // Whoever leaves is left.
+    for (const name of ['box/one', 'shop/two']) assert.equal((await each.mesh.run('leave', name)).code, 0)
+    await each.mesh.until(() => Promise.resolve(shut.listening().length === before.length))
+    assert.match(await box.curl('http://web.shop/'), /resolve host/)
+  },
+)
