@@ -14,7 +14,11 @@ export const join: Verb = {
     { name: 'port', short: 'p', value: 'PORT', about: 'Where it listens; found out when left out, if there is one.' },
     { name: 'namespace', short: 'n', value: 'NAME', about: 'Namespace of the Service; default when left out.' },
     { name: 'name', value: 'NAME', about: 'Name of the workload; made from the service when left out.' },
-    { name: 'address', value: 'ADDRESS', about: 'Where it listens; 127.0.0.1 when left out.' },
+    {
+      name: 'address',
+      value: 'ADDRESS',
+      about: 'Where it listens; 127.0.0.1, or the first address of its own network namespace, when left out.',
+    },
     { name: 'label', short: 'l', value: 'NAME=VALUE', isRepeated: true, about: 'A label that Services may select.' },
     { name: 'health-path', value: 'PATH', about: 'Ask this path whether the program is healthy.' },
     outputFlag,
@@ -40,7 +44,7 @@ export const join: Verb = {
       name: flagValue(call, 'name') ?? nameFor(service ?? 'program', target),
       service,
       labels,
-      address: flagValue(call, 'address') ?? '127.0.0.1',
+      address: flagValue(call, 'address'),
       healthPath: flagValue(call, 'health-path'),
       ...(port === undefined ? {} : { port: Number(port) }),
     }

@@ -169,6 +169,7 @@ export class Agent {
       logger: options.logger,
       tier: this.#tier,
       onChange: () => this.#membersChanged(),
+      addressOf: pid => this.#networks.addressOf(pid),
       networkProblem: workload => this.#networks.problemOf(workload),
     })
     this.#networks = new ForeignNetworks({

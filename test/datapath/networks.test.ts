@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { mkdirSync, readFileSync, rmdirSync } from 'node:fs'
@@ -7,7 +8,7 @@ import type { AddressInfo } from 'node:net'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
-import { closedEgress, endpoint, MemberMesh, serviceOf } from './member-mesh.ts'
+import { closedEgress, endpoint, member, MemberMesh, serviceOf } from './member-mesh.ts'
 import { Python } from './python.ts'
 import { datapathSkip, serve } from './world.ts'
 
@@ -185,5 +186,60 @@ test(
     for (const name of ['box/one', 'shop/two']) assert.equal((await each.mesh.run('leave', name)).code, 0)
     await each.mesh.until(() => Promise.resolve(shut.listening().length === before.length))
     assert.match(await box.curl('http://web.shop/'), /resolve host/)
+  },
+)
+
+const onlyClient = `
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: api, namespace: shop}
+spec:
+  podSelector: {matchLabels: {app: api}}
+  ingress: [{from: [{podSelector: {matchLabels: {app: client}}}]}]
+`
+
+test(
+  'who serves in a network namespace of its own is reached, and knows by their sockets who comes',
+  { skip, timeout: 120_000 },
+  async t => {
+    await using each = await mesh(t, serviceOf('api', '{port: 80}'), member('client'), member('other'), onlyClient)
+    await each.up()
+    await using box = await Container.start(each, 'api')
+    const [near, net] = [`hd${process.pid}`, `10.97.${(process.pid >> 7) & 255}`]
+    const [home, there] = [`${net}.${(process.pid & 127) * 2}`, `${net}.${(process.pid & 127) * 2 + 1}`]
+    const ip = (...words: readonly string[]): void => void execFileSync('ip', words)
+    ip('link', 'add', near, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', `${box.program.pid}`)
+    ip('addr', 'add', `${home}/31`, 'dev', near)
+    ip('link', 'set', near, 'up')
+    assert.equal(await box.run('ip', 'addr', 'add', `${there}/31`, 'dev', 'eth0'), '')
+    assert.equal(await box.run('ip', 'link', 'set', 'eth0', 'up'), '')
+    await box.program.do('import http.server, threading')
+    await box.program.do(`s = http.server.HTTPServer(("${there}", 8080), http.server.SimpleHTTPRequestHandler)`)
+    await box.program.do('threading.Thread(target=s.serve_forever, daemon=True).start()')
+    // Where it listens is found out.
+    const words = ['join', box.folder, '-s', 'api', '-n', 'shop', '--name', 'api', '-l', 'app=api']
+    const { stdout, stderr } = await each.mesh.run(...words)
+    assert.match(stdout, /at port 8080/, stderr)
+    const service = (await each.mesh.status()).services.find(({ key }) => key === 'shop/api:80')?.address ?? ''
+    const curl = ['curl', '-sS', '-o', '/dev/null', '-w', '%{http_code}', '-m', '20']
+    const ask = async (who: string, to: string): Promise<string> =>
+      (await each.run(`shop.${who}`, [...curl, `http://${to}/`])).output
+    // By the proxy, and past it.
+    assert.equal(await ask('client', service), '200')
+    assert.equal(await ask('other', service), '403')
+    assert.equal(await ask('client', `${there}:8080`), '200')
+    assert.match(await ask('other', `${there}:8080`), /^000/)
+    // Whoever is of no cgroup of the mesh is refused by the packet, and told at once.
+    const stranger = new Python()
+    assert.equal(await stranger.do(`socket.create_connection(("${there}", 8080), 20)`), 'ConnectionRefusedError')
+    await stranger.end()
+    const datagrams = 'd = socket.socket(type=socket.SOCK_DGRAM)'
+    await box.program.do(`${datagrams}; d.bind(("${there}", 8080)); d.settimeout(20)`)
+    const client = new Python({ cgroup: join(each.cgroup.folder, 'shop.client') })
+    await client.do(`${datagrams}; d.connect(("${there}", 8080))`)
+    assert.equal(await client.do('d.send(b"one")'), '3')
+    assert.match(await box.program.do('d.recvfrom(9)'), /b'one'/)
+    await client.end()
   },
 )

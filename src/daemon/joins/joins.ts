@@ -42,6 +42,11 @@ export interface JoinsOptions {
   readonly tier: Pick<Tier, 'adopt' | 'cgroupOf' | 'enforcement' | 'meshFolder'>
   /** Who is in the mesh has changed: the tier is brought up to date before this returns. */
   readonly onChange: () => void
+  /**
+   * Where a process is reached that does not say so; undefined where nobody knows.
+   * @default 127.0.0.1
+   */
+  readonly addressOf?: (pid: number) => string | undefined
   /** Why a workload that runs in another network namespace reaches no Services. @default it does */
   readonly networkProblem?: (workload: string) => string | undefined
 }
@@ -91,8 +96,10 @@ export class Joins {
     const target = findTarget(text, mesh)
     if (target.kind === 'wrong') throw refused(target.message)
     const ports = listeningPorts(target.pids)
-    const given = 'port' in fields && fields.port !== undefined ? {} : { port: portOf(ports) }
-    const parsed = parseRunRequest({ ...fields, ...given })
+    const hasOwn = (name: string): boolean => (fields as Record<string, unknown>)[name] !== undefined
+    const port = hasOwn('port') ? {} : { port: portOf(ports) }
+    const address = hasOwn('address') ? {} : { address: this.#addressOf(target.pids) }
+    const parsed = parseRunRequest({ ...fields, ...port, ...address })
     if (parsed.kind === 'invalid') throw refused(parsed.message)
     const { request } = parsed
     const key = keyOf(request)
@@ -117,6 +124,13 @@ export class Joins {
       this.leave(key)
       throw error
     }
+  }
+
+  #addressOf([pid]: readonly number[]): string {
+    const { addressOf } = this.#options
+    const address = pid === undefined || addressOf === undefined ? '127.0.0.1' : addressOf(pid)
+    if (address !== undefined) return address
+    throw refused('its network namespace has no address besides loopback: say with --address where it is reached')
   }
 
   /** With their sockets, where these can be had. @throws MeshError MESH_KERNEL_SYSCALL */

@@ -1,4 +1,5 @@
 import { closeSync } from 'node:fs'
+import { networkInterfaces } from 'node:os'
 import { messageOf } from '../../core/index.ts'
 import type { Logger } from '../../core/index.ts'
 import type { MemberNetwork } from '../../datapath/index.ts'
@@ -119,6 +120,21 @@ export class ForeignNetworks implements Disposable {
     this.#options.names()?.leave(sockets.cookie)
   }
 
+  /**
+   * Where others reach a process that says nothing of it.
+   * @returns 127.0.0.1 for one in our own network; undefined where another one has none
+   */
+  addressOf(pid: number): string | undefined {
+    try {
+      const name = this.#namespaces?.nameOf(pid)
+      if (this.#namespaces === undefined || name === undefined || name === this.#namespaces.own) return '127.0.0.1'
+      return this.#namespaces.within(pid, ownAddress)
+    } catch {
+      // Whoever may not go there cannot look, and joining says so.
+      return '127.0.0.1'
+    }
+  }
+
   /** Why a member reaches no Services; undefined where it does. */
   problemOf(workload: string): string | undefined {
     return [...this.#problems.values()].find(({ workloads }) => workloads.has(workload))?.message
@@ -198,6 +214,13 @@ export class ForeignNetworks implements Disposable {
     this.#open.clear()
     this.#namespaces?.[Symbol.dispose]()
   }
+}
+
+/** Of IPv4 before IPv6. Those of a link are reached by nobody who does not name it. */
+function ownAddress(): string | undefined {
+  const all = Object.values(networkInterfaces()).flatMap(each => each ?? [])
+  const reached = all.filter(({ internal, scopeid = 0 }) => !internal && scopeid === 0)
+  return (reached.find(({ family }) => family === 'IPv4') ?? reached[0])?.address
 }
 
 function isSameSet(a: ReadonlySet<string>, b: ReadonlySet<string>): boolean {
