@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { after, before, test } from 'node:test'
 import type { MeshCgroup } from '../../src/datapath/index.ts'
 import { placeOf } from '../../src/kernel-http/index.ts'
 import { kernelSkip } from '../../src/kernel/ebpf/testing.ts'
-import { parseAnswer, RawClient } from '../support/raw.ts'
+import { parseAnswer, RawClient, RawServer } from '../support/raw.ts'
 import { until } from '../support/until.ts'
 import { Backend } from './backend.ts'
 import { enterCgroup, leaveCgroup, World } from './world.ts'
@@ -131,4 +132,63 @@ test('whoever does not read has one message in the kernel, and no more', { skip 
   }
   await Promise.all(clients.map(client => client[Symbol.asyncDispose]()))
   await world.settle()
+})
+
+/** Objects of 1 KB that the kernel has allocated: a `struct sk_msg` takes one. */
+function kilobytes(): number {
+  const lines = readFileSync('/proc/slabinfo', 'utf8').matchAll(/^kmalloc-(?:\w+-)*1k +(\d+)/gm)
+  return [...lines].reduce((sum, [, count]) => sum + Number(count), 0)
+}
+
+/** Each is a message of its own. */
+async function writeApart(client: RawClient, text: string, pieces: number): Promise<void> {
+  const bytes = Math.ceil(text.length / pieces)
+  for (let at = 0; at < text.length; at += bytes) {
+    await new Promise<void>(resolve => client.socket.write(text.slice(at, at + bytes), () => resolve()))
+  }
+}
+
+test(
+  'an endpoint that does not read has one request in the kernel, in 1,024 pieces of 1 KB and no more',
+  { skip },
+  async () => {
+    const count = 8
+    // Its head is a piece, too.
+    const pieces = 1023
+    const body = 'b'.repeat(64 * pieces)
+    const head = `POST /a HTTP/1.1\r\nHost: shop\r\nContent-Length: ${body.length}\r\n\r\n`
+    await using server = await RawServer.open(() => {})
+    await using own = await World.open(cgroup, { backendPort: server.port, pooled: count + 1, idleMs: 600_000 })
+    for (const socket of server.connections) socket.pause()
+    const before = kilobytes()
+    const clients = await Promise.all(Array.from({ length: count }, () => RawClient.open(own.port)))
+    for (const client of clients) client.write(head)
+    await Promise.all(clients.map(client => writeApart(client, body, pieces)))
+    const owned = [...own.kernel.map('kh_backends').entries()].filter(([, { owner }]) => owner !== 0n)
+    assert.deepEqual(
+      owned.map(([cookie]) => own.kernel.leftUnread(cookie)),
+      Array.from({ length: count }, () => head.length + body.length),
+    )
+    assert.ok(head.length + body.length <= 65_536 && head.length + body.length > 65_000)
+    const taken = kilobytes() - before
+    assert.ok(taken > 0.9 * count * pieces, `${taken} objects of 1 KB for ${count * pieces} pieces`)
+    await using another = await RawClient.open(own.port)
+    another.write(head)
+    await writeApart(another, body.slice(0, pieces), pieces)
+    assert.deepEqual([another.isClosed, another.received], [false, ''])
+    another.write('b')
+    await until(() => another.isClosed)
+    assert.equal(own.kernel.reasons().get('pieces'), 1n)
+    await Promise.all(clients.map(client => client[Symbol.asyncDispose]()))
+  },
+)
+
+test('a hundred requests that find four connections are all answered', { skip }, async () => {
+  await using own = await World.open(cgroup, { backendPort: backend.port, pooled: 4 })
+  const clients = await Promise.all(Array.from({ length: 100 }, () => RawClient.open(own.port)))
+  for (const [at, client] of clients.entries()) client.write(get(`/n${at}`))
+  for (const [at, client] of clients.entries()) assert.deepEqual(await take(client, 1), [`GET /n${at} - `])
+  assert.ok(own.served >= 4 && own.served < 100, `${own.served} in the kernel`)
+  await Promise.all(clients.map(client => client[Symbol.asyncDispose]()))
+  await own.settle()
 })
