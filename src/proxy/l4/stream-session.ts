@@ -197,7 +197,7 @@ export class StreamSession implements ConnectionHandler, SideOwner, RelayOwner, 
     const { turnMs, timers } = this.#runtime
     const { record } = this
     const hash = sourceHash(target, record.addresses.source.address)
-    const endpoint = target.pick({ nowMs: turnMs, hash, random: Math.random, tried: this.#tried })
+    const endpoint = target.pick(hash, this.#tried)
     if (endpoint === undefined) return this.refuse('no-endpoint')
     if (this.#refusal(endpoint) !== '') {
       record.endpoint = endpoint

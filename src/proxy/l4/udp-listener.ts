@@ -153,9 +153,8 @@ export class UdpListener implements UdpSessionOwner {
     if (backend === undefined) return this.#refuse(virtualHost, 'no-backend')
     const { target } = backend
     if (target === undefined) return this.#refuse(virtualHost, 'invalid-backend')
-    const { turnMs } = this.#runtime
     const hash = sourceHash(target, from.address)
-    const endpoint = target.pick({ nowMs: turnMs, hash, random: Math.random, tried: undefined })
+    const endpoint = target.pick(hash)
     if (endpoint === undefined) return this.#refuse(virtualHost, 'no-endpoint')
     const access = this.#accessOf(from)
     if (access !== undefined && this.#runtime.gate?.refusal(access, endpoint, 'UDP') !== '') {

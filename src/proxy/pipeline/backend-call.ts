@@ -44,7 +44,7 @@ export abstract class BackendCall implements UpstreamOwner {
     if (this.isOver) return
     this.runtime.tick()
     const nowMs = this.runtime.turnMs
-    const endpoint = this.backend.pick({ nowMs, hash: -1, random: Math.random, tried: undefined })
+    const endpoint = this.backend.pick()
     if (endpoint === undefined) {
       this.fail('there is no endpoint')
       return

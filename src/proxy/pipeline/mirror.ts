@@ -116,7 +116,7 @@ class MirroredRequest implements UpstreamOwner {
 
   start(access: ClientAccess | undefined): void {
     const { turnMs: nowMs, gate } = this.#runtime
-    const endpoint = this.#target.pick({ nowMs, hash: -1, random: Math.random, tried: undefined })
+    const endpoint = this.#target.pick()
     if (endpoint === undefined) return
     if (gate !== undefined && access !== undefined && gate.refusal(access, endpoint) !== '') return
     if (this.#target.breaker?.tryAcquire('request') !== true) return

@@ -2,7 +2,6 @@ import { HeaderList, httpStatusOfGrpc } from '../../codec/index.ts'
 import type { Retry } from '../../core/index.ts'
 import { Outcome } from '../../model/index.ts'
 import type { ReplyReason } from '../../model/index.ts'
-import type { PickContext } from '../balancing/balancer.ts'
 import type { EndpointState } from '../balancing/endpoint-state.ts'
 import { decideRetry, isListed } from '../resilience/retry.ts'
 import type { RetryDecision } from '../resilience/retry.ts'
@@ -49,7 +48,6 @@ export class Tries implements UpstreamOwner, BodySink {
   readonly #runtime: ProxyRuntime
   readonly #listener: TriesListener
   readonly #body: ReplayBuffer
-  readonly #pick: PickContext
   readonly #tryTimer: WheelTimer
   readonly #connectTimer: WheelTimer
   readonly #pauseTimer: WheelTimer
@@ -77,7 +75,6 @@ export class Tries implements UpstreamOwner, BodySink {
     this.#runtime = runtime
     this.#listener = listener
     this.#body = new ReplayBuffer(runtime.limits.replayBytes)
-    this.#pick = { nowMs: 0, hash: -1, random: Math.random, tried: undefined }
     this.#tryTimer = new WheelTimer(() => this.#onTryTimeout())
     this.#connectTimer = new WheelTimer(() => {
       this.#runtime.tick()
@@ -217,7 +214,7 @@ export class Tries implements UpstreamOwner, BodySink {
     if (plan === undefined || !this.#isActive) return
     this.grpcStatus = noGrpcStatus
     const nowMs = this.#runtime.turnMs
-    const endpoint = this.#pickEndpoint(plan, nowMs)
+    const endpoint = plan.backend.pick(plan.hash, this.#tried, this.retries === 0 ? plan.preferred : undefined)
     if (endpoint === undefined) {
       this.#fail('no-endpoint', '')
       return
@@ -270,13 +267,6 @@ export class Tries implements UpstreamOwner, BodySink {
     this.#isQueued = true
     this.#upstream = undefined
     this.#runtime.timers.cancel(this.#connectTimer)
-  }
-
-  #pickEndpoint(plan: TriesPlan, nowMs: number): EndpointState | undefined {
-    this.#pick.nowMs = nowMs
-    this.#pick.hash = plan.hash
-    this.#pick.tried = this.#tried
-    return plan.backend.pick(this.#pick, this.retries === 0 ? plan.preferred : undefined)
   }
 
   onUpstreamReady(upstream: UpstreamStream): void {

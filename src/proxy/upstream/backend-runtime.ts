@@ -55,6 +55,7 @@ export class BackendRuntime implements UpstreamKeeper, Http2Keeper {
   /** As last told: kept when the backend has gone, so that whoever still waits is not sent on as plain text. */
   #tls: BackendTls | undefined = undefined
   readonly #tlsClient: TlsToEndpoints
+  readonly #pick: PickContext = { nowMs: 0, hash: -1, random: Math.random, tried: undefined }
   /** Connections from before the last change of TLS or protocol; undefined for none, the common case. */
   #outdated: Set<Http1Upstream> | undefined = undefined
   /** Every open connection, in use or not. */
@@ -185,10 +186,19 @@ export class BackendRuntime implements UpstreamKeeper, Http2Keeper {
     return this.#byTag.get(tag)
   }
 
-  /** @param preferred  is taken if it may be used */
-  pick(context: PickContext, preferred?: EndpointState): EndpointState | undefined {
+  /**
+   * @param hash       for consistent hashing. @default none
+   * @param tried      avoided while there are others
+   * @param preferred  is taken if it may be used
+   */
+  pick(hash = -1, tried?: readonly EndpointState[], preferred?: EndpointState): EndpointState | undefined {
     const balancer = this.#balancer
-    if (preferred !== undefined && balancer?.isUsable(preferred, context.nowMs) === true) return preferred
+    const { turnMs } = this.#runtime
+    if (preferred !== undefined && balancer?.isUsable(preferred, turnMs) === true) return preferred
+    const context = this.#pick
+    context.nowMs = turnMs
+    context.hash = hash
+    context.tried = tried
     return balancer?.pick(context)
   }
 
