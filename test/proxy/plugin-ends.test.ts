@@ -1,27 +1,28 @@
 /** Where one exchange ends and the next on its connection begins, with plugins in between. */
 import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
 import http from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { test } from 'node:test'
 import { PluginChain } from '../../src/daemon/plugins/plugin-chain.ts'
 import { RunningPlugins } from '../../src/daemon/plugins/running-plugins.ts'
 import { StreamChain } from '../../src/daemon/plugins/stream-chain.ts'
+import { compilePlugin, Engine, offlineServices, Plugin, pluginConfig } from '../../src/wasm/index.ts'
 import { Probe } from '../guests/probe.ts'
 import type { Callback } from '../guests/probe.ts'
 import { freePort } from '../support/ports.ts'
 import { buildSnapshot, ProxyUnderTest } from '../support/proxy.ts'
-import { RawClient } from '../support/raw.ts'
+import { parseAnswer, RawClient } from '../support/raw.ts'
 
 /** What Envoy's SDKs call the end of a message that goes on without its body. */
 const continueAndEnd = 2
 
 interface Bed extends AsyncDisposable {
   readonly port: number
-  readonly probe: Probe
 }
 
 /** Requests below `/plugged` pass a plugin, others do not; the endpoint answers with the path. */
-async function open(callbacks: Record<string, Callback>): Promise<Bed> {
+async function open(plugin: Plugin): Promise<Bed> {
   const stack = new AsyncDisposableStack()
   const server = http.createServer((request, response) => {
     if (request.url?.endsWith('/unchanged') === true) response.writeHead(304).end()
@@ -29,8 +30,7 @@ async function open(callbacks: Record<string, Callback>): Promise<Bed> {
   })
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
   stack.defer(() => server.close().closeAllConnections())
-  const probe = await Probe.start('0.2.1', callbacks)
-  const running = new RunningPlugins({ version: 0, slot: () => ({ plugin: probe.plugin, isOpen: false }) }, ['probe'])
+  const running = new RunningPlugins({ version: 0, slot: () => ({ plugin, isOpen: false }) }, ['probe'])
   const proxy = stack.use(
     new ProxyUnderTest({
       plugins: { chain: () => new PluginChain(running), streamChain: () => new StreamChain(running) },
@@ -44,8 +44,11 @@ async function open(callbacks: Record<string, Callback>): Promise<Bed> {
     { prefix: '', ...to },
   ]
   assert.deepEqual([...(await proxy.apply(buildSnapshot({ rules, backends }, port, 1)))], [])
-  return { port, probe, [Symbol.asyncDispose]: () => stack.disposeAsync() }
+  return { port, [Symbol.asyncDispose]: () => stack.disposeAsync() }
 }
+
+const openProbe = async (callbacks: Record<string, Callback>): Promise<Bed> =>
+  open((await Probe.start('0.2.1', callbacks)).plugin)
 
 /** Sends all at once. @returns status and content of each answer, and the last of the connection */
 async function pipeline(port: number, requests: readonly string[]): Promise<readonly string[]> {
@@ -55,15 +58,16 @@ async function pipeline(port: number, requests: readonly string[]): Promise<read
     return `${line} HTTP/1.1\r\nhost: a\r\n${end}\r\n`
   })
   client.write(heads.join(''))
-  return (await client.receiveAll()).split(/(?=HTTP\/1\.1 )/).map(answer => {
-    const content = answer.slice(answer.indexOf('\r\n\r\n') + 4)
-    // One chunk: the length is not kept beside a plugin that may change what comes.
-    return `${answer.slice(9, 12)} ${content.replace(/^\w+\r\n(.*)\r\n0\r\n\r\n$/, '$1')}`
+  let text = await client.receiveAll()
+  return requests.map(line => {
+    const answer = parseAnswer(text, { isHead: line.startsWith('HEAD') })
+    text = answer?.rest ?? ''
+    return `${answer?.status} ${answer?.body}`
   })
 }
 
 test('answers to pipelined requests are told apart where some pass plugins, and some have no content', async () => {
-  await using bed = await open({})
+  await using bed = await openProbe({})
   const requests = [
     'HEAD /plugged/1',
     'GET /2',
@@ -88,7 +92,7 @@ test('answers to pipelined requests are told apart where some pass plugins, and 
 })
 
 test('content of an answer that a plugin has ended at its head is not taken for that of the next', async () => {
-  await using bed = await open({
+  await using bed = await openProbe({
     *proxy_on_response_headers(probe) {
       yield ['proxy_get_log_level', probe.room()]
       return continueAndEnd
@@ -98,9 +102,29 @@ test('content of an answer that a plugin has ended at its head is not taken for 
   assert.deepEqual(answers, ['200 ', '200 /2', '200 ', '200 /4'])
 })
 
+/** What a plugin makes of an answer with a length, and what comes to the client. */
+const disagreeing = {
+  'no content': { field: ':status', value: '204', answer: '204 ' },
+  'not modified': { field: ':status', value: '304', answer: '304 ' },
+  'a shorter length': { field: 'content-length', value: '3', answer: '200 /plugged/1' },
+  'a longer length': { field: 'content-length', value: '300', answer: '200 /plugged/1' },
+}
+
+for (const [name, { field, value, answer }] of Object.entries(disagreeing)) {
+  test(`a head that a plugin has made to disagree with its content (${name}) takes nothing of the next answer`, async () => {
+    // It changes no bodies, so that lengths would stay.
+    const module = await readFile(new URL('../../examples/plugins/rewrite-headers.wasm', import.meta.url))
+    const configuration = JSON.stringify({ response: { set: { [field]: value } } })
+    const config = pluginConfig({ name: 'rewrite', configuration })
+    const parts = { engine: new Engine(), services: offlineServices() }
+    await using bed = await open(new Plugin(await compilePlugin(module), config, parts))
+    assert.deepEqual(await pipeline(bed.port, ['GET /plugged/1', 'GET /2', 'GET /3']), [answer, '200 /2', '200 /3'])
+  })
+}
+
 test('the last bytes of an answer with a length come to a plugin as the last', async () => {
   const seen: string[] = []
-  await using bed = await open({
+  await using bed = await openProbe({
     *proxy_on_response_body(probe, [, size, end]) {
       yield ['proxy_get_log_level', probe.room()]
       seen.push(`${size} ${end}`)
@@ -114,7 +138,7 @@ test('the last bytes of an answer with a length come to a plugin as the last', a
 test('a plugin that puts its end off reads nothing of the exchange that comes next', async () => {
   const read: (string | number)[] = []
   let first = 0
-  await using bed = await open({
+  await using bed = await openProbe({
     *proxy_on_done(probe, [id = 0]) {
       yield ['proxy_get_log_level', probe.room()]
       first ||= id

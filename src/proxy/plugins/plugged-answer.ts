@@ -33,6 +33,10 @@ export class PluggedAnswer extends Answer {
   readonly #owner: PluggedAnswerOwner
   readonly #client: Answer
   #decoder: BodyChange | undefined = undefined
+  /** Nothing followed the head that went to the plugins. */
+  isAll = false
+  /** How many bytes it said would follow; -1 where it did not. */
+  contentLength = -1
   /** The plugins have been told that nothing follows. */
   hasEnded = false
   /** Nothing follows: with the last bytes plugins may be told so before it is. */
@@ -72,6 +76,7 @@ export class PluggedAnswer extends Answer {
     // By HTTP/2 trailers may follow.
     this.#remaining =
       answer.parser !== undefined && answer.framing === framings.length ? answer.parser.contentLength : Infinity
+    this.contentLength = answer.framing === framings.length ? (length ?? -1) : -1
     if (answer.framing !== framings.chunked) this.given = new Given({ answer, lines: ours, edits: left }, map, !isAll)
     this.#headers(map, isAll ? 'end' : 'more')
     this.given = undefined
@@ -96,7 +101,7 @@ export class PluggedAnswer extends Answer {
   }
 
   #headers(map: HeaderMap, flow: Flow): void {
-    this.hasEnded = flow === 'end'
+    this.isAll = this.hasEnded = flow === 'end'
     this.#owner.enter()
     this.#owner.answerSink.headers(map, flow)
     this.#owner.leave()
@@ -159,10 +164,11 @@ export class PluggedAnswer extends Answer {
     map.append('x-heddle-reason', reply.reason)
     addLines(map, reply.lines + lines)
     if (body !== undefined) map.set('content-length', String(body.length))
-    const isAll = reply.isHead || body === undefined || body.length === 0
+    this.contentLength = body?.length ?? -1
+    this.isAll = reply.isHead || body === undefined || body.length === 0
     this.#owner.enter()
-    through.headers(map, isAll ? 'end' : 'more')
-    if (!isAll) through.body(body, 'end')
+    through.headers(map, this.isAll ? 'end' : 'more')
+    if (body !== undefined && !this.isAll) through.body(body, 'end')
     this.#owner.leave()
   }
 

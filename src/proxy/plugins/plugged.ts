@@ -82,6 +82,8 @@ export class Plugged implements HttpPluginHost, PluggedAnswerOwner {
   #isRequestPassed = false
   #isAnswered = false
   #isAnswerPassed = false
+  /** The status that a plugin gave has no content. */
+  #dropsContent = false
   /** Calls of the exchange that have not returned; what comes with none is a turn of its own. */
   #depth = 0
 
@@ -243,18 +245,29 @@ export class Plugged implements HttpPluginHost, PluggedAnswerOwner {
     const given = Number(map.get(':status'))
     const status = Number.isInteger(given) && given >= 200 && given <= 599 ? given : this.answer.status
     map.set(':status', String(status))
+    const hasContent = !this.#isHead && status !== 204 && status !== 304
+    this.#dropsContent = !hasContent
+    if (!this.#isLengthTrue(map, flow, hasContent)) map.delete('content-length')
     const list = listOf(map, this.#runtime.entries, responsePseudo)
-    const framing = flow === 'end' ? framings.none : list.contentLength >= 0 ? framings.length : framings.untilClose
+    const isEmpty = flow === 'end' || !hasContent
+    const framing = isEmpty ? framings.none : list.contentLength >= 0 ? framings.length : framings.untilClose
     const head = new AnswerHead().bindHttp2(list, framing)
-    head.hasContent = !this.#isHead && status !== 204 && status !== 304
+    head.hasContent = hasContent
     this.hasAnswered = true
     this.#client.closeAfter ||= this.answer.closeAfter
     this.#owner.lastAnswer.head(head, '', undefined)
     if (flow === 'end') this.#endAnswer(undefined)
   }
 
+  /** A length that is not that of what follows would make the client take the next answer for a part of this one. */
+  #isLengthTrue(map: HeaderMap, flow: Flow, hasContent: boolean): boolean {
+    const { isAll, contentLength } = this.answer
+    if (flow === 'end') return isAll && !hasContent
+    return hasContent && Number(map.get('content-length') ?? -1) === contentLength
+  }
+
   passAnswerBody(bytes: Uint8Array, flow: Flow): void {
-    if (bytes.length > 0) this.#owner.lastAnswer.body(bufferOf(bytes), 0, bytes.length)
+    if (bytes.length > 0 && !this.#dropsContent) this.#owner.lastAnswer.body(bufferOf(bytes), 0, bytes.length)
     if (flow === 'end') this.#endAnswer(undefined)
     else if (!this.#owner.lastAnswer.isBlocked) this.#owner.onClientWritable()
   }
