@@ -28,23 +28,24 @@ static __always_inline int asks_names(const struct endpoint *asked)
 	return asked->port_be == NAMES_PORT || is_at(asked, open) || is_at(asked, v4) || is_at(asked, v6);
 }
 
-// Where names are answered for a socket of that family; 0 if nowhere.
-static __always_inline struct endpoint *name_server_for(__u64 cookie, const struct endpoint *asked)
+// Where names are answered for a socket of that family. Returns 0 if nowhere.
+static __noinline int name_server_for(__u64 cookie, struct endpoint *asked, struct endpoint *server)
 {
 	struct network *network = cookie ? bpf_map_lookup_elem(&hd_networks, &cookie) : 0;
 	struct endpoint *v4 = network ? &network->names_v4 : name_server(NAMES_LED_V4);
 	struct endpoint *v6 = network ? &network->names_v6 : name_server(NAMES_LED_V6);
 
-	if ((cookie && !network) || !v4 || !v6 || v4->port_be == 0)
+	if (!asked || !server || (cookie && !network) || !v4 || !v6 || v4->port_be == 0)
 		return 0;
-	return address_is_v4(&asked->address) || v6->port_be == 0 ? v4 : v6;
+	*server = address_is_v4(&asked->address) || v6->port_be == 0 ? *v4 : *v6;
+	return 1;
 }
 
-static __always_inline int is_name_server(__u64 cookie, const struct endpoint *given)
+static __noinline int is_name_server(__u64 cookie, struct endpoint *given)
 {
 	struct network *network = cookie ? bpf_map_lookup_elem(&hd_networks, &cookie) : 0;
 	struct endpoint *v4 = network ? &network->names_v4 : name_server(NAMES_LED_V4);
 	struct endpoint *v6 = network ? &network->names_v6 : name_server(NAMES_LED_V6);
 
-	return v4 && v6 && v4->port_be != 0 && (is_at(given, v4) || is_at(given, v6));
+	return given && v4 && v6 && v4->port_be != 0 && (is_at(given, v4) || is_at(given, v6));
 }

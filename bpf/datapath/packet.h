@@ -70,35 +70,33 @@ static __always_inline void bound_address(struct bpf_sock *sk, struct address *a
 		__builtin_memcpy(address->bytes, words, 16);
 }
 
-// Whose socket of the agent's namespace has sent a packet to another one. Only one that is at just that address: who
-// listens at all of them may not have this one, and somebody else speaks from there. 0 when none is found.
-static __noinline int find_peer_at_home(struct __sk_buff *skb, struct endpoint *remote, struct endpoint *local,
-					struct party *party)
+// No number of a network namespace.
+#define NOWHERE -2
+
+// What the agent's network namespace is numbered in another one; NOWHERE in itself.
+static __noinline __s32 number_of_home(struct __sk_buff *skb)
 {
 	__u64 cookie = network_of_packet(skb);
 	struct network *network = cookie ? bpf_map_lookup_elem(&hd_networks, &cookie) : 0;
-	struct state *state = read_state();
-	struct address at = {};
-	struct bpf_sock *sk;
-	int is_found = 0;
 
-	if (!remote || !local || !party || !state || !network || network->home_id < 0)
-		return 0;
-	sk = find_socket(skb, remote, local, network->home_id);
-	if (!sk)
-		return 0;
-	bound_address(sk, &at);
-	if (address_equals(&at, &remote->address) && (sk->state != BPF_TCP_LISTEN || remote->protocol != IPPROTO_TCP)) {
-		member_of_socket(sk, state->levels, party);
-		is_found = 1;
-	}
-	bpf_sk_release(sk);
-	party->address = remote->address;
-	return is_found;
+	return network && network->home_id >= 0 ? network->home_id : NOWHERE;
 }
 
-// Who is at the other end: whose socket it is, or, beyond this network namespace, who has that address for himself.
-// Returns the cgroup of a member; 0 for somebody else's socket, and for none.
+// Whether a socket has sent what comes from there. From the agent's namespace only one that is bound to just that address:
+// who is bound to all of them may not have this one, and somebody else speaks from there.
+static __always_inline int is_sender(struct bpf_sock *sk, const struct endpoint *remote, int is_near)
+{
+	struct address at = {};
+
+	// One that listens there has sent nothing.
+	if (sk->state == BPF_TCP_LISTEN && remote->protocol == IPPROTO_TCP)
+		return 0;
+	bound_address(sk, &at);
+	return is_near || address_equals(&at, &remote->address);
+}
+
+// Who is at the other end: whose socket it is, in this network namespace or in the agent's, or who has that address for
+// himself. Returns the cgroup of a member; 0 for somebody else's socket, and for none.
 static __noinline __u64 find_peer(struct __sk_buff *skb, struct endpoint *remote, struct endpoint *local,
 				  struct party *party)
 {
@@ -106,21 +104,26 @@ static __noinline __u64 find_peer(struct __sk_buff *skb, struct endpoint *remote
 	struct bpf_sock *sk;
 	struct place *place;
 	struct state *state = read_state();
+	int is_near = skb->ifindex == LOOPBACK;
+	__s32 network_id = BPF_F_CURRENT_NETNS;
+	int is_found = is_near;
 	__u64 cgroup = 0;
 
 	if (!remote || !local || !party || !state)
 		return 0;
 	party->identity = 0;
 	party->number = 0;
-	if (skb->ifindex == LOOPBACK) {
-		sk = find_socket(skb, remote, local, BPF_F_CURRENT_NETNS);
-		if (sk) {
-			// One that listens there has sent nothing.
-			if (sk->state != BPF_TCP_LISTEN || remote->protocol != IPPROTO_TCP)
-				cgroup = member_of_socket(sk, state->levels, party);
-			bpf_sk_release(sk);
+	if (!is_near)
+		network_id = number_of_home(skb);
+	sk = network_id == NOWHERE ? 0 : find_socket(skb, remote, local, network_id);
+	if (sk) {
+		if (is_sender(sk, remote, is_near)) {
+			cgroup = member_of_socket(sk, state->levels, party);
+			is_found = 1;
 		}
-	} else {
+		bpf_sk_release(sk);
+	}
+	if (!is_found) {
 		whole.address = remote->address;
 		place = bpf_map_lookup_elem(&hd_places, &whole);
 		if (place) {
@@ -185,8 +188,7 @@ static __noinline int judge_packet(struct __sk_buff *skb, struct bpf_sock *sk, s
 		find_place(question->network, remote, &peer);
 		return judge(&subject, &peer, remote, event);
 	}
-	if (skb->ifindex == LOOPBACK || !find_peer_at_home(skb, remote, local, &peer))
-		find_peer(skb, remote, local, &peer);
+	find_peer(skb, remote, local, &peer);
 	return judge_ingress(&peer, &subject, local, event);
 }
 

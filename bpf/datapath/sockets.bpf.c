@@ -96,13 +96,19 @@ static __always_inline void write_v6(struct bpf_sock_addr *ctx, const struct end
 }
 
 // In another network namespace all Services are reached by the proxy, at sockets that the agent has there.
-static __always_inline enum choice lead_abroad(struct request *request)
+static __noinline enum choice lead_abroad(struct request *request)
 {
-	struct flow_event *event = &request->event;
-	struct service *service = bpf_map_lookup_elem(&hd_services, &event->asked);
-	struct abroad_key key = {.network = request->network, .asked = event->asked};
+	struct abroad_key key = {};
+	struct flow_event *event;
 	struct endpoint *there;
+	struct service *service;
 
+	if (!request)
+		return CHOICE_NOBODY;
+	event = &request->event;
+	service = bpf_map_lookup_elem(&hd_services, &event->asked);
+	key.network = request->network;
+	key.asked = event->asked;
 	event->given = event->asked;
 	if (!service)
 		return CHOICE_NONE;
@@ -264,16 +270,16 @@ static __always_inline int was_told(const struct request *request)
 static __always_inline int open_connection(struct bpf_sock_addr *ctx, struct request *request, int only_v4)
 {
 	struct flow_event *event = &request->event;
-	struct endpoint *names;
+	struct endpoint names = {};
 	enum choice choice;
-	int asks;
+	int asks, has_names;
 
 	find_caller(request);
 	choice = lead(request, 0);
 	asks = choice == CHOICE_NONE && asks_names(&event->asked);
-	names = asks ? name_server_for(request->network, &event->asked) : 0;
-	if (names) {
-		if (ask_names(request, names) == REFUSE)
+	has_names = asks && name_server_for(request->network, &event->asked, &names);
+	if (has_names) {
+		if (ask_names(request, &names) == REFUSE)
 			return REFUSE;
 		remember_origin(ctx, request, 0);
 		return PROCEED;
@@ -281,7 +287,7 @@ static __always_inline int open_connection(struct bpf_sock_addr *ctx, struct req
 	// getaddrinfo() of glibc connects datagrams to the addresses of a name to sort them, and never sends one.
 	request->is_quiet = choice == CHOICE_NONE && is_datagram(request) && address_is_virtual(&event->asked.address);
 	// Another namespace where the agent is not yet.
-	if (asks && !names)
+	if (asks && !has_names)
 		choice = CHOICE_NOBODY;
 	if (choice == CHOICE_NOBODY || (only_v4 && !address_is_v4(&event->given.address)))
 		return refuse(request, VERDICT_NO_ENDPOINT, ECONNREFUSED);
@@ -304,9 +310,9 @@ static __always_inline int send_datagram(struct request *request, int is_v4)
 {
 	struct flow_event *event = &request->event;
 	struct datagram_key key = {.cookie = event->cookie, .peer = event->asked};
-	struct endpoint *names;
+	struct endpoint names = {};
 	enum choice choice;
-	int asks;
+	int asks, has_names;
 
 	// An answer: policies ask about what it answers, and that is done by its packet.
 	if (answers_somebody(&key)) {
@@ -316,9 +322,9 @@ static __always_inline int send_datagram(struct request *request, int is_v4)
 	find_caller(request);
 	choice = lead(request, &key);
 	asks = choice == CHOICE_NONE && asks_names(&event->asked);
-	names = asks ? name_server_for(request->network, &event->asked) : 0;
-	if (names && address_is_v4(&names->address) == is_v4) {
-		if (ask_names(request, names) == REFUSE)
+	has_names = asks && name_server_for(request->network, &event->asked, &names);
+	if (has_names && address_is_v4(&names.address) == is_v4) {
+		if (ask_names(request, &names) == REFUSE)
 			return REFUSE;
 		remember_answer(request);
 		return PROCEED;

@@ -39,6 +39,8 @@ export interface DatapathOptions {
   readonly cgroup: MeshCgroup
   /** Id of the agent's own cgroup, whose sockets policies let in everywhere. @default none */
   readonly agentCgroup?: bigint
+  /** Cookie of the network namespace whose loopback addresses are those of workloads; 0 for one that is everywhere. @default ours */
+  readonly homeNetwork?: bigint
   /** A folder in a bpffs, so that programs go on without this process. @default none: everything ends with this */
   readonly pinFolder?: string
   /** Where virtual IPv4 addresses are from, `127.77.0.0/16`. @default nowhere */
@@ -86,7 +88,7 @@ function load(bpf: Bpf, options: DatapathOptions, { isLate }: { readonly isLate:
   const own = {
     member_level: cgroup.memberLevel,
     agent_cgroup: agentCgroup,
-    home_network: seesNetworks(bpf) ? netnsCookie() : 0n,
+    home_network: seesNetworks(bpf) ? (options.homeNetwork ?? netnsCookie()) : 0n,
     forget_ns: BigInt(forgetMs) * 1_000_000n,
   }
   const constants = { ...own, ...virtualNetwork(serviceCidr) }

@@ -95,7 +95,8 @@ test(
   async t => {
     // First, so that it ends before its cgroups are removed.
     const prober = new Prober(t)
-    const kernel = new World(t)
+    // The prober's network counts as the node's.
+    const kernel = new World(t, { homeNetwork: 0n })
     const dice = new RandomWorld(seed)
     const reconciler = testReconciler()
     let before: CompiledNetworkPolicy | undefined

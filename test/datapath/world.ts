@@ -36,7 +36,7 @@ for _ in range(${count}):
   print(d.decode().split()[-1])`,
 ]
 
-type WorldOptions = Pick<DatapathOptions, 'forgetMs' | 'pinFolder'>
+type WorldOptions = Pick<DatapathOptions, 'forgetMs' | 'homeNetwork' | 'pinFolder'>
 
 /** Two workloads, `shop/client` and `shop/other`, in cgroups of the test's own, and programs that are attached there. */
 export class World {
