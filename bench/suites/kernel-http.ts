@@ -20,11 +20,8 @@ import type { Case, Context, Figures } from './race.ts'
 import type { Suite, SuiteOptions } from './suite.ts'
 
 const connections = 32
-const groups: readonly (readonly [routes: number, bodies: readonly string[]])[] = [
-  [1, ['30 B']],
-  [1_000, ['30 B', '1 KB', '10 KB', '60 KB']],
-  [20_000, ['30 B']],
-]
+const routeCounts = [1, 1_000, 20_000]
+const bodies = ['30 B', '1 KB', '10 KB', '60 KB']
 
 export const kernelHttp: Suite = {
   name: 'kernel-http',
@@ -36,7 +33,7 @@ export const kernelHttp: Suite = {
     const samples: Sample[] = []
     const cgroup = enterCgroup()
     try {
-      for (const [routeCount, bodies] of groups) {
+      for (const routeCount of routeCounts) {
         const cases = bodies
           .map(body => ({ name: `${body}, ${routeCount} ${routeCount === 1 ? 'route' : 'routes'}`, body }))
           .filter(({ name }) => name.includes(options.only))
@@ -57,7 +54,7 @@ interface BodyCase {
 async function runGroup(
   cgroup: ReturnType<typeof enterCgroup>,
   routeCount: number,
-  bodies: readonly BodyCase[],
+  bodyCases: readonly BodyCase[],
   options: SuiteOptions,
 ): Promise<readonly Sample[]> {
   const folder = await mkdtemp(join(options.folder, `${routeCount}-routes-`))
@@ -89,7 +86,7 @@ async function runGroup(
     const two = await hop(start, { folder: join(folder, 'second'), routes, endpointPorts: [one.port] }, programs)
     contestants.push(one, { ...two, name: `2 × ${two.name}` })
   }
-  const cases = bodies.map(({ name, body }): Case => ({
+  const cases = bodyCases.map(({ name, body }): Case => ({
     name,
     measure: (...args) => measure({ folder: cgroup.folder, body }, ...args),
     hasAllRounds: true,
@@ -97,7 +94,7 @@ async function runGroup(
   const samples = await race('kernel-http', contestants, cases, {
     paths: spreadOut(routes),
     options,
-    warmUp: (...args) => measure({ folder: cgroup.folder, body: bodies[0]?.body ?? '' }, ...args),
+    warmUp: (...args) => measure({ folder: cgroup.folder, body: bodyCases[0]?.body ?? '' }, ...args),
   })
   noteFallbacks(world, options)
   return samples
