@@ -1,6 +1,6 @@
 import { PointerMemo } from '../pointer-memo.ts'
 import { bioGetMemory, bioSetEndOfMemory } from './calls.ts'
-import type { OpenSslThread } from './openssl-thread.ts'
+import type { OpenSslCalls } from './calls.ts'
 
 /** BUF_MEM of buffer.h, words of 32 bits on a little-endian machine: length, data, max, each 64 bits. */
 const bufMemBytes = 24
@@ -21,11 +21,10 @@ export class Incoming {
   #bytes: Buffer | undefined = undefined
   #fed = 0
 
-  /** @throws OpenSSL's reason */
-  constructor(thread: OpenSslThread) {
-    const { calls } = thread
+  /** @param bio  of BIO_new_mem_buf(3), over nothing yet; who made it frees it */
+  constructor(calls: OpenSslCalls, bio: bigint) {
     this.#memo = new PointerMemo(calls)
-    this.bio = thread.must(calls.call.BIO_new_mem_buf(thread.emptyText, 0))
+    this.bio = bio
     // That nothing is left is no end: more comes.
     calls.call.BIO_ctrl(this.bio, bioSetEndOfMemory, -1n, 0n)
     calls.call.BIO_ctrl(this.bio, bioGetMemory, 0n, calls.pointerTo(this.#address))

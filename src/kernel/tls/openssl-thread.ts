@@ -67,7 +67,7 @@ export class OpenSslThread implements Disposable {
       (_ssl, out, outLength) => this.#agree(out, outLength),
     )
     this.verifyCallback = calls.callback({ return: 'int32', arguments: ['int32', 'uint64'] }, () => 1)
-    this.incoming = new Incoming(this)
+    this.incoming = new Incoming(calls, this.must(calls.call.BIO_new_mem_buf(this.emptyText, 0)))
     this.outgoing = this.must(calls.call.BIO_new(calls.call.BIO_s_mem()))
   }
 
