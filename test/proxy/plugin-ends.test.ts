@@ -1,53 +1,25 @@
 /** Where one exchange ends and the next on its connection begins, with plugins in between. */
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
-import http from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { test } from 'node:test'
-import { PluginChain } from '../../src/daemon/plugins/plugin-chain.ts'
-import { RunningPlugins } from '../../src/daemon/plugins/running-plugins.ts'
-import { StreamChain } from '../../src/daemon/plugins/stream-chain.ts'
 import { compilePlugin, Engine, offlineServices, Plugin, pluginConfig } from '../../src/wasm/index.ts'
 import { Probe } from '../guests/probe.ts'
 import type { Callback } from '../guests/probe.ts'
-import { freePort } from '../support/ports.ts'
-import { buildSnapshot, ProxyUnderTest } from '../support/proxy.ts'
+import { openPlugged } from '../support/plugged.ts'
+import type { PluggedProxy } from '../support/plugged.ts'
 import { parseAnswer, RawClient } from '../support/raw.ts'
 
 /** What Envoy's SDKs call the end of a message that goes on without its body. */
 const continueAndEnd = 2
 
-interface Bed extends AsyncDisposable {
-  readonly port: number
-}
-
-/** Requests below `/plugged` pass a plugin, others do not; the endpoint answers with the path. */
-async function open(plugin: Plugin): Promise<Bed> {
-  const stack = new AsyncDisposableStack()
-  const server = http.createServer((request, response) => {
+/** The endpoint answers with the path. */
+const open = async (plugin: Plugin): Promise<PluggedProxy> =>
+  openPlugged(plugin, (request, response) => {
     if (request.url?.endsWith('/unchanged') === true) response.writeHead(304).end()
     else response.writeHead(200, { 'content-length': request.url?.length ?? 0 }).end(request.url)
   })
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
-  stack.defer(() => server.close().closeAllConnections())
-  const running = new RunningPlugins({ version: 0, slot: () => ({ plugin, isOpen: false }) }, ['probe'])
-  const proxy = stack.use(
-    new ProxyUnderTest({
-      plugins: { chain: () => new PluginChain(running), streamChain: () => new StreamChain(running) },
-    }),
-  )
-  const port = await freePort()
-  const backends = { 'shop/items:80': { ports: [(server.address() as AddressInfo).port] } }
-  const to = { backends: ['shop/items:80'] }
-  const rules = [
-    { prefix: '/plugged', plugins: ['probe'], ...to },
-    { prefix: '', ...to },
-  ]
-  assert.deepEqual([...(await proxy.apply(buildSnapshot({ rules, backends }, port, 1)))], [])
-  return { port, [Symbol.asyncDispose]: () => stack.disposeAsync() }
-}
 
-const openProbe = async (callbacks: Record<string, Callback>): Promise<Bed> =>
+const openProbe = async (callbacks: Record<string, Callback>): Promise<PluggedProxy> =>
   open((await Probe.start('0.2.1', callbacks)).plugin)
 
 /** Sends all at once. @returns status and content of each answer, and the last of the connection */
