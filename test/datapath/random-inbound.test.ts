@@ -24,7 +24,7 @@ const worlds = 1000
 const probesPerWorld = Number(process.env['HEDDLE_POLICY_PROBES'] ?? 4)
 
 /**
- * For each line a server in one cgroup and a client in another, both with addresses of their own, in a network that is
+ * Prints the cookie of its network namespace, and is told the cgroup where it is at home. Then for each line a server in one cgroup and a client in another, both with addresses of their own, in a network that is
  * nobody else's (`one`), or in two that a cable joins (`two`). Prints what connect() or sendto() said, and whether the
  * server heard of it. What is expected to come through is waited for; the rest has its moment.
  */
@@ -32,7 +32,10 @@ const prober = `
 import ctypes, os, select, socket, subprocess, sys
 def run(*words): subprocess.run(["ip", *words], check=True)
 libc = ctypes.CDLL(None, use_errno=True)
-home, networks = sys.argv[1:]
+networks = sys.argv[1]
+SO_NETNS_COOKIE = 71
+with socket.socket() as s: print(int.from_bytes(s.getsockopt(socket.SOL_SOCKET, SO_NETNS_COOKIE, 8), sys.byteorder), flush=True)
+home = sys.stdin.readline().strip()
 here = there = os.open("/proc/self/ns/net", os.O_RDONLY)
 run("link", "set", "lo", "up")
 devices = {here: "lo"}
@@ -101,23 +104,35 @@ type Networks = 'one' | 'two'
 
 class Prober {
   readonly #child: ChildProcessByStdio<Writable, Readable, null>
-  readonly #lines: AsyncIterator<string>
+  readonly #lines: AsyncIterator<string, undefined>
 
-  constructor(home: string, networks: Networks) {
-    this.#child = spawn('unshare', ['--net', 'python3', '-c', prober, home, networks], {
+  constructor(networks: Networks) {
+    this.#child = spawn('unshare', ['--net', 'python3', '-c', prober, networks], {
       stdio: ['pipe', 'pipe', 'inherit'],
     })
     this.#lines = createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]()
   }
 
+  /** The first that it says. */
+  async network(): Promise<bigint> {
+    return BigInt(await this.#line())
+  }
+
+  /** @param home  folder of the cgroup where it stays */
+  begin(home: string): void {
+    this.#child.stdin.write(`${home}\n`)
+  }
+
+  async #line(): Promise<string> {
+    const { value, done } = await this.#lines.next()
+    assert.ok(done !== true, 'the prober goes on')
+    return value
+  }
+
   async ask(lines: readonly string[]): Promise<readonly string[]> {
     this.#child.stdin.write(lines.map(line => `${line}\n`).join(''))
     const answers: string[] = []
-    while (answers.length < lines.length) {
-      const { value, done } = await this.#lines.next()
-      assert.ok(done !== true, 'the prober goes on')
-      answers.push(String(value))
-    }
+    while (answers.length < lines.length) answers.push(await this.#line())
     return answers
   }
 
@@ -201,12 +216,12 @@ for (const [networks, name, count] of rows) {
     `${name} servers hear of whom evaluation and specification let in, by TCP and UDP, IPv4 and IPv6 (seed ${seed})`,
     { skip, timeout: 600_000 },
     async t => {
-      // The prober's networks count as the node's.
-      const kernel = new World(t, { homeNetwork: 0n })
-      const home = kernel.cgroup.folder.slice(0, kernel.cgroup.folder.lastIndexOf('/'))
       await using ends = new AsyncDisposableStack()
-      const network = new Prober(home, networks)
+      const network = new Prober(networks)
       ends.defer(() => network.end())
+      // Where the servers are is the node.
+      const kernel = new World(t, { homeNetwork: await network.network() })
+      network.begin(kernel.cgroup.folder.slice(0, kernel.cgroup.folder.lastIndexOf('/')))
       const dice = new RandomWorld(seed)
       const reconciler = testReconciler()
       let before: CompiledNetworkPolicy | undefined

@@ -22,11 +22,13 @@ const worlds = 1000
 const probesPerWorld = 20
 
 /**
- * Goes to the cgroup of each line, connects a socket and prints the errno. It is alone in its network, so that what is
+ * Prints the cookie of its network namespace, goes to the cgroup of each line, connects a socket and prints the errno. It is alone in its network, so that what is
  * allowed leads nowhere (ENETUNREACH) and disturbs nobody.
  */
 const prober = `
 import socket, sys
+SO_NETNS_COOKIE = 71
+with socket.socket() as s: print(int.from_bytes(s.getsockopt(socket.SOL_SOCKET, SO_NETNS_COOKIE, 8), sys.byteorder), flush=True)
 for line in sys.stdin:
   folder, protocol, address, port = line.split()
   with open(folder + "/cgroup.procs", "w") as f: f.write("0")
@@ -42,7 +44,7 @@ const eperm = '1'
 
 class Prober {
   readonly #child: ChildProcessWithoutNullStreams
-  readonly #lines: AsyncIterator<string>
+  readonly #lines: AsyncIterator<string, undefined>
 
   constructor(t: TestContext) {
     this.#child = spawn('unshare', ['--net', 'python3', '-c', prober], { stdio: 'pipe' })
@@ -50,14 +52,21 @@ class Prober {
     t.after(() => this.end())
   }
 
+  /** The first that it says. */
+  async network(): Promise<bigint> {
+    return BigInt(await this.#line())
+  }
+
+  async #line(): Promise<string> {
+    const { value, done } = await this.#lines.next()
+    assert.ok(done !== true, 'the prober goes on')
+    return value
+  }
+
   async ask(lines: readonly string[]): Promise<readonly boolean[]> {
     this.#child.stdin.write(lines.map(line => `${line}\n`).join(''))
     const answers: boolean[] = []
-    while (answers.length < lines.length) {
-      const { value, done } = await this.#lines.next()
-      assert.ok(done !== true, 'the prober goes on')
-      answers.push(value !== eperm)
-    }
+    while (answers.length < lines.length) answers.push((await this.#line()) !== eperm)
     return answers
   }
 
@@ -95,8 +104,8 @@ test(
   async t => {
     // First, so that it ends before its cgroups are removed.
     const prober = new Prober(t)
-    // The prober's network counts as the node's.
-    const kernel = new World(t, { homeNetwork: 0n })
+    // The prober's network is the node's.
+    const kernel = new World(t, { homeNetwork: await prober.network() })
     const dice = new RandomWorld(seed)
     const reconciler = testReconciler()
     let before: CompiledNetworkPolicy | undefined
