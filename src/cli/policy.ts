@@ -1,4 +1,5 @@
-import { readFileSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { text } from 'node:stream/consumers'
 import { formatProblem, MeshError, messageOf } from '../core/index.ts'
 import type { Problem } from '../core/index.ts'
 import { answerFromFiles, nearest, parseProtocol, parseQuestions } from '../daemon/index.ts'
@@ -20,7 +21,11 @@ export const policy: Verb = {
     { name: 'to', value: 'WHO', about: 'As --from; a Service stands for its endpoints.' },
     { name: 'port', short: 'p', value: 'PORT', about: 'Number or name; needed unless the destination has one port.' },
     { name: 'protocol', value: 'NAME', choices: ['tcp', 'udp', 'sctp'], about: 'TCP unless told otherwise.' },
-    { name: 'cases', value: 'FILE', about: 'JSON: a list of {"from", "to", "port", "protocol", "name", "expect"}.' },
+    {
+      name: 'cases',
+      value: 'FILE',
+      about: 'JSON: a list of {"from", "to", "port", "protocol", "name", "expect"}; - for standard input.',
+    },
     {
       name: 'file',
       short: 'f',
@@ -83,7 +88,7 @@ async function evaluateCases(call: Call, io: CliIo): Promise<number> {
   refuse(call, ['from', 'to', 'port', 'protocol'], 'eval')
   const file = flagValue(call, 'cases')
   if (file === undefined) throw usage(policy, 'eval needs --cases FILE')
-  const cases = readCases(file)
+  const cases = await readCases(file)
   const reply = await ask(call, io, cases)
   const results = reply.answers.map((answer, at) => resultOf(cases[at], answer))
   if (wantsJson(call)) printJson(io, results)
@@ -100,18 +105,19 @@ function resultOf(asked: PolicyCase | undefined, answer: PolicyAnswer): CaseResu
 }
 
 /** @throws MeshError MESH_POLICY_CASES with every problem and its path */
-function readCases(file: string): readonly PolicyCase[] {
+async function readCases(file: string): Promise<readonly PolicyCase[]> {
   const wrong = (message: string, cause?: unknown): MeshError =>
     new MeshError('MESH_POLICY_CASES', message, { source: 'config', ...(cause === undefined ? {} : { cause }) })
+  const place = file === '-' ? 'standard input' : file
   let body: unknown
   try {
-    body = JSON.parse(readFileSync(file, 'utf8'))
+    body = JSON.parse(file === '-' ? await text(process.stdin) : await readFile(file, 'utf8'))
   } catch (error) {
-    throw wrong(`${file}: ${messageOf(error)}`, error)
+    throw wrong(`${place}: ${messageOf(error)}`, error)
   }
   const parsed = parseQuestions(body)
   if (parsed.kind === 'cases') return parsed.cases
-  throw wrong(parsed.problems.map(problem => `${file}: ${problem}`).join('\n'))
+  throw wrong(parsed.problems.map(problem => `${place}: ${problem}`).join('\n'))
 }
 
 async function ask(call: Call, io: CliIo, cases: readonly PolicyCase[]): Promise<Reply> {

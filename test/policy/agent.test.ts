@@ -92,11 +92,11 @@ test('an agent answers by its policies, follows their files, and says wherever i
 })
 
 test('the example decides as its cases expect, and a wrong expectation is told', t => {
-  const run = (cases: string) =>
+  const run = (cases: string, input?: string) =>
     spawnSync(
       process.execPath,
       ['src/cli/main.ts', 'policy', 'eval', '--cases', cases, '-f', 'examples/network-policy'],
-      { cwd: root, encoding: 'utf8' },
+      { cwd: root, encoding: 'utf8', input },
     )
   const good = run('examples/network-policy-cases.json')
   assert.equal(good.status, 0, good.stdout + good.stderr)
@@ -105,6 +105,9 @@ test('the example decides as its cases expect, and a wrong expectation is told',
   assert.equal(bad.status, 1)
   assert.match(bad.stdout, /^allow  web asks.* {2}expected deny\n/)
   assert.match(bad.stdout, /\n1 case, 1 otherwise than expected\n$/)
+  const piped = run('-', '[{ "from": "shop/web", "to": "192.0.2.1", "port": 80, "expect": "deny" }]')
+  assert.match(piped.stdout, /^deny   shop\/web → 192\.0\.2\.1 80\/TCP .*\n1 case, all as expected\n$/)
+  assert.match(run('-', 'x').stderr, /^heddle: standard input: Unexpected token/)
   t.diagnostic(good.stdout)
 })
 
