@@ -45,6 +45,8 @@ export class FlowBook {
     this.#clock = clock
     this.#meter = meter
     this.isActive = isActive
+    // From the start, so that the first loss is an increase.
+    this.lost(0n)
   }
 
   /** Who is who, from now on. */
@@ -98,7 +100,6 @@ export class FlowBook {
   /** @param total  events that found no room, since the programs were loaded */
   lost(total: bigint): void {
     if (!this.isActive) return
-    // From the start, so that the first loss is an increase.
     const metric = this.#meter.counter('heddle_flow_events_lost_total', {})
     // Programs of a newer load begin anew.
     const count = Number(total < this.#lost ? total : total - this.#lost)
