@@ -172,6 +172,10 @@ test(
     assert.match(await shut.program.do('c.recv(999)'), /403 .*policy-denied/)
     // The agent's own socket there, past the virtual address, knows who calls, too.
     assert.match(await shut.program.do(askWeb(shut.peerOf(port))), /403 .*policy-denied/)
+    // So is a Service that comes while they are there.
+    const late = await serve(t, 'late')
+    each.mesh.write('late.yaml', serviceOf('late', '{port: 81, appProtocol: tcp}') + endpoint('late', late.port))
+    await each.mesh.until(async () => (await box.curl('http://late.shop:81/')) === 'late')
     const sockets = shut.listening()
     assert.ok(sockets.length > before.length)
     // While there is no agent they wait, and are served by the next one by who they are.
