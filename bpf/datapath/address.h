@@ -5,6 +5,7 @@
 
 #define AF_INET 2
 #define AF_INET6 10
+#define MPTCP 262
 
 static __always_inline void address_from_v4(struct address *to, __be32 ip)
 {
