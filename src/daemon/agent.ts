@@ -1,69 +1,29 @@
 import type { Socket } from 'node:net'
-import { MeshError, messageOf, systemClock } from '../core/index.ts'
-import type { Clock, Logger, Timer } from '../core/index.ts'
-import { HealthChecker } from '../proxy/index.ts'
-import type { NamesServer } from '../names/index.ts'
+import { MeshError, messageOf } from '../core/index.ts'
+import type { Timer } from '../core/index.ts'
 import { FileSource } from '../sources/index.ts'
 import type { SourceState } from '../sources/index.ts'
-import { compilePlugin } from '../wasm/index.ts'
-import { AddressMemory, stateFile } from './address-memory.ts'
 import { openAdminServer, openAgentSocket } from './admin-server.ts'
-import type { AdminServer } from './admin-server.ts'
-import { AgentMetrics } from './agent-metrics.ts'
-import { AgentView } from './agent-view.ts'
-import { requirePaths } from './config-paths.ts'
-import { useLinearRegex } from './linear-regex.ts'
-import { ListenFailures } from './listen-failures.ts'
-import { ListenerGate } from './listener-gate.ts'
-import { LogFeed } from './log-feed.ts'
+import type { AdminServer, AgentControl } from './admin-server.ts'
+import { AgentParts } from './agent-parts.ts'
+import type { AgentOptions, LateParts } from './agent-parts.ts'
+import { openPool, startThreads } from './agent-pool.ts'
+import type { AgentView } from './agent-view.ts'
 import { claimFacts, withBelievedProcess } from './caller-claim.ts'
-import { CallerFinder } from './callers/caller-finder.ts'
-import { callerRoots } from './callers/caller-roots.ts'
-import { Joins } from './joins/joins.ts'
-import { KernelPathSwitch } from './kernel-path/kernel-path-switch.ts'
-import { MeshHealth } from './mesh-health.ts'
-import { NetworkPolicies, notEnforcedHeadline } from './network-policies.ts'
-import type { PolicyQuestion } from './policy-answers.ts'
+import { requirePaths } from './config-paths.ts'
 import { Handover } from './handover/handover.ts'
 import type { SocketTable } from './handover/listener-sockets.ts'
-import { withoutStarts } from './quiet-starts.ts'
+import { useLinearRegex } from './linear-regex.ts'
 import { openMeshNames } from './mesh-names.ts'
-import { FlowBook } from './flows/flow-book.ts'
-import { openTier } from './tier.ts'
-import type { ActiveTier, Tier } from './tier.ts'
-import { probePort } from './port-probe.ts'
-import { ProblemLog } from './problem-log.ts'
-import { Publication } from './publication.ts'
-import { Readiness } from './readiness.ts'
+import { notEnforcedHeadline } from './network-policies.ts'
+import { openInspector } from './plugins/inspector.ts'
 import { answerRun } from './run-answer.ts'
 import { formatAddress } from './settings.ts'
-import type { Settings } from './settings.ts'
-import type { Origins } from './settings-sources.ts'
-import { openPool, startThreads } from './agent-pool.ts'
-import { openInspector, sourceMapsIn } from './plugins/inspector.ts'
-import { moduleDirectory, PluginModules } from './plugins/plugin-modules.ts'
-import { openPrograms } from './agent-programs.ts'
-import { ForeignNetworks } from './networks/foreign-networks.ts'
-import { memberProcesses } from './networks/member-processes.ts'
-import type { Supervisor } from './programs/supervisor.ts'
-import { TicketKeyRotation } from './ticket-key-rotation.ts'
-import { WorkloadLeases } from './workload-leases.ts'
-import type { RunRequest } from './workload-leases.ts'
-import { chooseTransport } from './transport.ts'
-import type { ActiveTransport } from './transport.ts'
+import type { ActiveTier } from './tier.ts'
 import type { DrainReport, WorkerPool } from './worker-pool.ts'
 import type { WorkerThreads } from './worker-threads.ts'
-
-export interface AgentOptions {
-  /** Files and directories with the mesh's resources. */
-  readonly paths: readonly string[]
-  readonly settings: Settings
-  readonly origins: Origins
-  readonly env: Readonly<Record<string, string | undefined>>
-  readonly logger: Logger
-  /** @default the system's */
-  readonly clock?: Clock
-}
+import { WorkloadLeases } from './workload-leases.ts'
+import type { RunRequest } from './workload-leases.ts'
 
 /** Counters of workers are read this often, for rates, and at every scrape. */
 const collectMs = 1_000
@@ -84,55 +44,14 @@ const healthBatchMs = 10
  * Stop: not ready, workers drain, workloads end, the socket goes.
  */
 export class Agent {
-  /** What its pages show. */
-  readonly view: AgentView
   readonly #options: AgentOptions
-  readonly #clock: Clock
-  readonly #logger: Logger
-  readonly #readiness = new Readiness()
-  readonly #metrics = new AgentMetrics()
-  readonly #ticketKeys: TicketKeyRotation
-  readonly #feed = new LogFeed(isFollowed => {
-    this.#pool?.tap(isFollowed)
-    this.#kernelPath.tap(isFollowed)
-  })
-  readonly #checker: HealthChecker
-  readonly #health: MeshHealth
-  readonly #modules: PluginModules
-  readonly #tier: Tier
-  readonly #flows: FlowBook
-  readonly #networkPolicies: NetworkPolicies
-  readonly #gate = new ListenerGate({
-    isOurs: place => this.#handover?.has(place) === true,
-    probe: (place, own) => this.#handover?.probe(place, own) ?? probePort(place, own),
-    settled: () => this.#settled(),
-    onChange: () => {
-      this.#listenFailures.refused(this.#gate.refused)
-      this.#publication.publish({ evenUnchanged: false })
-    },
-  })
-  readonly #joins: Joins
-  readonly #networks: ForeignNetworks
-  readonly #addresses: AddressMemory
-  readonly #supervisor: Supervisor
-  readonly #callers: CallerFinder
-  readonly #startedMs: number
+  readonly #parts: AgentParts
+  readonly #late: LateParts
+  readonly #threads: WorkerThreads
   #servers: AdminServer[] = []
   #inspector: AsyncDisposable | undefined = undefined
-  readonly #transport: ActiveTransport
-  readonly #kernelPath: KernelPathSwitch
-  #source: FileSource | undefined
-  #leases: WorkloadLeases | undefined
-  #names: NamesServer | undefined
-  /** In the kernel tier. */
-  #handover: Handover | undefined
   /** When the change was read that was taken last. */
   #changedMs = -1
-  readonly #threads: WorkerThreads
-  #pool: WorkerPool | undefined
-  readonly #publication: Publication
-  readonly #listenFailures: ListenFailures
-  readonly #problemLog: ProblemLog
   #timers: Timer[] = []
   #healthTimer: Timer | undefined
   /** Ends the wait for first answers; undefined once they are in. */
@@ -144,126 +63,19 @@ export class Agent {
   private constructor(options: AgentOptions, threads: WorkerThreads) {
     this.#options = options
     this.#threads = threads
-    this.#clock = options.clock ?? systemClock
-    this.#logger = options.logger
-    this.#startedMs = this.#clock.nowMs()
-    this.#problemLog = new ProblemLog(options.logger)
-    this.#listenFailures = new ListenFailures(options.logger, failures => this.#source?.setListenFailures(failures))
-    const { tier: wanted, socketPath } = options.settings
-    this.#tier = openTier({
-      wanted,
-      socketPath,
-      logger: options.logger,
-      serviceCidr: options.settings.serviceCidr,
-      onFlow: flow => this.#flows.flow(flow),
+    this.#parts = new AgentParts(options, {
+      settled: () => this.#settled(),
+      healthChanged: () => this.#healthChanged(),
+      membersChanged: () => this.#membersChanged(),
+      programsChanged: () => this.#programsChanged(),
+      trafficMoved: () => this.#trafficMoved(),
     })
-    this.#flows = new FlowBook({
-      clock: this.#clock,
-      meter: this.#metrics.meter,
-      isActive: this.#tier.leads,
-      onFollowed: isFollowed => this.#kernelPath.tapFlows(isFollowed),
-    })
-    this.#networkPolicies = new NetworkPolicies(this.#tier.enforcement)
-    this.#joins = new Joins({
-      file: stateFile(options.settings, 'joined'),
-      logger: options.logger,
-      tier: this.#tier,
-      onChange: () => this.#membersChanged(),
-      addressOf: pid => this.#networks.addressOf(pid),
-      networkProblem: workload => this.#networks.problemOf(workload),
-    })
-    this.#networks = new ForeignNetworks({
-      isSeen: this.#tier.seesNetworks,
-      workers: options.settings.workers,
-      logger: options.logger,
-      keeper: () => this.#handover?.keeper,
-      names: () => this.#names,
-      processes: () => memberProcesses(this.#tier.cgroup, this.#joins.current),
-    })
-    this.#addresses = new AddressMemory(stateFile(options.settings, 'addresses'), options.logger)
-    this.#transport = chooseTransport(options.settings.transport)
-    this.#kernelPath = new KernelPathSwitch({
-      wanted: options.settings.kernelHttp,
-      tier: this.#tier,
-      transport: this.#transport,
-      clock: this.#clock,
-      logger: options.logger,
-      give: connection => this.#pool?.give(connection) ?? false,
-      keeper: () => this.#handover?.keeper,
-      onChange: () => this.#publication.updateKernelPath(),
-      metrics: this.#metrics,
-      settings: options.settings,
-      feed: this.#feed,
-      flows: this.#flows,
-    })
-    this.view = this.#openView()
-    this.#ticketKeys = new TicketKeyRotation(this.#clock, key => this.#pool?.setTicketKeys(key))
-    this.#checker = new HealthChecker({
-      clock: this.#clock,
-      logger: withoutStarts(options.logger),
-      onChange: () => this.#healthChanged(),
-    })
-    this.#modules = new PluginModules({
-      directory: moduleDirectory(options.settings.socketPath),
-      clock: this.#clock,
-      logger: options.logger,
-      validate: compilePlugin,
-      ...(options.settings.inspectPlugins === 'off' ? {} : { prepare: sourceMapsIn(options.logger) }),
-      onChange: () => this.#publication.publish({ evenUnchanged: false }),
-    })
-    this.#health = new MeshHealth(this.#checker, workload => this.#supervisor.stateOf(workload))
-    this.#publication = new Publication({
-      health: this.#health,
-      modules: this.#modules,
-      gate: this.#gate,
-      networkPolicies: this.#networkPolicies,
-      joins: this.#joins,
-      networks: this.#networks,
-      tier: this.#tier,
-      kernelPath: this.#kernelPath,
-      metrics: this.#metrics,
-      late: () => ({ pool: this.#pool, names: this.#names, handover: this.#handover }),
-    })
-    this.#supervisor = openPrograms({
-      options,
-      clock: this.#clock,
-      tier: this.#tier,
-      feed: this.#feed,
-      metrics: this.#metrics,
-      onChange: () => this.#programsChanged(),
-      released: () => this.#trafficMoved(),
-    })
-    const pidOf = (workload: string): number | undefined =>
-      this.#supervisor.pidOf(workload) ?? this.#leases?.pidOf(workload)
-    this.#callers = new CallerFinder({
-      clock: this.#clock,
-      logger: options.logger,
-      roots: () => callerRoots(this.#publication.state?.workloads ?? [], pidOf),
-    })
+    this.#late = this.#parts.late
   }
 
-  #openView(): AgentView {
-    const { paths, settings, origins } = this.#options
-    return new AgentView({
-      paths,
-      settings,
-      origins,
-      clock: this.#clock,
-      readiness: this.#readiness,
-      metrics: this.#metrics,
-      networkPolicies: this.#networkPolicies,
-      tier: this.#tier,
-      transport: this.#transport,
-      kernelPath: this.#kernelPath,
-      now: () => ({
-        state: this.#publication.state,
-        published: this.#publication.current,
-        pool: this.#pool,
-        names: this.#names,
-        keeper: this.#handover?.status,
-        listenFailures: this.#listenFailures.all,
-      }),
-    })
+  /** What its pages show. */
+  get view(): AgentView {
+    return this.#parts.view
   }
 
   /**
@@ -286,7 +98,7 @@ export class Agent {
       return agent
     } catch (error) {
       // What an earlier agent has left is not this one's to end.
-      agent.#supervisor.release('earlier')
+      agent.#parts.supervisor.release('earlier')
       await agent.#abandon()
       throw error
     }
@@ -298,7 +110,7 @@ export class Agent {
   }
 
   get tier(): ActiveTier {
-    return this.#tier.status
+    return this.#parts.tier.status
   }
 
   /** `http://127.0.0.1:15000` */
@@ -309,7 +121,7 @@ export class Agent {
 
   /** After a log was rotated. */
   reopenLogs(): void {
-    this.#pool?.reopenLogs()
+    this.#late.pool?.reopenLogs()
   }
 
   /**
@@ -325,173 +137,211 @@ export class Agent {
 
   /** Stops at once: what is under way is cut off and workloads are killed, save those that are handed over. */
   async kill(): Promise<void> {
+    const { readiness, supervisor } = this.#parts
     await this.#inspector?.[Symbol.asyncDispose]()
-    this.#readiness.stop()
+    readiness.stop()
     // Connections are cut before programs end: a request that waits for one would be answered with 502.
-    await this.#pool?.close()
-    if (this.#handsOver) this.#supervisor.release('all')
-    this.#supervisor.kill()
+    await this.#late.pool?.close()
+    if (this.#handsOver) supervisor.release('all')
+    supervisor.kill()
     await this.#abandon()
   }
 
   async #start(): Promise<void> {
-    const { settings, paths } = this.#options
-    this.#logger.info('sockets of plain connections', { ...this.#transport })
-    const configured = this.#readiness.await('configuration')
-    const working = this.#readiness.await('workers')
-    const listening = this.#readiness.await('listeners')
-    const leading = this.#readiness.await('kernel tier')
-    const control = {
-      feed: this.#feed,
-      flows: this.#flows,
-      register: (request: RunRequest, connection: Socket) => this.#register(request, connection),
-      decide: (questions: readonly PolicyQuestion[]) =>
-        this.#networkPolicies.answer(questions, this.#publication.state),
-      join: (body: unknown) => this.#joins.join(body),
-      leave: (workload: string) => this.#joins.leave(workload),
-      kernelHttp: async (turn: boolean | undefined) => {
-        if (turn !== undefined) await this.#kernelPath.turn(turn)
-        return this.#kernelPath.status
-      },
-    }
-    this.#servers.push(await openAgentSocket(this.view, control, settings.socketPath))
-    this.#supervisor.guardFile(settings.socketPath)
-    this.#handover = await Handover.open(settings, {
-      isWanted: this.#tier.leads,
-      logger: this.#logger,
-      clock: this.#clock,
-    })
-    if (this.#handover !== undefined) this.#supervisor.keepWith(this.#handover.programs)
-    this.#servers.push(await openAdminServer(this.view, settings.adminAddress))
-    if (settings.inspectPlugins !== 'off') this.#inspector = openInspector(settings.inspectPlugins, this.#logger)
-    this.#names = await openMeshNames({
-      settings,
-      clock: this.#clock,
-      meter: this.#metrics.meter,
-      ...(this.#tier.leads
-        ? {
-            ...this.#handover?.forNames(),
-            askerOf: client => this.#tier.askerOf(client, this.#networks.diagOf(client.network)),
-            onResolved: event => this.#flows.name(event),
-          }
-        : {}),
-    })
-    this.#checked = this.#readiness.await('health checks')
-    // Before anything is published: members of before are where they were.
-    this.#networks.look()
-    this.#source = await FileSource.open({
-      paths,
-      clock: this.#clock,
-      logger: this.#logger,
-      bindAddress: settings.bindAddress,
-      serviceCidr: settings.serviceCidr,
-      keptAddresses: this.#addresses.kept,
-      hostEnvironment: this.#options.env,
-      onChange: state => this.#take(state),
-    })
-    requirePaths(paths, this.#source)
-    this.#leases = new WorkloadLeases(this.#source)
-    this.#joins.open(this.#source)
-    if (this.#publication.state === undefined) this.#take(this.#source.current)
+    const { logger, transport, readiness, clock, metrics, gate, modules } = this.#parts
+    logger.info('sockets of plain connections', { ...transport })
+    const configured = readiness.await('configuration')
+    const working = readiness.await('workers')
+    const carrying = [readiness.await('listeners'), readiness.await('kernel tier')] as const
+    await this.#openDoors()
+    this.#checked = readiness.await('health checks')
+    await this.#readConfiguration()
     configured()
     this.#healthChanged()
     // So that the workers start with every listener they may have.
-    await this.#gate.decided()
-    await this.#modules.settled()
+    await gate.decided()
+    await modules.settled()
     // Nothing is counted yet, so that the first second has its rates, too.
-    this.#metrics.sample(this.#clock.nowMs())
+    metrics.sample(clock.nowMs())
     const pool = this.#startPool()
     working()
     this.#timers.push(
-      this.#clock.every(collectMs, () => void this.#tick()),
-      this.#clock.every(retryListenersMs, () => this.#retryListeners()),
+      clock.every(collectMs, () => void this.#tick()),
+      clock.every(retryListenersMs, () => this.#retryListeners()),
     )
-    void pool.applied(this.#publication.current.version).then(async () => {
-      listening()
-      // Only now, since whoever waited in the listeners' sockets is served meanwhile.
-      await this.#tier.complete()
-      leading()
-      this.#handover?.complete()
-      this.#networks.closeLeft()
-      this.#kernelPath.adoptLeft()
-      this.#announce()
+    void this.#carry(pool, carrying)
+  }
+
+  /** Where the agent is asked: commands, pages, debuggers, names. */
+  async #openDoors(): Promise<void> {
+    const late = this.#late
+    const { logger, clock, view, supervisor, tier, metrics, networks, flows } = this.#parts
+    const { settings } = this.#options
+    this.#servers.push(await openAgentSocket(view, this.#control(), settings.socketPath))
+    supervisor.guardFile(settings.socketPath)
+    late.handover = await Handover.open(settings, { isWanted: tier.leads, logger, clock })
+    if (late.handover !== undefined) supervisor.keepWith(late.handover.programs)
+    this.#servers.push(await openAdminServer(view, settings.adminAddress))
+    if (settings.inspectPlugins !== 'off') this.#inspector = openInspector(settings.inspectPlugins, logger)
+    late.names = await openMeshNames({
+      settings,
+      clock,
+      meter: metrics.meter,
+      ...(tier.leads
+        ? {
+            ...late.handover?.forNames(),
+            askerOf: client => tier.askerOf(client, networks.diagOf(client.network)),
+            onResolved: event => flows.name(event),
+          }
+        : {}),
     })
   }
 
+  /** What commands may ask for beside what the view shows. */
+  #control(): AgentControl {
+    const { feed, flows, networkPolicies, publication, joins, kernelPath } = this.#parts
+    return {
+      feed,
+      flows,
+      register: (request, connection) => this.#register(request, connection),
+      decide: questions => networkPolicies.answer(questions, publication.state),
+      join: body => joins.join(body),
+      leave: workload => joins.leave(workload),
+      kernelHttp: async turn => {
+        if (turn !== undefined) await kernelPath.turn(turn)
+        return kernelPath.status
+      },
+    }
+  }
+
+  async #readConfiguration(): Promise<void> {
+    const { clock, logger, networks, addresses, joins, publication } = this.#parts
+    const { settings, paths, env } = this.#options
+    // Before anything is published: members of before are where they were.
+    networks.look()
+    const source = await FileSource.open({
+      paths,
+      clock,
+      logger,
+      bindAddress: settings.bindAddress,
+      serviceCidr: settings.serviceCidr,
+      keptAddresses: addresses.kept,
+      hostEnvironment: env,
+      onChange: state => this.#take(state),
+    })
+    this.#late.source = source
+    requirePaths(paths, source)
+    this.#late.leases = new WorkloadLeases(source)
+    joins.open(source)
+    if (publication.state === undefined) this.#take(source.current)
+  }
+
+  /** The workers have what was read: traffic may come, and what earlier agents have left is taken up or ended. */
+  async #carry(pool: WorkerPool, [listening, leading]: readonly [() => void, () => void]): Promise<void> {
+    const { publication, tier, networks, kernelPath } = this.#parts
+    await pool.applied(publication.current.version)
+    listening()
+    // Only now, since whoever waited in the listeners' sockets is served meanwhile.
+    await tier.complete()
+    leading()
+    this.#late.handover?.complete()
+    networks.closeLeft()
+    kernelPath.adoptLeft()
+    this.#announce()
+  }
+
   #startPool(): WorkerPool {
-    const keepsSockets = this.#handover !== undefined || this.#tier.seesNetworks
-    this.#pool = openPool(this.#publication.forWorkers, {
+    const { tier, publication, modules, ticketKeys, clock, logger, transport, callers, feed, metrics, listenFailures } =
+      this.#parts
+    const keepsSockets = this.#late.handover !== undefined || tier.seesNetworks
+    this.#late.pool = openPool(publication.forWorkers, {
       settings: this.#options.settings,
       threads: this.#threads,
       kept: keepsSockets ? worker => this.#keptBy(worker) : undefined,
-      modules: hash => this.#modules.bytes(hash),
-      ticketKeys: this.#ticketKeys.current,
-      clock: this.#clock,
-      logger: this.#logger,
-      transport: this.#transport.active,
-      pins: this.#tier.pins,
-      callers: this.#callers,
-      feed: this.#feed,
-      metrics: this.#metrics,
-      listenFailures: this.#listenFailures,
+      modules: hash => modules.bytes(hash),
+      ticketKeys: ticketKeys.current,
+      clock,
+      logger,
+      transport: transport.active,
+      pins: tier.pins,
+      callers,
+      feed,
+      metrics,
+      listenFailures,
     })
-    return this.#pool
+    return this.#late.pool
   }
 
   /** What a worker listens with that outlives it. */
   #keptBy(worker: number): SocketTable {
-    return new Map([...(this.#handover?.tables(worker) ?? []), ...this.#networks.tableOf(worker)])
+    return new Map([...(this.#late.handover?.tables(worker) ?? []), ...this.#parts.networks.tableOf(worker)])
   }
 
   /** Who is in the mesh, or where they run. */
   #membersChanged(): void {
     // Once what is known so far is in force: processes that have just joined are members then.
-    this.#publication.publish({ evenUnchanged: true })
-    if (this.#networks.look()) this.#networksChanged()
+    this.#parts.publication.publish({ evenUnchanged: true })
+    if (this.#parts.networks.look()) this.#networksChanged()
   }
 
   #networksChanged(): void {
-    this.#publication.publish({ evenUnchanged: true })
-    void this.#pool?.applied(this.#publication.current.version).then(() => this.#networks.settled())
+    const { publication, networks } = this.#parts
+    publication.publish({ evenUnchanged: true })
+    void this.#late.pool?.applied(publication.current.version).then(() => networks.settled())
   }
 
   /** A newer configuration. One that could not be read never comes here: the last good one stays in force. */
   #take(state: SourceState): void {
-    this.#publication.state = state
-    if (this.#networkPolicies.update(state.networkPolicies)) {
-      const { enforcement } = this.#networkPolicies
-      this.#logger.warn(notEnforcedHeadline, { reason: enforcement.reason })
+    const {
+      publication,
+      networkPolicies,
+      logger,
+      addresses,
+      flows,
+      health,
+      modules,
+      supervisor,
+      metrics,
+      problemLog,
+      startedMs,
+      clock,
+    } = this.#parts
+    publication.state = state
+    if (networkPolicies.update(state.networkPolicies)) {
+      const { enforcement } = networkPolicies
+      logger.warn(notEnforcedHeadline, { reason: enforcement.reason })
     }
-    this.#addresses.keep(state.displacedAddresses)
-    this.#flows.update(state.networkPolicies)
-    this.#health.update(state.snapshot, state.workloads)
-    this.#modules.update(state.snapshot.plugins)
-    this.#publication.publish({ evenUnchanged: false })
-    this.#publication.tellNames()
+    addresses.keep(state.displacedAddresses)
+    flows.update(state.networkPolicies)
+    health.update(state.snapshot, state.workloads)
+    modules.update(state.snapshot.plugins)
+    publication.publish({ evenUnchanged: false })
+    publication.tellNames()
     // Before programs start: who they are is known then.
-    this.#publication.tellTier()
-    this.#supervisor.update(state)
-    this.#metrics.networkPolicies(state.networkPolicies.policies.length, this.#networkPolicies.enforcement)
-    this.#metrics.problems([...state.problems, ...this.#networkPolicies.problems()])
-    this.#problemLog.update(state.problems, { isTold: this.#pool === undefined })
-    const changedMs = this.#source?.changedMs ?? this.#startedMs
+    publication.tellTier()
+    supervisor.update(state)
+    metrics.networkPolicies(state.networkPolicies.policies.length, networkPolicies.enforcement)
+    metrics.problems([...state.problems, ...networkPolicies.problems()])
+    problemLog.update(state.problems, { isTold: this.#late.pool === undefined })
+    const changedMs = this.#late.source?.changedMs ?? startedMs
     if (changedMs === this.#changedMs) return
     this.#changedMs = changedMs
-    this.#metrics.configApplied((this.#clock.nowMs() - changedMs) / 1000)
+    metrics.configApplied((clock.nowMs() - changedMs) / 1000)
   }
 
   /** Every worker has the configuration of this moment, and what was under way before has had its time. */
   async #trafficMoved(): Promise<void> {
-    await this.#pool?.applied(this.#publication.current.version)
-    await new Promise<void>(resolve => this.#clock.after(leavingGraceMs, resolve))
+    await this.#late.pool?.applied(this.#parts.publication.current.version)
+    await new Promise<void>(resolve => this.#parts.clock.after(leavingGraceMs, resolve))
   }
 
   #healthChanged(): void {
-    this.#healthTimer ??= this.#clock.after(healthBatchMs, () => {
+    const { clock, health, publication } = this.#parts
+    this.#healthTimer ??= clock.after(healthBatchMs, () => {
       this.#healthTimer = undefined
-      this.#health.settle()
-      this.#publication.publish({ evenUnchanged: false })
-      if (this.#checked === undefined || this.#health.pending > 0) return
+      health.settle()
+      publication.publish({ evenUnchanged: false })
+      if (this.#checked === undefined || health.pending > 0) return
       this.#checked()
       this.#checked = undefined
       this.#announce()
@@ -500,88 +350,93 @@ export class Agent {
 
   /** At once: a program that ends, or is about to, gets no more requests. */
   #programsChanged(): void {
-    this.#health.settle()
-    this.#publication.publish({ evenUnchanged: false })
+    this.#parts.health.settle()
+    this.#parts.publication.publish({ evenUnchanged: false })
     this.#healthChanged()
   }
 
   #announce(): void {
-    if (this.#readiness.isReady) this.#ready.resolve()
+    if (this.#parts.readiness.isReady) this.#ready.resolve()
   }
 
   /** Resolves when the workers have done what they were told up to this turn. */
   async #settled(): Promise<void> {
     await Promise.resolve()
-    await this.#pool?.applied(this.#publication.current.version)
-    this.#handover?.settled()
-    this.#networks.settled()
+    await this.#late.pool?.applied(this.#parts.publication.current.version)
+    this.#late.handover?.settled()
+    this.#parts.networks.settled()
   }
 
   #retryListeners(): void {
-    this.#gate.retry()
-    if (this.#listenFailures.hasOfWorkers) this.#publication.publish({ evenUnchanged: true })
+    const { gate, listenFailures, publication } = this.#parts
+    gate.retry()
+    if (listenFailures.hasOfWorkers) publication.publish({ evenUnchanged: true })
   }
 
   async #tick(): Promise<void> {
+    const { joins, networks, kernelPath, flows, tier, metrics, clock, logger } = this.#parts
     try {
-      this.#joins.check()
-      if (this.#networks.look()) this.#networksChanged()
-      this.#handover?.check()
-      await this.#pool?.collect()
-      this.#kernelPath.collect()
-      this.#flows.lost(this.#tier.lostFlows)
-      this.#metrics.sample(this.#clock.nowMs())
+      joins.check()
+      if (networks.look()) this.#networksChanged()
+      this.#late.handover?.check()
+      await this.#late.pool?.collect()
+      kernelPath.collect()
+      flows.lost(tier.lostFlows)
+      metrics.sample(clock.nowMs())
     } catch (error) {
-      this.#logger.error('metrics could not be collected', { error: messageOf(error) })
+      logger.error('metrics could not be collected', { error: messageOf(error) })
     }
   }
 
   #register(request: RunRequest, connection: Socket): { lease: Disposable; answer: unknown } {
-    const leases = this.#leases
-    const source = this.#source
+    const leases = this.#late.leases
+    const source = this.#late.source
     if (leases === undefined || source === undefined || this.#stopping !== undefined) {
       const doing = this.#stopping === undefined ? 'is still starting' : 'is stopping'
       throw new MeshError('MESH_AGENT_NOT_READY', `the agent ${doing}`, { source: 'internal', retry: 'safe' })
     }
-    const lease = leases.grant(withBelievedProcess(request, claimFacts(connection), this.#logger))
-    const cgroup = this.#tier.cgroupOf(`${request.namespace}/${request.name}`)
+    const lease = leases.grant(withBelievedProcess(request, claimFacts(connection), this.#parts.logger))
+    const cgroup = this.#parts.tier.cgroupOf(`${request.namespace}/${request.name}`)
     return { lease, answer: answerRun(request, source.current, cgroup) }
   }
 
   async #stop(): Promise<DrainReport> {
+    const { readiness, checker, kernelPath, supervisor } = this.#parts
     // A worker that stands at a breakpoint would never drain.
     await this.#inspector?.[Symbol.asyncDispose]()
     const handsOver = this.#handsOver
-    this.#readiness.stop()
+    readiness.stop()
     for (const timer of this.#timers) timer[Symbol.dispose]()
-    this.#checker[Symbol.dispose]()
-    await this.#source?.[Symbol.asyncDispose]()
+    checker[Symbol.dispose]()
+    await this.#late.source?.[Symbol.asyncDispose]()
     const { drainSeconds } = this.#options.settings
-    await this.#kernelPath.stop(drainSeconds * 1000, { handsOver })
-    const report = (await this.#pool?.drain(drainSeconds * 1000, { handsOver })) ?? { finished: 0, cut: 0 }
-    if (handsOver) this.#supervisor.release('all')
-    await this.#supervisor.stop()
-    if (!handsOver) this.#handover?.end()
+    await kernelPath.stop(drainSeconds * 1000, { handsOver })
+    const report = (await this.#late.pool?.drain(drainSeconds * 1000, { handsOver })) ?? { finished: 0, cut: 0 }
+    if (handsOver) supervisor.release('all')
+    await supervisor.stop()
+    if (!handsOver) this.#late.handover?.end()
     await this.#abandon()
     return report
   }
 
   /** Closes whatever is open. */
   async #abandon(): Promise<void> {
+    const late = this.#late
+    const { ticketKeys, checker, kernelPath, supervisor, networks, modules, tier } = this.#parts
     for (const timer of this.#timers) timer[Symbol.dispose]()
-    this.#ticketKeys[Symbol.dispose]()
+    ticketKeys[Symbol.dispose]()
     this.#healthTimer?.[Symbol.dispose]()
-    this.#checker[Symbol.dispose]()
-    await this.#source?.[Symbol.asyncDispose]()
-    await this.#names?.[Symbol.asyncDispose]()
-    await this.#pool?.close()
+    checker[Symbol.dispose]()
+    await late.source?.[Symbol.asyncDispose]()
+    await late.names?.[Symbol.asyncDispose]()
+    await late.pool?.close()
     await this.#threads.close()
-    this.#kernelPath[Symbol.dispose]()
-    await this.#supervisor.stop()
-    this.#networks[Symbol.dispose]()
-    this.#handover?.[Symbol.dispose]()
-    this.#modules[Symbol.dispose]()
-    this.#tier[Symbol.dispose]()
+    kernelPath[Symbol.dispose]()
+    await supervisor.stop()
+    networks[Symbol.dispose]()
+    late.handover?.[Symbol.dispose]()
+    modules[Symbol.dispose]()
+    tier[Symbol.dispose]()
     await Promise.all(this.#servers.map(server => server.close()))
     this.#servers = []
   }

@@ -7,7 +7,7 @@
  */
 export { Agent } from './agent.ts'
 export { commandInCgroup } from '../datapath/index.ts'
-export type { AgentOptions } from './agent.ts'
+export type { AgentOptions } from './agent-parts.ts'
 export type { DrainReport } from './worker-pool.ts'
 export type { AdminErrorBody } from './admin-answer.ts'
 export { checkFiles } from './check.ts'

@@ -28,7 +28,7 @@ export interface PublicationParts {
   readonly kernelPath: KernelPathSwitch
   readonly metrics: AgentMetrics
   /** Who is there only from some point of the start on. */
-  readonly late: () => {
+  readonly late: {
     readonly pool: WorkerPool | undefined
     readonly names: NamesServer | undefined
     readonly handover: Handover | undefined
@@ -72,7 +72,7 @@ export class Publication {
     const hasTables = tier.pins === undefined || this.#access.isMadeOf(parts)
     if (isSame && hasTables && !evenUnchanged && before.version > 0) return
     this.current = after
-    late().handover?.update(after.listeners)
+    late.handover?.update(after.listeners)
     networks.update(after.listeners)
     this.tellNames()
     // First, since it makes the cgroups that the workers have to know.
@@ -80,7 +80,7 @@ export class Publication {
     if (tier.pins !== undefined) {
       this.current = { ...after, access: this.#access.take({ ...parts, cgroups: tier.members }) }
     }
-    late().pool?.apply(this.forWorkers)
+    late.pool?.apply(this.forWorkers)
     metrics.published(before, delta)
     this.updateKernelPath()
   }
@@ -99,7 +99,7 @@ export class Publication {
 
   /** In force from the next name on that is asked for. */
   tellNames(): void {
-    this.#parts.late().names?.update({ services: this.state?.namedServices ?? [], backends: this.current.backends })
+    this.#parts.late.names?.update({ services: this.state?.namedServices ?? [], backends: this.current.backends })
   }
 
   tellTier(): void {
@@ -107,7 +107,7 @@ export class Publication {
     if (state === undefined) return
     const { kernelPath, tier, networkPolicies, networks, joins, late } = this.#parts
     const { ahead } = kernelPath
-    const { nodeSockets, names } = nameSockets(late().names)
+    const { nodeSockets, names } = nameSockets(late.names)
     tier.update(
       {
         snapshot: this.current,
