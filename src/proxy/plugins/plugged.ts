@@ -1,9 +1,9 @@
-import { defaultHeadLimits, framings, HeadParser } from '../../codec/index.ts'
+import { Buffer } from 'node:buffer'
+import { framings } from '../../codec/index.ts'
 import type { Flow, HeaderList, HeaderMap, MessageSink } from '../../codec/index.ts'
 import type { Answer, AnswerSink } from '../pipeline/answer.ts'
 import { BodyChange } from '../pipeline/body-change.ts'
 import type { CompiledRule } from '../pipeline/compiled-rule.ts'
-import { Http1Request } from '../pipeline/http1-request.ts'
 import { Http2Request } from '../pipeline/http2-request.ts'
 import type { IncomingRequest } from '../pipeline/incoming-request.ts'
 import type { LocalReply } from '../pipeline/local-reply-text.ts'
@@ -16,6 +16,9 @@ import { Given, nothing } from './given.ts'
 import { listOf, mapOfRequest, requestPseudo, responsePseudo } from './message-maps.ts'
 import { mapOfTrailers, PluggedAnswer } from './plugged-answer.ts'
 import type { PluggedAnswerOwner } from './plugged-answer.ts'
+import { PassedAnswer, PassedRequest } from './passed-messages.ts'
+import type { PassedOwner } from './passed-messages.ts'
+import { asHttp1, extendedConnect } from './upgrade-request.ts'
 
 /** The exchange whose messages pass the plugins. */
 export interface PluggedOwner {
@@ -54,7 +57,7 @@ export interface PluggedContext {
  *     client ─ request ─ plugin … plugin ─ safeguards, tries ─ endpoint
  *     client ─ response ─ plugin … plugin ─ answer, or one of our own ─┘
  */
-export class Plugged implements HttpPluginHost, PluggedAnswerOwner {
+export class Plugged implements HttpPluginHost, PluggedAnswerOwner, PassedOwner {
   /** What the exchange writes its answer to. */
   readonly answer: PluggedAnswer
   readonly decision: RouteDecision<CompiledRule>
@@ -320,87 +323,6 @@ export class Plugged implements HttpPluginHost, PluggedAnswerOwner {
   }
 }
 
-/** Takes the request behind the last plugin. */
-class PassedRequest implements MessageSink {
-  readonly #plugged: Plugged
-
-  constructor(plugged: Plugged) {
-    this.#plugged = plugged
-  }
-
-  headers(headers: HeaderMap, flow: Flow): void {
-    if (!this.#plugged.beginTurn()) return
-    this.#plugged.passRequest(headers, flow)
-    this.#plugged.endTurn()
-  }
-
-  body(bytes: Uint8Array, flow: Flow): void {
-    if (!this.#plugged.beginTurn()) return
-    this.#plugged.passBody(bytes, flow)
-    this.#plugged.endTurn()
-  }
-
-  trailers(trailers: HeaderMap): void {
-    if (!this.#plugged.beginTurn()) return
-    this.#plugged.passTrailers(trailers)
-    this.#plugged.endTurn()
-  }
-}
-
-/** Takes the response behind the first plugin. */
-class PassedAnswer implements MessageSink {
-  readonly #plugged: Plugged
-
-  constructor(plugged: Plugged) {
-    this.#plugged = plugged
-  }
-
-  headers(headers: HeaderMap, flow: Flow): void {
-    if (!this.#plugged.beginTurn()) return
-    this.#plugged.passAnswerHead(headers, flow)
-    this.#plugged.endTurn()
-  }
-
-  body(bytes: Uint8Array, flow: Flow): void {
-    if (!this.#plugged.beginTurn()) return
-    this.#plugged.passAnswerBody(bytes, flow)
-    this.#plugged.endTurn()
-  }
-
-  trailers(trailers: HeaderMap): void {
-    if (!this.#plugged.beginTurn()) return
-    this.#plugged.passAnswerTrailers(trailers)
-    this.#plugged.endTurn()
-  }
-}
-
 function bufferOf(bytes: Uint8Array): Buffer {
   return bytes instanceof Buffer ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
-}
-
-/** RFC 8441: the pseudo-headers that the plugins do not see go before those that they do. */
-function extendedConnect(list: HeaderList, original: HeaderList): HeaderList {
-  const connect = original.copy()
-  connect.clear()
-  for (const entry of [original.method, original.protocol, list.path, list.scheme, list.authority]) {
-    if (entry !== undefined) connect.add(entry)
-  }
-  for (const entry of list.entries.slice(0, list.length)) if (!entry.name.startsWith(':')) connect.add(entry)
-  return connect
-}
-
-/** The upgrade that came, with what the plugins made of its fields. */
-function asHttp1(original: IncomingRequest, map: HeaderMap): IncomingRequest {
-  let text = `${map.get(':method') ?? ''} ${map.get(':path') ?? ''} HTTP/1.1\r\nhost: ${map.get(':authority') ?? ''}\r\n`
-  text += `connection: upgrade\r\nupgrade: ${original.header('upgrade') ?? ''}\r\n`
-  for (const [name, value] of map) {
-    if (!name.startsWith(':') && name !== 'connection' && name !== 'upgrade' && name !== 'host')
-      text += `${name}: ${value}\r\n`
-  }
-  const bytes = Buffer.from(`${text}\r\n`, 'latin1')
-  const head = new HeadParser('request', defaultHeadLimits)
-  head.parse(bytes, 0, bytes.length)
-  const request = new Http1Request().bind(head, bytes, 0)
-  if (head.problem !== undefined) request.refusal = 'bad-request'
-  return request
 }

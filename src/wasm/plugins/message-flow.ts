@@ -1,4 +1,5 @@
 import { actions } from './abi.ts'
+import type { MessageCallbacks } from './callbacks.ts'
 import type { Access } from './context.ts'
 import { DataBuffer } from './data-buffer.ts'
 import { HeaderMap } from '../../codec/index.ts'
@@ -59,6 +60,11 @@ export class MessageFlow implements MessageSink, SeenMessage {
     return this.#message === 'request' ? this.#host.request : this.#host.response
   }
 
+  /** Not by the name: a property whose name is a value is found anew each time. */
+  #callbacksOf({ callbacks }: PluginVm): MessageCallbacks {
+    return this.#message === 'request' ? callbacks.request : callbacks.response
+  }
+
   get isHeld(): boolean {
     return this.#held !== 'nothing'
   }
@@ -86,7 +92,7 @@ export class MessageFlow implements MessageSink, SeenMessage {
     if (entry === 'pass' || vm === undefined) return this.passAll()
     headers.maxBytes = vm.config.limits.headerBytes
     headers.maxCount = vm.config.limits.headerCount
-    const action = this.#run('headers', vm.callbacks[this.#message].headers, headers.count, flow)
+    const action = this.#run('headers', this.#callbacksOf(vm).headers, headers.count, flow)
     if (action !== undefined) this.#afterHeaders(vm, action)
     vm.settle()
   }
@@ -131,7 +137,7 @@ export class MessageFlow implements MessageSink, SeenMessage {
 
   #runBody(vm: PluginVm): void {
     this.#held = 'body'
-    const action = this.#run('body', vm.callbacks[this.#message].body, this.#body.length, this.#bodyFlow)
+    const action = this.#run('body', this.#callbacksOf(vm).body, this.#body.length, this.#bodyFlow)
     if (action === undefined) return
     if (action === actions.continue) {
       this.#held = 'nothing'
@@ -159,7 +165,7 @@ export class MessageFlow implements MessageSink, SeenMessage {
 
   #runTrailers(vm: PluginVm, trailers: HeaderMap): void {
     this.#held = 'trailers'
-    const action = this.#run('trailers', vm.callbacks[this.#message].trailers, trailers.count, 'more')
+    const action = this.#run('trailers', this.#callbacksOf(vm).trailers, trailers.count, 'more')
     if (action !== actions.continue) return
     this.#held = 'nothing'
     this.#pass()
@@ -241,7 +247,7 @@ export class MessageFlow implements MessageSink, SeenMessage {
 
   /** Whether the length of the body can't be promised: plugins that change bodies often forget it. */
   #mayEdit(vm: PluginVm): boolean {
-    return vm.module.editsBodies && vm.callbacks[this.#message].body !== undefined
+    return vm.module.editsBodies && this.#callbacksOf(vm).body !== undefined
   }
 
   /** Lets the plugin change an answer that is given in place of this message. @returns its body */
@@ -250,10 +256,10 @@ export class MessageFlow implements MessageSink, SeenMessage {
     this.hasPassedHeaders = false
     this.#held = 'all'
     this.#body = DataBuffer.writable(body)
-    this.#run('headers', vm.callbacks[this.#message].headers, headers.count, body.length === 0 ? 'end' : 'more')
+    this.#run('headers', this.#callbacksOf(vm).headers, headers.count, body.length === 0 ? 'end' : 'more')
     this.#bodyFlow = 'end'
     this.#held = 'body'
-    if (body.length > 0) this.#run('body', vm.callbacks[this.#message].body, body.length, 'end')
+    if (body.length > 0) this.#run('body', this.#callbacksOf(vm).body, body.length, 'end')
     const result = this.#body.take()
     this.hasPassedHeaders = true
     this.drop()
