@@ -14,11 +14,20 @@ import type { Paint, Painter } from './paint.ts'
 export function renderRun(run: OfflineRun, paint: Paint): string {
   const lines = run.steps.flatMap(step => renderStep(step, paint))
   lines.push(...missing(run).map(name => line(`hint: --upstream '${name}=200 …' is what ${name} answers`, paint.warn)))
+  if (refusesStreams(run)) lines.push(line(streamHint, paint.warn))
   if (run.failure !== undefined) lines.push(line(`failed: ${run.failure}`, paint.bad))
   lines.push('', ...renderOutcome(run.outcome, paint))
   const metrics = Object.entries(run.metrics)
   if (metrics.length > 0) lines.push('metrics:', ...metrics.map(([name, value]) => line(`  ${name} ${value}`)))
   return lines.join('\n')
+}
+
+const streamHint = 'hint: --kind service runs a plugin that serves no requests, --kind tcp one for connections'
+
+/** SDKs abort where they are given a stream of a kind that the plugin has no context for. */
+function refusesStreams({ steps, failure }: OfflineRun): boolean {
+  const last = steps.at(-1)
+  return failure !== undefined && last?.callback === 'proxy_on_context_create' && last.parameters[1] !== 0
 }
 
 /** Whom the plugin called and nobody was given for. */

@@ -158,6 +158,20 @@ test('heddle plugins test says whose answer is missing', async () => {
   assert.match(out, /hint: --upstream 'gate=200 …' is what gate answers/)
   const streams = await heddle('plugins', 'test', `${guests}service.wasm`)
   assert.equal(streams.code, 1)
+  assert.match(streams.out, /hint: --kind service runs a plugin that serves no requests/)
+})
+
+test('heddle plugins test lets the timer come due while a request or a connection is held', async () => {
+  const postpone = ['plugins', 'test', `${guests}postpone.wasm`, '--response-body', 'hi']
+  assert.match((await heddle(...postpone)).out, /the request is held by the plugin/)
+  const { out } = await heddle(...postpone, '--ticks', '2')
+  assert.match(
+    out,
+    /proxy_on_request_headers\(2, 4, 1\) = 1\nproxy_on_tick\(1\)\n[^]*response to the client:[^]* {2}hi\n/,
+  )
+  assert.equal(out.match(/proxy_on_tick/g)?.length, 3, 'it is held no longer after the third')
+  const waiting = [...stream, '--config', 'wait', '--data', 'hello', '--ticks', '1']
+  assert.match((await heddle(...waiting)).out, /proxy_on_tick\(1\)[^]*to the endpoint:\n {2}HELLO\n/)
 })
 
 test('heddle plugins test sends and shows trailers', async () => {

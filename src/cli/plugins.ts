@@ -65,7 +65,11 @@ export const plugins: Verb = {
       about: 'A piece that the client of a connection sends; as --body.',
     },
     { name: 'response-data', value: 'TEXT', isRepeated: true, about: 'A piece that the endpoint sends then.' },
-    { name: 'ticks', value: 'COUNT', about: "How often the plugin's timer comes due before the request." },
+    {
+      name: 'ticks',
+      value: 'COUNT',
+      about: "How often the plugin's timer comes due before the request, and at most as often again while it is held.",
+    },
     outputFlag,
     socketFlag,
     colorFlag,

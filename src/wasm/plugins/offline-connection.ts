@@ -20,6 +20,9 @@ export interface OfflineTransfer {
   readonly held: readonly ('client' | 'endpoint')[]
 }
 
+/** Lets calls of the plugin be answered, and its timer come due while `isHeld` says that it keeps something back. */
+export type Waiting = (isHeld: () => boolean) => void
+
 /** Collects what one side gets. */
 class Side {
   readonly #parts: Uint8Array[] = []
@@ -37,12 +40,12 @@ class Side {
 
 const nothing = new Uint8Array(0)
 
-/** Sends one connection through a plugin. @param settle  lets calls of the plugin be answered */
+/** Sends one connection through a plugin. */
 export function transfer(
   plugin: Plugin,
   { fromClient, fromEndpoint }: OfflineConnection,
   property: (group: string, name: string | undefined) => PropertyValue | undefined,
-  settle: () => void,
+  wait: Waiting,
 ): OfflineTransfer | { readonly kind: 'reset' } {
   const [endpoint, client] = [new Side(), new Side()]
   let closed: 'client' | 'endpoint' | undefined
@@ -68,10 +71,11 @@ export function transfer(
   for (const event of events) {
     if (isReset || closed !== undefined) break
     event()
-    settle()
+    wait(() => false)
   }
+  wait(() => !isReset && closed === undefined && !(endpoint.hasEnded && client.hasEnded))
   stream.close()
-  settle()
+  wait(() => false)
   if (isReset) return { kind: 'reset' }
   const held = closed !== undefined ? [] : [...heldBy('client', endpoint), ...heldBy('endpoint', client)]
   return { kind: 'transferred', toEndpoint: endpoint.bytes, toClient: client.bytes, closed, held }

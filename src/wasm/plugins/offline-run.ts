@@ -7,7 +7,7 @@ import { HeaderMap } from '../../codec/index.ts'
 import { LocalMetrics } from './local-metrics.ts'
 import { OfflineCallouts } from './offline-callouts.ts'
 import { transfer } from './offline-connection.ts'
-import type { OfflineConnection, OfflineTransfer } from './offline-connection.ts'
+import type { OfflineConnection, OfflineTransfer, Waiting } from './offline-connection.ts'
 import { offlineServices } from './offline.ts'
 import { Plugin } from './plugin.ts'
 import type { PluginConfig } from './plugin-config.ts'
@@ -35,7 +35,7 @@ export interface OfflineOptions {
   readonly connection?: OfflineConnection
   /** What services answer that the plugin calls. */
   readonly upstreams?: ReadonlyMap<string, HttpCallResult>
-  /** How often the plugin's timer comes due before the request. @default 0 */
+  /** How often the plugin's timer comes due before the request, and once more at most as often while it is held. @default 0 */
   readonly ticks?: number
   /** By name, `source.address`. @default those that every stream has, of a client at 127.0.0.1:40000 */
   readonly properties?: ReadonlyMap<string, PropertyValue>
@@ -115,16 +115,22 @@ export function runOffline(module: PluginModule, options: OfflineOptions): Offli
     clock,
   })
   const settle = (): void => callouts.settle()
+  const ticks = options.ticks ?? 0
+  const tick = (): void => {
+    clock.tick()
+    settle()
+  }
+  const wait: Waiting = isHeld => {
+    settle()
+    for (let left = ticks; left > 0 && isHeld(); left--) tick()
+  }
   let outcome: OfflineOutcome
   let failure: string | undefined
   try {
     const plugin = new Plugin(module, options.config, { engine: new Engine(), services, trace: recorder })
     settle()
-    for (let ticks = 0; ticks < (options.ticks ?? 0); ticks++) {
-      clock.tick()
-      settle()
-    }
-    outcome = stream(plugin, options, settle)
+    for (let left = ticks; left > 0; left--) tick()
+    outcome = stream(plugin, options, wait)
     failure = plugin.state.detail
     plugin.close()
     settle()
@@ -136,7 +142,7 @@ export function runOffline(module: PluginModule, options: OfflineOptions): Offli
   return { steps: recorder.steps, outcome, failure, metrics: Object.fromEntries(values) }
 }
 
-function stream(plugin: Plugin, options: OfflineOptions, settle: () => void): OfflineOutcome {
+function stream(plugin: Plugin, options: OfflineOptions, wait: Waiting): OfflineOutcome {
   const { config, connection = { fromClient: [], fromEndpoint: [] }, properties } = options
   if (config.kind === 'service') return { kind: 'no-stream' }
   const usual = usualProperties()
@@ -144,8 +150,8 @@ function stream(plugin: Plugin, options: OfflineOptions, settle: () => void): Of
     const path = name === undefined ? group : `${group}.${name}`
     return properties?.get(path) ?? usual.get(path)
   }
-  if (config.kind === 'tcp') return transfer(plugin, connection, property, settle)
-  return exchange(plugin, options, property, settle)
+  if (config.kind === 'tcp') return transfer(plugin, connection, property, wait)
+  return exchange(plugin, options, property, wait)
 }
 
 type Property = HttpStreamHost['property']
@@ -178,7 +184,7 @@ function plainRequest(): OfflineMessage {
   return { headers: HeaderMap.of(fields), body: new Uint8Array() }
 }
 
-function exchange(plugin: Plugin, options: OfflineOptions, property: Property, settle: () => void): OfflineOutcome {
+function exchange(plugin: Plugin, options: OfflineOptions, property: Property, wait: Waiting): OfflineOutcome {
   const { request: sent = plainRequest(), response: answered = plainResponse() } = options
   const [request, response] = [new Collector(), new Collector()]
   let decided: OfflineOutcome | undefined
@@ -193,10 +199,10 @@ function exchange(plugin: Plugin, options: OfflineOptions, property: Property, s
   }
   const stream = plugin.http(host)
   send(sent, stream.request)
-  settle()
+  wait(() => decided === undefined && !request.isComplete)
   if (decided === undefined && request.isComplete) {
     send(answered, stream.response)
-    settle()
+    wait(() => decided === undefined && !response.isComplete)
   }
   const outcome: OfflineOutcome =
     decided ??
@@ -206,7 +212,7 @@ function exchange(plugin: Plugin, options: OfflineOptions, property: Property, s
         ? { kind: 'held', message: 'response' }
         : { kind: 'passed', request: request.message(sent), response: response.message(answered) })
   stream.close()
-  settle()
+  wait(() => false)
   return outcome
 }
 
