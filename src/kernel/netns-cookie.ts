@@ -7,12 +7,13 @@ const sockStream = 1
 const soNetnsCookie = 71
 
 /**
- * What the kernel numbers this process's network namespace by, as programs see it; never used for another one.
+ * What the kernel numbers a network namespace by, as programs see it; never used for another one.
+ * @param of  a socket of it, borrowed. @default that in which the thread is
  * @throws MeshError MESH_KERNEL_UNSUPPORTED, MESH_KERNEL_SYSCALL
  */
-export function netnsCookie(): bigint {
+export function netnsCookie(of?: number): bigint {
   using native = new NativeCalls(socketFunctions)
-  const fd = native.call.socket(afInet, sockStream | sockCloexec, 0)
+  const fd = of ?? native.call.socket(afInet, sockStream | sockCloexec, 0)
   if (fd < 0) throw native.failure('socket')
   try {
     const value = Buffer.allocUnsafeSlow(8)
@@ -22,6 +23,6 @@ export function netnsCookie(): bigint {
     if (native.call.getsockopt(fd, solSocket, soNetnsCookie, ...pointers) < 0) throw native.failure('getsockopt')
     return value.readBigUInt64LE(0)
   } finally {
-    native.call.close(fd)
+    if (of === undefined) native.call.close(fd)
   }
 }

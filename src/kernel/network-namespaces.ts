@@ -19,7 +19,7 @@ const gone: readonly (number | undefined)[] = [constants.errno.ENOENT, constants
  */
 export class NetworkNamespaces implements Disposable {
   readonly #native = new NativeCalls(definitions)
-  readonly #home = openSync(own, 'r')
+  readonly #home = this.openOwn()
 
   /**
    * Calls `act` in each network namespace of these processes but our own, until it returns true. It has to be done when
@@ -57,15 +57,28 @@ export class NetworkNamespaces implements Disposable {
     const there = unlessGone(() => openSync(pathOf(pid), 'r'))
     if (there === undefined) return undefined
     try {
-      if (this.#native.call.setns(there, cloneNewnet) < 0) throw this.#native.failure('setns', whose)
-      try {
-        return act()
-      } finally {
-        // A thread that stays there would serve another network than it was started for.
-        if (this.#native.call.setns(this.#home, cloneNewnet) < 0) process.abort()
-      }
+      return this.inside(there, act)
     } finally {
       closeSync(there)
+    }
+  }
+
+  /** A descriptor of the one that this thread is in now, which lasts as long as that is open; the caller owns it. */
+  openOwn(): number {
+    return openSync(own, 'r')
+  }
+
+  /**
+   * As `within`, for a descriptor of a network namespace, which is the same one whatever becomes of its processes.
+   * @throws MeshError MESH_KERNEL_SYSCALL
+   */
+  inside<T>(there: number, act: () => T): T {
+    if (this.#native.call.setns(there, cloneNewnet) < 0) throw this.#native.failure('setns', whose)
+    try {
+      return act()
+    } finally {
+      // A thread that stays there would serve another network than it was started for.
+      if (this.#native.call.setns(this.#home, cloneNewnet) < 0) process.abort()
     }
   }
 

@@ -1,13 +1,12 @@
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
-import { mkdirSync, readFileSync, rmdirSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
+import { Container } from './container.ts'
 import { closedEgress, endpoint, member, MemberMesh, serviceOf } from './member-mesh.ts'
 import { Python } from './python.ts'
 import { datapathSkip, serve } from './world.ts'
@@ -33,77 +32,6 @@ spec:
   from: [{group: gateway.networking.k8s.io, kind: HTTPRoute, namespace: box}]
   to: [{group: '', kind: Service}]
 `
-
-/** A program in a network namespace and a cgroup of its own, as containers are. */
-class Container implements AsyncDisposable {
-  readonly folder: string
-  readonly program: Python
-  readonly #mesh: MemberMesh
-
-  private constructor(mesh: MemberMesh, name: string) {
-    this.#mesh = mesh
-    this.folder = join(dirname(mesh.cgroup.folder), `heddle-test-${process.pid}-${name}.scope`)
-    mkdirSync(this.folder)
-    this.program = new Python({ cgroup: this.folder, before: ['unshare', '--net'] })
-  }
-
-  static async start(mesh: MemberMesh, name: string, { hasLoopback = true } = {}): Promise<Container> {
-    const container = new Container(mesh, name)
-    await container.program.do('import subprocess')
-    if (hasLoopback) assert.equal(await container.run('ip', 'link', 'set', 'lo', 'up'), '')
-    return container
-  }
-
-  /** What a command says there, on either stream. */
-  async run(...command: readonly string[]): Promise<string> {
-    const done = `subprocess.run(${JSON.stringify(command)}, capture_output=True, text=True, timeout=60)`
-    return await this.program.do(`(lambda done: done.stdout + done.stderr)(${done})`)
-  }
-
-  curl(...words: readonly string[]): Promise<string> {
-    return this.run('curl', '-sS', '-m', '20', ...words)
-  }
-
-  async join(...words: readonly string[]): Promise<string> {
-    const { stdout, stderr } = await this.#mesh.mesh.run(
-      'join',
-      this.folder,
-      '--port',
-      '9',
-      '--address',
-      '127.0.0.1',
-      ...words,
-    )
-    return stdout + stderr
-  }
-
-  /** Sockets that listen there, by address and port as in /proc/net. */
-  listening(): readonly string[] {
-    const lines = ['tcp', 'tcp6', 'udp', 'udp6'].flatMap(table => this.#sockets(table))
-    return lines.flatMap(([, local = '', , state = '']) => (['0A', '07'].includes(state) ? [local] : [])).toSorted()
-  }
-
-  /** Where a connection from a port really goes, as Python has addresses. */
-  peerOf(port: number): string {
-    const from = `:${port.toString(16).toUpperCase()}`
-    const found = this.#sockets('tcp').find(([, local = '', , state]) => local.endsWith(from) && state === '01')
-    const [address = '', there = ''] = (found?.[2] ?? '').split(':')
-    return `("${Buffer.from(address, 'hex').toReversed().join('.')}", ${Number.parseInt(there, 16)})`
-  }
-
-  #sockets(table: string): readonly (readonly string[])[] {
-    const text = readFileSync(`/proc/${this.program.pid}/net/${table}`, 'latin1')
-    return text
-      .split('\n')
-      .slice(1)
-      .map(line => line.trim().split(/\s+/))
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.program.end()
-    rmdirSync(this.folder)
-  }
-}
 
 async function mesh(t: TestContext, ...more: readonly string[]): Promise<MemberMesh> {
   const db = await serve(t, 'endpoint')
@@ -211,14 +139,7 @@ test(
     await using each = await mesh(t, serviceOf('api', '{port: 80}'), member('client'), member('other'), onlyClient)
     await each.up()
     await using box = await Container.start(each, 'api')
-    const [near, net] = [`hd${process.pid}`, `10.97.${(process.pid >> 7) & 255}`]
-    const [home, there] = [`${net}.${(process.pid & 127) * 2}`, `${net}.${(process.pid & 127) * 2 + 1}`]
-    const ip = (...words: readonly string[]): void => void execFileSync('ip', words)
-    ip('link', 'add', near, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', `${box.program.pid}`)
-    ip('addr', 'add', `${home}/31`, 'dev', near)
-    ip('link', 'set', near, 'up')
-    assert.equal(await box.run('ip', 'addr', 'add', `${there}/31`, 'dev', 'eth0'), '')
-    assert.equal(await box.run('ip', 'link', 'set', 'eth0', 'up'), '')
+    const there = await box.link()
     await box.program.do('import http.server, threading')
     await box.program.do(`s = http.server.HTTPServer(("${there}", 8080), http.server.SimpleHTTPRequestHandler)`)
     await box.program.do('threading.Thread(target=s.serve_forever, daemon=True).start()')

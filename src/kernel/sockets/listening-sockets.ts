@@ -1,7 +1,7 @@
 import { constants } from 'node:os'
 import { SystemCallFailure } from '../syscall.ts'
 import { AddressMemory } from './address-memory.ts'
-import { fDupfdCloexec, openSocketCalls, shutRd } from './calls.ts'
+import { afInet, afInet6, fDupfdCloexec, openSocketCalls, shutRd, sockCloexec, sockStream } from './calls.ts'
 import { openDatagrams, openListening } from './open-listening.ts'
 import type { Sharing } from './open-listening.ts'
 
@@ -41,6 +41,13 @@ export class ListeningSockets implements Disposable {
     this.#memory.empty()
     this.#calls.call.getsockname(fd, this.#memory.pointer, this.#memory.lengthPointer)
     return { fd, port: this.#memory.take().port }
+  }
+
+  /** A socket of TCP that is nowhere yet, for an address of that family; the caller owns it. @throws SystemCallFailure */
+  openUnbound(address: string): number {
+    const fd = this.#calls.call.socket(address.includes(':') ? afInet6 : afInet, sockStream | sockCloexec, 0)
+    if (fd < 0) throw new SystemCallFailure('socket', this.#calls.errno)
+    return fd
   }
 
   /** A descriptor of its own for the same socket; the caller owns it. @throws SystemCallFailure */
