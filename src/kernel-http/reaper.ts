@@ -5,12 +5,15 @@ import type { KernelPool } from './pool.ts'
 /** What events told, for those that found no room in the ring. */
 export interface Reaped {
   readonly pools: () => readonly KernelPool[]
+  /** Whether the agent has the other end of a client's connection. */
+  readonly hasClient: (cookie: bigint) => boolean
   readonly onClientClosed: (cookie: bigint) => void
   readonly onBackendDead: (cookie: bigint) => void
 }
 
 /** Compares maps with what is known here, in the order in which programs write them: nothing new is taken for gone. */
-export function reap(kernel: KernelHttp, { pools, onClientClosed, onBackendDead }: Reaped): void {
+export function reap(kernel: KernelHttp, { pools, hasClient, onClientClosed, onBackendDead }: Reaped): void {
+  dropUnwatched(kernel, hasClient)
   // A client's pair is written after its entry, and goes with its socket.
   const clients = kernel
     .map('kh_clients')
@@ -31,5 +34,16 @@ export function reap(kernel: KernelHttp, { pools, onClientClosed, onBackendDead 
       kernel.map('kh_backends').delete(cookie)
       kernel.map('kh_kept').delete(cookie)
     } else if (state === khBackendState.KH_DEAD) onBackendDead(cookie)
+  }
+}
+
+/**
+ * Pairs of sockets that are gone, or have left the path for good, and of whose end nothing tells: where a cgroup has left the
+ * mesh, its sockets are not watched any more.
+ */
+function dropUnwatched(kernel: KernelHttp, hasClient: Reaped['hasClient']): void {
+  for (const [pair, cookie] of kernel.map('kh_pairs').entries().toArray()) {
+    // Who is in the map is open, and somebody may still accept it.
+    if (!hasClient(cookie) && !kernel.map('kh_sockets').has(cookie)) kernel.map('kh_pairs').delete(pair)
   }
 }
