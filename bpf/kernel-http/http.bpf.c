@@ -39,12 +39,13 @@ static __always_inline __u64 kh_caller(void)
 	return bpf_get_current_ancestor_cgroup_id(member_level);
 }
 
-static __always_inline int kh_remember_caller(struct bpf_sock_addr *ctx, struct kh_place *place)
+static __always_inline int kh_remember_caller(struct bpf_sock_addr *ctx, struct kh_listener *listener)
 {
 	struct kh_socket *socket;
 	__u64 caller;
 
-	if (ctx->type != SOCK_STREAM || !bpf_map_lookup_elem(&kh_listeners, place))
+	listener->netns = bpf_get_netns_cookie(ctx);
+	if (ctx->type != SOCK_STREAM || !bpf_map_lookup_elem(&kh_listeners, listener))
 		return 1;
 	caller = kh_caller();
 	if (agent_cgroup && caller == agent_cgroup)
@@ -59,21 +60,21 @@ static __always_inline int kh_remember_caller(struct bpf_sock_addr *ctx, struct 
 SEC("cgroup/connect4")
 int kh_connect4(struct bpf_sock_addr *ctx)
 {
-	struct kh_place place = {};
+	struct kh_listener listener = {};
 
-	kh_place_v4(&place, ctx->user_ip4, ctx->user_port);
-	return kh_remember_caller(ctx, &place);
+	kh_place_v4(&listener.place, ctx->user_ip4, ctx->user_port);
+	return kh_remember_caller(ctx, &listener);
 }
 
 SEC("cgroup/connect6")
 int kh_connect6(struct bpf_sock_addr *ctx)
 {
 	__u32 words[4] = {ctx->user_ip6[0], ctx->user_ip6[1], ctx->user_ip6[2], ctx->user_ip6[3]};
-	struct kh_place place = {};
+	struct kh_listener listener = {};
 
-	__builtin_memcpy(place.address, words, 16);
-	place.port_be = ctx->user_port;
-	return kh_remember_caller(ctx, &place);
+	__builtin_memcpy(listener.place.address, words, 16);
+	listener.place.port_be = ctx->user_port;
+	return kh_remember_caller(ctx, &listener);
 }
 
 static __always_inline void kh_read_pair(struct bpf_sock_ops *ctx, struct kh_place *remote, struct kh_place *local)
@@ -110,6 +111,7 @@ static __always_inline int kh_insert(struct bpf_sock_ops *ctx, __u64 *cookie)
 static __always_inline void kh_client_opens(struct bpf_sock_ops *ctx)
 {
 	struct kh_event event = {.kind = KH_CLIENT_OPENED};
+	struct kh_listener listener = {};
 	struct kh_client client = {};
 	struct kh_socket *socket = ctx->sk ? bpf_sk_storage_get(&kh_storage, ctx->sk, 0, 0) : 0;
 	__u32 *service;
@@ -121,7 +123,9 @@ static __always_inline void kh_client_opens(struct bpf_sock_ops *ctx)
 	// As A sees it: from the other side.
 	event.pair.netns = bpf_get_netns_cookie(ctx);
 	kh_read_pair(ctx, &event.pair.local, &event.pair.remote);
-	service = bpf_map_lookup_elem(&kh_listeners, &event.pair.local);
+	listener.netns = event.pair.netns;
+	listener.place = event.pair.local;
+	service = bpf_map_lookup_elem(&kh_listeners, &listener);
 	if (!service)
 		return;
 	if (kh_is_zero_copy(ctx->sk)) {

@@ -30,7 +30,7 @@ KH_MAP(kh_joined, BPF_MAP_TYPE_HASH, 4096, BPF_F_NO_PREALLOC, __u64, __u32);
 KH_MAP(kh_not_reading, BPF_MAP_TYPE_LRU_HASH, 4096, 0, __u64, __u32);
 
 // Numbers of Services.
-KH_MAP(kh_listeners, BPF_MAP_TYPE_HASH, 16384, BPF_F_NO_PREALLOC, struct kh_place, __u32);
+KH_MAP(kh_listeners, BPF_MAP_TYPE_HASH, 65536, BPF_F_NO_PREALLOC, struct kh_listener, __u32);
 KH_MAP(kh_tables, BPF_MAP_TYPE_HASH, 16384, BPF_F_NO_PREALLOC, __u32, struct kh_table);
 KH_MAP(kh_hosts, BPF_MAP_TYPE_HASH, 65536, BPF_F_NO_PREALLOC, struct kh_host_key, struct kh_table);
 KH_MAP(kh_paths, BPF_MAP_TYPE_HASH, 262144, BPF_F_NO_PREALLOC, struct kh_path_key, struct kh_path);

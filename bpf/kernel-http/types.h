@@ -3,13 +3,22 @@
 #include <linux/bpf.h>
 #include <linux/types.h>
 
-// A listener: address as ::ffff:a.b.c.d.
+// Address as ::ffff:a.b.c.d.
 struct kh_place {
 	__u8 address[16];
 	__be16 port_be;
 	__u8 zero[2];
 };
 _Static_assert(sizeof(struct kh_place) == 20, "kh_place");
+
+// Each network namespace has addresses of its own, 127.0.0.1 among them.
+struct kh_listener {
+	// Its cookie.
+	__u64 netns;
+	struct kh_place place;
+	__u32 zero;
+};
+_Static_assert(sizeof(struct kh_listener) == 32, "kh_listener");
 
 // A connection as the end that was connected to sees it.
 struct kh_pair {

@@ -93,8 +93,8 @@ export class Publication {
 
   /** Its tables are there before anybody is led to it. */
   updateKernelPath(): void {
-    const { kernelPath, joins } = this.#parts
-    if (kernelPath.update(this.current, joins.current)) this.tellTier()
+    const { kernelPath, joins, networks } = this.#parts
+    if (kernelPath.update(this.current, { joined: joins.current, networks: networks.forPath })) this.tellTier()
   }
 
   /** In force from the next name on that is asked for. */
@@ -106,7 +106,7 @@ export class Publication {
     const { state } = this
     if (state === undefined) return
     const { kernelPath, tier, networkPolicies, networks, joins, late } = this.#parts
-    const { ahead } = kernelPath
+    const ahead = kernelPath.aheadIn(undefined)
     const { nodeSockets, names } = nameSockets(late.names)
     tier.update(
       {
@@ -118,7 +118,7 @@ export class Publication {
         nodeSockets: [...nodeSockets, ...[...ahead.values()].map(place => ({ ...place, protocol: 'TCP' as const }))],
         names,
         joined: joins.current,
-        networks: networks.current,
+        networks: networks.current.map(each => ({ ...each, ahead: kernelPath.aheadIn(each.cookie) })),
       },
       state.workloads.map(({ key }) => key),
     )

@@ -6,7 +6,7 @@ import { deleteEntry, setEntry } from './map-write.ts'
 import type { MapWrite } from './map-write.ts'
 import type { MemberNumbers } from './members.ts'
 import type { NamePlace } from './name-servers.ts'
-import type { DesiredService } from './services.ts'
+import type { DesiredService, ProxyPlace } from './services.ts'
 
 /** Another network namespace that has members, and the sockets that the agent has there. */
 export interface MemberNetwork {
@@ -18,6 +18,8 @@ export interface MemberNetwork {
   readonly names: readonly NamePlace[]
   /** By the id of a listener: the port at which it is reached there, at its own address. */
   readonly ports: ReadonlyMap<string, ListenerPlace>
+  /** Where connections to some of them are led instead, likewise. @default none */
+  readonly ahead?: ReadonlyMap<string, ProxyPlace>
   /** `namespace/name` of those that run there. */
   readonly workloads: ReadonlySet<string>
 }
@@ -58,7 +60,7 @@ export class NetworkTable {
       for (const entry of placesIn(network, members, this.#numbers)) hold(entry)
       hold({ map: 'hd_networks', key: network.cookie, value: networkOf(network) })
       for (const { address, port, protocol, listener } of fronts) {
-        const there = network.ports.get(listener)
+        const there = network.ahead?.get(listener) ?? network.ports.get(listener)
         const given = there === undefined ? undefined : addressBytes(there.address)
         if (there === undefined || given === undefined) continue
         const key = { network: network.cookie, asked: endpointOf(address, port, protocol), zero: 0 }
@@ -98,7 +100,7 @@ function networkOf({ homeNumber = -1, names }: MemberNetwork): Network {
 
 /** The agent at its sockets, and workloads at the ports they are known to listen at. */
 function* placesIn(
-  { cookie, names, ports, workloads }: MemberNetwork,
+  { cookie, names, ports, ahead, workloads }: MemberNetwork,
   members: readonly NetworkMember[],
   numbers: MemberNumbers,
 ): Iterable<Entry> {
@@ -114,7 +116,9 @@ function* placesIn(
         yield { map: 'hd_net_places', key: at(address, port, protocol), value: { identity, number: numbers.of(key) } }
     }
   }
-  const ofAgent = [...ports.values(), ...names.flatMap(each => both.map(protocol => ({ ...each, protocol })))]
+  const ofPath = [...(ahead?.values() ?? [])].map(each => ({ ...each, protocol: 'TCP' as const }))
+  const ofNames = names.flatMap(each => both.map(protocol => ({ ...each, protocol })))
+  const ofAgent = [...ports.values(), ...ofPath, ...ofNames]
   for (const { address, port, protocol } of ofAgent) {
     const bytes = addressBytes(address)
     if (bytes === undefined) continue

@@ -108,6 +108,7 @@ export class HttpAgent implements Disposable {
   reap(): void {
     reap(this.#kernel, {
       pools: () => [...this.#pools.values()].flat(),
+      hasClient: cookie => this.#clients.has(cookie),
       onClientClosed: cookie => this.#clientClosed(cookie),
       onBackendDead: cookie => this.#dropCookie(cookie),
     })
@@ -137,15 +138,18 @@ export class HttpAgent implements Disposable {
     }
   }
 
-  /** A listener's connection, of which nothing was read. The agent owns it until it is handed over. */
-  accept(socket: Socket): void {
+  /**
+   * A listener's connection, of which nothing was read. The agent owns it until it is handed over.
+   * @param netns  cookie of its network namespace. @default our own
+   */
+  accept(socket: Socket, netns: bigint = this.#kernel.netns): void {
     const { remoteAddress, remotePort, localAddress, localPort } = socket
     if (remoteAddress === undefined || localAddress === undefined) {
       socket.destroy()
       return
     }
     const pair = {
-      netns: this.#kernel.netns,
+      netns,
       remote: placeOf(remoteAddress, remotePort ?? 0),
       local: placeOf(localAddress, localPort ?? 0),
     }

@@ -16,9 +16,9 @@ export type { KhCounts, KhSample } from './generated/http.ts'
 export type { KernelHttpOptions, LeftObjects, UserSpaceReason } from './kernel-http.ts'
 export { httpLayout } from './object.ts'
 export { pipeTo } from './pipe-to.ts'
-export { placeOf } from './place.ts'
+export { listenerAt, placeOf } from './place.ts'
 export { KernelPool } from './pool.ts'
-export type { AdoptedSocket, PooledConnection, PoolOptions } from './pool.ts'
+export type { AdoptedSocket, PooledConnection, PoolNetwork, PoolOptions } from './pool.ts'
 export type {
   KernelAction,
   KernelField,

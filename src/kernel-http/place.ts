@@ -1,11 +1,16 @@
 import { addressBytes, swapPort } from '../datapath/index.ts'
-import type { KhPair, KhPlace } from './generated/http.ts'
+import type { KhListener, KhPair, KhPlace } from './generated/http.ts'
 
 /** @throws RangeError for what is no IP address */
 export function placeOf(address: string, port: number): KhPlace {
   const bytes = addressBytes(address)
   if (bytes === undefined) throw new RangeError(`${address} is no IP address`)
   return { address: bytes, portBe: swapPort(port), zero: new Uint8Array(2) }
+}
+
+/** Where clients of a Service connect to. @param netns  cookie of the network namespace that the address is of */
+export function listenerAt(netns: bigint, address: string, port: number): KhListener {
+  return { netns, place: placeOf(address, port), zero: 0 }
 }
 
 /** One key for each pair, for maps of JavaScript. */

@@ -1,5 +1,4 @@
-import { connect } from 'node:net'
-import type { Socket } from 'node:net'
+import { Socket } from 'node:net'
 import type { Timer } from '../core/index.ts'
 import { systemClock } from '../core/index.ts'
 import type { TypedMap } from '../kernel/index.ts'
@@ -13,6 +12,8 @@ export interface PoolOptions {
   /** Where the endpoint listens, IP address and port. */
   readonly address: string
   readonly port: number
+  /** Where that address is. @default our own network namespace */
+  readonly network?: PoolNetwork | undefined
   /** Connections that are kept. @default 16 */
   readonly size?: number
   /**
@@ -28,6 +29,13 @@ export interface PoolOptions {
   readonly openMs?: number
   /** Connections that another agent has opened, by the cookie of B. @default none */
   readonly adopted?: readonly AdoptedSocket[]
+}
+
+/** A network namespace in which endpoints are. */
+export interface PoolNetwork {
+  readonly cookie: bigint
+  /** A TCP socket of there that is not connected, for an address of that family; undefined where there can be none. */
+  readonly openSocket: (address: string) => number | undefined
 }
 
 /** One end of a connection of the path that is another agent's no more. */
@@ -211,8 +219,12 @@ export class KernelPool implements Disposable {
   }
 
   #fill(): void {
-    if (this.#state !== 'open' || this.#retry !== undefined) return
-    while (this.#opening.size < openingAtOnce && this.#open.size + this.#opening.size - this.#renewals < this.#wanted) {
+    if (this.#state !== 'open') return
+    while (
+      this.#retry === undefined &&
+      this.#opening.size < openingAtOnce &&
+      this.#open.size + this.#opening.size - this.#renewals < this.#wanted
+    ) {
       this.#connect()
     }
   }
@@ -222,25 +234,40 @@ export class KernelPool implements Disposable {
     const localPort = firstPort + Math.floor(Math.random() * ports)
     // As the kernel would choose: loopback for loopback, and an address of the node for itself.
     const localAddress = address.startsWith('127.') ? '127.0.0.1' : address
-    const pair: KhPair = {
-      netns: this.#kernel.netns,
-      remote: placeOf(localAddress, localPort),
-      local: placeOf(address, port),
-    }
+    const pair = this.#pairFrom(localAddress, localPort)
     const key = pairText(pair)
     if (this.#opening.has(key)) return
+    const socket = this.#openSocket()
+    if (socket === undefined) {
+      this.#tryLater()
+      return
+    }
     // Before it is there, so that its other end is known from the first moment.
     this.#kernel.map('kh_expected').set(pair, { cookie: 0n, pool: number, zero: 0 })
-    const socket = connect({ host: address, port, localAddress, localPort, noDelay: true, allowHalfOpen: true })
+    socket.connect({ host: address, port, localAddress, localPort })
     const connection = { socket, pool: this, pair, cookie: 0n, openedNs: process.hrtime.bigint() }
     this.#opening.set(key, connection)
     this.#watch(connection)
   }
 
+  /** @returns undefined where nobody can open one there now */
+  #openSocket(): Socket | undefined {
+    const { network, address } = this.options
+    if (network === undefined) return new Socket({ allowHalfOpen: true })
+    const fd = network.openSocket(address)
+    return fd === undefined ? undefined : new Socket({ fd, allowHalfOpen: true })
+  }
+
+  /** As the endpoint sees it. */
+  #pairFrom(localAddress: string, localPort: number): KhPair {
+    const { address, port, network } = this.options
+    const netns = network?.cookie ?? this.#kernel.netns
+    return { netns, remote: placeOf(localAddress, localPort), local: placeOf(address, port) }
+  }
+
   #adopt({ cookie, socket }: AdoptedSocket): void {
     const { localAddress = '::', localPort = 0 } = socket
-    const { address, port } = this.options
-    const pair = { netns: this.#kernel.netns, remote: placeOf(localAddress, localPort), local: placeOf(address, port) }
+    const pair = this.#pairFrom(localAddress, localPort)
     const connection = { socket, pool: this, pair, cookie, openedNs: process.hrtime.bigint() }
     this.#open.set(cookie, connection)
     this.#watch(connection)
@@ -268,7 +295,11 @@ export class KernelPool implements Disposable {
     connection.socket.destroy()
     if (wasOpen) this.#fill()
     // Nobody listens there, or the port was taken.
-    if (wasOpening && this.#state === 'open') this.#retry ??= systemClock.after(retryMs, () => this.#tryAgain()).unref()
+    if (wasOpening) this.#tryLater()
+  }
+
+  #tryLater(): void {
+    if (this.#state === 'open') this.#retry ??= systemClock.after(retryMs, () => this.#tryAgain()).unref()
   }
 
   #tryAgain(): void {

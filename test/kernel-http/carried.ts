@@ -10,7 +10,7 @@ import { text } from 'node:stream/consumers'
 import type { TestContext } from 'node:test'
 import type { KernelPathStatus } from '../../src/daemon/index.ts'
 import { commandInCgroup } from '../../src/datapath/index.ts'
-import { Bpf, takeInventory } from '../../src/kernel/index.ts'
+import { Bpf, openMapById, takeInventory } from '../../src/kernel/index.ts'
 import { member, MemberMesh } from '../datapath/member-mesh.ts'
 import { service, workload } from '../mesh/resources.ts'
 import { freePort } from '../support/ports.ts'
@@ -121,17 +121,31 @@ export async function begin(
   return each
 }
 
-/** Its rules may be in the kernel once there are connections to its endpoint. */
-export async function untilCarried(each: MemberMesh): Promise<void> {
+/** Its rules may be in the kernel once there are connections to its endpoint. @param name  of a Service. @default any */
+export async function untilCarried(each: MemberMesh, name = ''): Promise<void> {
   await until(async () => {
     const { isOn, services } = await statusOf(each)
-    return isOn && services.some(({ rules }) => rules.some(({ where }) => where === 'kernel'))
+    const rules = services.flatMap(service => service.rules).filter(({ route }) => route.includes(name))
+    return isOn && rules.some(({ where }) => where === 'kernel')
   })
 }
 
-export async function addressOf(each: MemberMesh): Promise<string> {
+export async function addressOf(each: MemberMesh, name = 'web'): Promise<string> {
   const { services } = await each.mesh.status()
-  return services.find(({ key }) => key === 'shop/web:9080')?.address?.split(':')[0] ?? ''
+  return services.find(({ key }) => key === `shop/${name}:9080`)?.address?.split(':')[0] ?? ''
+}
+
+/** Entries of a map of the path, of this mesh; none where an agent has no path. */
+export function entriesOfPath<K, V>(each: MemberMesh, name: string): readonly (readonly [K, V])[] {
+  const programs = programsOfPath(each)
+  using bpf = new Bpf()
+  const inventory = takeInventory(bpf, 'kh_')
+  const ours = new Set(inventory.programs.filter(({ id }) => programs.includes(id)).flatMap(({ mapIds }) => mapIds))
+  return inventory.maps.flatMap(map => {
+    if (map.name !== name || !ours.has(map.id)) return []
+    using opened = openMapById<K, V>(bpf, map.id)
+    return [...(opened?.entries() ?? [])]
+  })
 }
 
 /** Programs of the path that hang on this mesh's cgroup, and those that share their maps; agents of others have their own. */

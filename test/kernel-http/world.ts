@@ -5,7 +5,7 @@ import { createServer } from 'node:net'
 import type { Server, Socket } from 'node:net'
 import { join } from 'node:path'
 import { MeshCgroup, removeCgroups } from '../../src/datapath/index.ts'
-import { HttpAgent, KernelHttp, pipeTo, placeOf, TableWriter } from '../../src/kernel-http/index.ts'
+import { HttpAgent, KernelHttp, listenerAt, pipeTo, TableWriter } from '../../src/kernel-http/index.ts'
 import type {
   HttpAgentOptions,
   KernelPath,
@@ -127,7 +127,7 @@ export class World implements AsyncDisposable {
     const { backendPort, pooled = 4, idleMs = 4000, table = everything => ({ paths: [everything] }) } = options
     const { kernel, port, writer } = this
     kernel.attach(cgroup.folder)
-    kernel.map('kh_listeners').set(placeOf('127.0.0.1', port), service)
+    kernel.map('kh_listeners').set(listenerAt(kernel.netns, '127.0.0.1', port), service)
     writer.write(service, table(everythingTo(1)))
     kernel.isOn = true
     const first = { number: 1, address: '127.0.0.1', port: backendPort, size: pooled, idleMs }

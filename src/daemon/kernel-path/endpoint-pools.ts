@@ -1,6 +1,8 @@
 import type { Clock, Timer } from '../../core/index.ts'
-import type { HttpAgent, KernelPool } from '../../kernel-http/index.ts'
+import type { HttpAgent, KernelPool, PoolNetwork } from '../../kernel-http/index.ts'
+import { ListeningSockets } from '../../kernel/index.ts'
 import type { Endpoint } from '../../model/index.ts'
+import type { PathNetwork } from './path-networks.ts'
 
 interface EndpointPool {
   readonly number: number
@@ -14,11 +16,16 @@ const mostPools = 1023
 /** What is under way when an endpoint goes gets this long; a response may take longer in user space only. */
 const leavingMs = 30_000
 
-/** The kept connections to each endpoint of this node, one pool for an address and port, whatever Services it is in. */
+/**
+ * The kept connections to each endpoint of this node, one pool for an address and port of a network namespace, whatever
+ * Services it is in.
+ */
 export class EndpointPools implements Disposable {
   readonly #agent: HttpAgent
   readonly #clock: Clock
   readonly #pools = new Map<string, EndpointPool>()
+  readonly #sockets = new ListeningSockets()
+  #networkOf: (endpoint: Endpoint) => PathNetwork | undefined = () => undefined
   readonly #free: number[] = Array.from({ length: mostPools }, (_, at) => mostPools - at)
 
   constructor(agent: HttpAgent, clock: Clock) {
@@ -27,51 +34,73 @@ export class EndpointPools implements Disposable {
   }
 
   /** Pools for these from now on. Those of others are closed a while later. */
-  want(endpoints: Iterable<Endpoint>): void {
-    const wanted = new Map([...endpoints].map(endpoint => [endpoint.id, endpoint]))
-    for (const [id, endpoint] of wanted) {
-      const known = this.#pools.get(id)
+  want(endpoints: Iterable<Endpoint>, networkOf: (endpoint: Endpoint) => PathNetwork | undefined): void {
+    this.#networkOf = networkOf
+    const wanted = new Map([...endpoints].map(endpoint => [this.#keyOf(endpoint), endpoint]))
+    for (const [key, endpoint] of wanted) {
+      const known = this.#pools.get(key)
       known?.leaving?.[Symbol.dispose]()
-      if (known === undefined) this.#open(endpoint)
+      if (known === undefined) this.#open(key, endpoint)
       else known.leaving = undefined
     }
-    for (const [id, known] of this.#pools) {
-      if (!wanted.has(id)) known.leaving ??= this.#clock.after(leavingMs, () => this.#close(id)).unref()
+    for (const [key, known] of this.#pools) {
+      if (!wanted.has(key)) known.leaving ??= this.#clock.after(leavingMs, () => this.#close(key)).unref()
     }
   }
 
   /** 0 where there is none. */
-  numberOf({ id }: Endpoint): number {
-    return this.#pools.get(id)?.number ?? 0
+  numberOf(endpoint: Endpoint): number {
+    return this.#pools.get(this.#keyOf(endpoint))?.number ?? 0
   }
 
   /** Whether there are connections: somebody listens there, and is of the mesh. */
-  isReached({ id }: Endpoint): boolean {
-    return (this.#pools.get(id)?.pool.size ?? 0) > 0
+  isReached(endpoint: Endpoint): boolean {
+    return (this.#pools.get(this.#keyOf(endpoint))?.pool.size ?? 0) > 0
   }
 
-  /** Ids of endpoints with connections, as one text. */
+  /** A container that is started again may have the address of before, in another network namespace. */
+  #keyOf(endpoint: Endpoint): string {
+    return `${this.#networkOf(endpoint)?.cookie} ${endpoint.id}`
+  }
+
+  /** Keys of endpoints with connections, as one text. */
   get reached(): string {
     return [...this.#pools].flatMap(([id, { pool }]) => (pool.size > 0 ? [id] : [])).join(' ')
   }
 
-  #open({ id, address, port }: Endpoint): void {
+  #open(key: string, endpoint: Endpoint): void {
     const number = this.#free.pop()
     if (number === undefined) return
-    const pool = this.#agent.openPool({ number, address, port })
-    this.#pools.set(id, { number, pool, leaving: undefined })
+    const { address, port } = endpoint
+    const pool = this.#agent.openPool({ number, address, port, network: this.#poolNetwork(endpoint) })
+    this.#pools.set(key, { number, pool, leaving: undefined })
   }
 
-  #close(id: string): void {
-    const known = this.#pools.get(id)
+  #poolNetwork(endpoint: Endpoint): PoolNetwork | undefined {
+    const { cookie, within } = this.#networkOf(endpoint) ?? {}
+    if (cookie === undefined || within === undefined) return undefined
+    const openSocket = (address: string): number | undefined => {
+      try {
+        return within(() => this.#sockets.openUnbound(address))
+      } catch {
+        // Out of descriptors: it is tried again in a moment, as all that fails.
+        return undefined
+      }
+    }
+    return { cookie, openSocket }
+  }
+
+  #close(key: string): void {
+    const known = this.#pools.get(key)
     if (known === undefined) return
-    this.#pools.delete(id)
+    this.#pools.delete(key)
     known.pool[Symbol.dispose]()
     this.#free.unshift(known.number)
   }
 
   [Symbol.dispose](): void {
     for (const { leaving } of this.#pools.values()) leaving?.[Symbol.dispose]()
-    for (const id of this.#pools.keys()) this.#close(id)
+    for (const key of this.#pools.keys()) this.#close(key)
+    this.#sockets[Symbol.dispose]()
   }
 }

@@ -1,5 +1,5 @@
 import { messageOf } from '../../core/index.ts'
-import type { JoinedCgroup, MeshCgroup, ProxyPlace } from '../../datapath/index.ts'
+import type { MeshCgroup, ProxyPlace } from '../../datapath/index.ts'
 import { selfTest } from '../../kernel-http/index.ts'
 import { Bpf } from '../../kernel/index.ts'
 import type { AccessRecord, MeshSnapshot } from '../../model/index.ts'
@@ -15,7 +15,7 @@ import type { ActiveTransport } from '../transport.ts'
 import { openLeftPaths } from './left-path.ts'
 import type { LeftPath } from './left-path.ts'
 import { KernelPath } from './kernel-path.ts'
-import type { KernelPathOptions } from './kernel-path.ts'
+import type { KernelPathOptions, PathSurroundings } from './kernel-path.ts'
 
 /** What `heddle kernel-http status` shows. */
 export interface KernelPathStatus {
@@ -78,7 +78,7 @@ export class KernelPathSwitch implements Disposable {
   #isTested = false
   #testing: Promise<void> | undefined
   #snapshot: MeshSnapshot | undefined
-  #joined: readonly JoinedCgroup[] = []
+  #surroundings: PathSurroundings = { joined: [], networks: [] }
   /** Opened with the path. */
   #log: AccessLogWriter | undefined
   #isFollowed = false
@@ -91,8 +91,8 @@ export class KernelPathSwitch implements Disposable {
     of: undefined,
     texts: new Map(),
   }
-  /** `ahead` after the last update, as text. */
-  #told = '[]'
+  /** All that `aheadIn` said after the last update, as text. */
+  #told = '[[]]'
 
   constructor(options: KernelPathSwitchOptions) {
     this.#options = options
@@ -100,24 +100,28 @@ export class KernelPathSwitch implements Disposable {
     this.#reason = this.#isWanted ? 'set' : 'not set: see the setting kernelHttp'
   }
 
-  /** Where connections to listeners are led instead of to the proxy. */
-  get ahead(): ReadonlyMap<string, ProxyPlace> {
-    return this.#path?.ahead ?? new Map()
+  /**
+   * Where connections to listeners are led instead of to the proxy, by the listener's id.
+   * @param network  cookie; undefined for our own
+   */
+  aheadIn(network: bigint | undefined): ReadonlyMap<string, ProxyPlace> {
+    return this.#path?.aheadIn(network) ?? new Map()
   }
 
-  /** @returns whether `ahead` is another than it was after the last update */
-  update(snapshot: MeshSnapshot, joined: readonly JoinedCgroup[]): boolean {
+  /** @returns whether `aheadIn` says something else than after the last update */
+  update(snapshot: MeshSnapshot, surroundings: PathSurroundings): boolean {
     this.#snapshot = snapshot
-    this.#joined = joined
+    this.#surroundings = surroundings
     const before = this.#told
     if (this.#isWanted) this.#open()
     try {
-      this.#path?.update(snapshot, joined)
+      this.#path?.update(snapshot, surroundings)
     } catch (error) {
       // What its tables hold is not certain any more.
       this.#fail(error)
     }
-    this.#told = JSON.stringify([...this.ahead])
+    const networks = [undefined, ...surroundings.networks.map(({ cookie }) => cookie)]
+    this.#told = JSON.stringify(networks.map(network => [...this.aheadIn(network)]))
     return this.#told !== before
   }
 
@@ -236,7 +240,7 @@ export class KernelPathSwitch implements Disposable {
       else if (this.#isTested) this.#path ??= this.#openPath(tier.cgroup)
       else this.#testing ??= this.#testKernel()
       if (this.#path === undefined) return
-      if (this.#snapshot !== undefined) this.#path.update(this.#snapshot, this.#joined)
+      if (this.#snapshot !== undefined) this.#path.update(this.#snapshot, this.#surroundings)
       this.#path.isOn = true
     } catch (error) {
       this.#fail(error)

@@ -1,8 +1,6 @@
-import { createServer } from 'node:net'
-import type { Server } from 'node:net'
 import type { Clock, Logger, Timer } from '../../core/index.ts'
 import type { JoinedCgroup, MeshCgroup, ProxyPlace } from '../../datapath/index.ts'
-import { compileService, HttpAgent, KernelHttp, placeOf, TableWriter } from '../../kernel-http/index.ts'
+import { compileService, HttpAgent, KernelHttp, TableWriter } from '../../kernel-http/index.ts'
 import type {
   CompiledRule,
   CompiledService,
@@ -11,7 +9,7 @@ import type {
   OfPath,
   TimeLimits,
 } from '../../kernel-http/index.ts'
-import { Bpf, ListeningSockets } from '../../kernel/index.ts'
+import { Bpf } from '../../kernel/index.ts'
 import { emptySnapshot } from '../../model/index.ts'
 import type { AccessRecord, Endpoint, HttpRoute, Listener, MeshSnapshot, RouteRule } from '../../model/index.ts'
 import type { MetricRegistry } from '../../observe/index.ts'
@@ -19,8 +17,10 @@ import type { AgentKeeper } from '../handover/agent-keeper.ts'
 import type { GivenConnection } from '../worker-messages.ts'
 import { EndpointPools } from './endpoint-pools.ts'
 import { Giver } from './given-socket.ts'
-import { ownAddresses } from './own-addresses.ts'
 import { newGeneration, PathHolder } from './path-holder.ts'
+import { PathListeners } from './path-listeners.ts'
+import { networksOfEndpoints } from './path-networks.ts'
+import type { PathNetwork } from './path-networks.ts'
 import { permissionsFor } from './permissions.ts'
 import { recordOf, sampleEveryNs } from './path-log.ts'
 import { boundsSeconds, PathCounts } from './path-counts.ts'
@@ -45,17 +45,19 @@ export interface KernelPathOptions {
 /** A Service's port whose connections come here before they come to the proxy. */
 interface OpenService {
   readonly number: number
-  readonly listener: string
-  readonly place: ProxyPlace
-  readonly server: Server
   written: string
 }
 
-/** Connections that were led here a moment ago still come. */
-const leavingMs = 5_000
+/** What a snapshot does not tell. */
+export interface PathSurroundings {
+  /** Cgroups elsewhere that are of the mesh. */
+  readonly joined: readonly JoinedCgroup[]
+  /** Other network namespaces that have members. */
+  readonly networks: readonly PathNetwork[]
+}
+
 /** How often it is looked whether connections to an endpoint have come or gone. */
 const lookMs = 100
-const loopback = '127.0.0.1'
 /** As the proxy's stall timeout: a request whose answer does not begin, and whose rule says nothing of time. */
 const mostSilenceMs = 300_000
 
@@ -74,10 +76,9 @@ export class KernelPath implements Disposable {
   readonly #pools: EndpointPools
   readonly #places = new CountPlaces()
   readonly #counts: PathCounts
-  readonly #sockets = new ListeningSockets()
+  readonly #listeners: PathListeners
+  readonly #home: PathNetwork
   readonly #services = new Map<string, OpenService>()
-  /** By port of `place`. */
-  readonly #byPort = new Map<number, string>()
   readonly #look: Timer
   /** Who was warned of, and why. */
   readonly #warned = new Set<string>()
@@ -105,7 +106,6 @@ export class KernelPath implements Disposable {
       this.#kernel.attach(cgroup.folder)
     } catch (error) {
       this.#holder?.[Symbol.dispose]()
-      this.#sockets[Symbol.dispose]()
       this.#bpf[Symbol.dispose]()
       throw error
     }
@@ -119,7 +119,7 @@ export class KernelPath implements Disposable {
     this.#agent = new HttpAgent({
       kernel: this.#kernel,
       onFallback: (socket, bytes) => {
-        this.#giver.give(socket, bytes, this.#byPort.get(socket.localPort ?? 0))
+        this.#giver.give(socket, bytes, this.#listeners.listenerOf(socket))
       },
       limitsOf: count => this.#places.at(count)?.limits,
       lookMs: () => limitLookMs(this.#places),
@@ -131,6 +131,8 @@ export class KernelPath implements Disposable {
       },
       onUnread: left => this.#keepOut(left),
     })
+    this.#listeners = new PathListeners({ ...options, kernel: this.#kernel, agent: this.#agent, holder: this.#holder })
+    this.#home = { cookie: this.#kernel.netns, listenerOf: id => id, workloads: new Set(), within: act => act() }
     this.#writer = new TableWriter(this.#kernel)
     this.#pools = new EndpointPools(this.#agent, clock)
     this.#look = clock.every(lookMs, () => this.#lookAgain()).unref()
@@ -160,10 +162,12 @@ export class KernelPath implements Disposable {
     return this.#snapshot.listeners.get(id)?.virtualHosts[0]?.id ?? 'a Service that is gone'
   }
 
-  /** Where connections to listeners are led instead, by the listener's id; none while it is off. */
-  get ahead(): ReadonlyMap<string, ProxyPlace> {
-    if (!this.isOn) return new Map()
-    return new Map([...this.#services].map(([id, { place }]) => [id, place]))
+  /**
+   * Where connections to listeners are led instead, by the listener's id; none while it is off.
+   * @param network  cookie; undefined for our own
+   */
+  aheadIn(network: bigint | undefined): ReadonlyMap<string, ProxyPlace> {
+    return this.isOn ? this.#listeners.aheadIn(network ?? this.#home.cookie) : new Map()
   }
 
   /** Off: from the next request on all connections are the workers'. */
@@ -220,31 +224,36 @@ export class KernelPath implements Disposable {
     return this.#agent.sizes
   }
 
-  /**
-   * Tables, pools and listening sockets for a newer snapshot; each request is led by the old one or by the new one.
-   * @param joined  cgroups elsewhere that are of the mesh
-   */
-  update(snapshot: MeshSnapshot, joined: readonly JoinedCgroup[]): void {
+  /** Tables, pools and listening sockets for a newer snapshot; each request is led by the old one or by the new one. */
+  update(snapshot: MeshSnapshot, { joined, networks }: PathSurroundings): void {
     this.#snapshot = snapshot
     this.#join(joined)
     const wanted = [...snapshot.listeners.values()].filter(listener => this.#mayCarry(listener, snapshot))
-    const isOurs = ownAddresses()
-    const mayBe = ({ id, address }: Endpoint): boolean => isOurs(address) && !this.#notReading.has(id)
+    const networkOf = networksOfEndpoints(this.#home, networks, snapshot.access?.members ?? [])
+    const mayBe = (endpoint: Endpoint): boolean =>
+      !this.#notReading.has(endpoint.id) && networkOf(endpoint) !== undefined
     const possible = wanted.map(listener => this.#compile(listener, mayBe))
-    this.#pools.want(possible.flatMap(({ rules }) => rules.flatMap(endpointsOf)))
+    this.#pools.want(
+      possible.flatMap(({ rules }) => rules.flatMap(endpointsOf)),
+      networkOf,
+    )
     this.#reached = this.#pools.reached
     const compiled = wanted.map(
       listener => [listener, this.#compile(listener, each => mayBe(each) && this.#pools.isReached(each))] as const,
     )
     this.#compiled = new Map(compiled.map(([{ id }, service]) => [id, service]))
     this.#counts.remember()
-    const carried = new Set<string>()
+    const carried = new Map<string, number>()
     for (const [listener, service] of compiled) {
       if (service.table === undefined || !service.rules.some(({ number }) => number !== undefined)) continue
-      carried.add(listener.id)
-      this.#carry(listener, service.table, service.rules)
+      carried.set(listener.id, this.#carry(listener, service.table, service.rules))
     }
-    for (const id of this.#services.keys()) if (!carried.has(id)) this.#leave(id)
+    for (const [id, { number }] of this.#services) {
+      if (carried.has(id)) continue
+      this.#services.delete(id)
+      this.#writer.remove(number)
+    }
+    this.#listeners.update(carried, [this.#home, ...networks])
     this.#counts.collect()
     this.#places.keep(new Set(compiled.flatMap(([, { rules }]) => rules.flatMap(({ counts }) => counts))))
     this.#counts.remember()
@@ -289,8 +298,10 @@ export class KernelPath implements Disposable {
     })
   }
 
-  #carry(listener: Listener, table: KernelService, rules: readonly CompiledRule[]): void {
-    const service = this.#services.get(listener.id) ?? this.#open(listener)
+  /** @returns the Service's number */
+  #carry(listener: Listener, table: KernelService, rules: readonly CompiledRule[]): number {
+    const service = this.#services.get(listener.id) ?? { number: this.#nextService++, written: '' }
+    this.#services.set(listener.id, service)
     const permissions = permissionsFor(rules, this.#snapshot.access)
     const policed = permissions === undefined ? table : withPermissions(table, permissions)
     const text = JSON.stringify(policed, (_, value: unknown) =>
@@ -298,41 +309,7 @@ export class KernelPath implements Disposable {
     )
     if (service.written !== text) this.#writer.write(service.number, policed)
     service.written = text
-  }
-
-  #open(listener: Listener): OpenService {
-    const { fd, port } = this.#sockets.openAt({ transport: 'tcp', address: loopback, port: 0 })
-    const server = createServer({ allowHalfOpen: true, noDelay: true }, socket => this.#agent.accept(socket))
-    server.on('error', error => this.#options.logger.error('a listener of the path failed', { error: error.message }))
-    server.listen({ fd })
-    const service: OpenService = {
-      number: this.#nextService++,
-      listener: listener.id,
-      place: { address: loopback, port },
-      server,
-      written: '',
-    }
-    this.#services.set(listener.id, service)
-    this.#holder?.hold(heldName(service), fd)
-    this.#byPort.set(port, listener.id)
-    this.#kernel.map('kh_listeners').set(placeOf(loopback, port), service.number)
-    return service
-  }
-
-  /** Its requests go to user space from now on; its socket stays for connections that were led to it a moment ago. */
-  #leave(id: string): void {
-    const service = this.#services.get(id)
-    if (service === undefined) return
-    this.#services.delete(id)
-    this.#writer.remove(service.number)
-    this.#kernel.map('kh_listeners').delete(placeOf(service.place.address, service.place.port))
-    this.#options.clock.after(leavingMs, () => this.#closeListener(service)).unref()
-  }
-
-  #closeListener(service: OpenService): void {
-    service.server.close()
-    this.#holder?.release(heldName(service))
-    this.#byPort.delete(service.place.port)
+    return service.number
   }
 
   #lookAgain(): void {
@@ -348,8 +325,7 @@ export class KernelPath implements Disposable {
     if (this.#holder?.flush() !== true) return false
     this.#isLeft = true
     this.#look[Symbol.dispose]()
-    // Who comes from now on waits in the sockets that the keeper has.
-    for (const { server } of this.#services.values()) server.close()
+    this.#listeners.stopAccepting()
     this.#holder.leave()
     await this.#agent.leave(mostMs)
     await this.#giver.settled()
@@ -361,20 +337,16 @@ export class KernelPath implements Disposable {
     this.#look[Symbol.dispose]()
     if (!this.#isLeft) {
       this.#kernel.isOn = false
-      for (const service of this.#services.values()) this.#closeListener(service)
+      this.#listeners.closeAll()
       this.#services.clear()
       this.#pools[Symbol.dispose]()
     }
     this.#agent[Symbol.dispose]()
     this.#kernel[Symbol.dispose]()
     this.#holder?.[Symbol.dispose]()
-    this.#sockets[Symbol.dispose]()
+    this.#listeners[Symbol.dispose]()
     this.#bpf[Symbol.dispose]()
   }
-}
-
-function heldName({ place, listener }: OpenService): string {
-  return `listener ${place.port} ${listener}`
 }
 
 /** As the proxy has them: 0 is no limit, and nothing is that of silence. */

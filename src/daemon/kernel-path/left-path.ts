@@ -4,13 +4,13 @@ import { messageOf, resetSocket } from '../../core/index.ts'
 import type { Clock, Logger } from '../../core/index.ts'
 import { HttpAgent, KernelHttp } from '../../kernel-http/index.ts'
 import type { AdoptedSocket, PoolOptions } from '../../kernel-http/index.ts'
-import { Bpf, isUntouched, ListeningSockets } from '../../kernel/index.ts'
+import { Bpf, isUntouched, ListeningSockets, netnsCookie } from '../../kernel/index.ts'
 import type { MetricRegistry } from '../../observe/index.ts'
 import type { AgentKeeper } from '../handover/agent-keeper.ts'
 import { CountMemory } from './count-memory.ts'
 import { limitLookMs } from './count-places.ts'
 import type { CountedPlaces } from './count-places.ts'
-import { Giver } from './given-socket.ts'
+import { descriptorOf, Giver } from './given-socket.ts'
 import type { GiveOptions } from './given-socket.ts'
 import { PathCounts } from './path-counts.ts'
 import { leftOf, PathHolder } from './path-holder.ts'
@@ -43,8 +43,8 @@ export class LeftPath implements Disposable {
   readonly #holder: PathHolder
   readonly #sockets = new ListeningSockets()
   readonly #servers: Server[] = []
-  /** Id of the listener, by the port that its clients were led to. */
-  readonly #listeners = new Map<number, string>()
+  /** Ids of listeners, by the network namespace and the port that their clients were led to. */
+  readonly #listeners = new Map<string, string>()
   readonly #timers = new DisposableStack()
   #kernel: KernelHttp | undefined
   #agent: HttpAgent | undefined
@@ -90,7 +90,7 @@ export class LeftPath implements Disposable {
     const pools = new Map<number, AdoptedSocket[]>()
     for (const [name, fd] of taken) {
       const [kind, first = '', second = '', ...more] = name.split(' ')
-      if (kind === 'listener') this.#listen(fd, Number(first), [second, ...more].join(' '))
+      if (kind === 'listener') this.#listen(fd, first, [second, ...more].join(' '))
       if (kind !== 'client' && kind !== 'pooled') continue
       const socket = this.#open(name, fd)
       if (socket === undefined) continue
@@ -137,11 +137,12 @@ export class LeftPath implements Disposable {
     return undefined
   }
 
-  #listen(fd: number, port: number, listener: string): void {
-    this.#listeners.set(port, listener)
+  #listen(fd: number, port: string, listener: string): void {
+    const netns = netnsCookie(fd)
+    this.#listeners.set(`${netns} ${port}`, listener)
     const server = createServer({ allowHalfOpen: true, noDelay: true }, socket => {
       if (this.#agent === undefined) this.#give(socket, Buffer.alloc(0))
-      else this.#agent.accept(socket)
+      else this.#agent.accept(socket, netns)
     })
     server.on('error', error => this.#options.logger.error('a listener of the path failed', { error: error.message }))
     server.listen({ fd })
@@ -149,7 +150,8 @@ export class LeftPath implements Disposable {
   }
 
   #give(socket: Socket, bytes: Buffer): void {
-    const listener = this.#listeners.get(socket.localPort ?? 0)
+    const fd = descriptorOf(socket)
+    const listener = fd === undefined ? undefined : this.#listeners.get(`${netnsCookie(fd)} ${socket.localPort}`)
     this.#giver.give(socket, bytes, listener)
   }
 

@@ -7,6 +7,7 @@ import { NetworkNamespaces } from '../../kernel/index.ts'
 import type { SocketDiag } from '../../kernel/index.ts'
 import type { Listener } from '../../model/index.ts'
 import type { NamesServer } from '../../names/index.ts'
+import type { PathNetwork } from '../kernel-path/path-networks.ts'
 import { placeName } from '../handover/listener-sockets.ts'
 import type { SocketTable } from '../handover/listener-sockets.ts'
 import { findNetworks } from './member-networks.ts'
@@ -146,7 +147,7 @@ export class ForeignNetworks implements Disposable {
     const services = new Map([...listeners].filter(([, { kind, port }]) => kind === 'service' && port > 0))
     for (const { sockets, found } of this.#open.values()) {
       try {
-        sockets.update(services, found.pid)
+        sockets.update(services)
       } catch (error) {
         this.#failed(found, error)
       }
@@ -181,6 +182,16 @@ export class ForeignNetworks implements Disposable {
       })
       return { cookie, homeNumber, names: names.map(({ address }) => address), ports: new Map(ports), workloads }
     })
+  }
+
+  /** As HTTP in the kernel has to know them. */
+  get forPath(): readonly PathNetwork[] {
+    return [...this.#open.values()].map(({ sockets, found: { workloads } }) => ({
+      cookie: sockets.cookie,
+      listenerOf: id => sockets.listenerOf(id),
+      workloads,
+      within: act => sockets.within(act),
+    }))
   }
 
   /** Finds sockets there. @param network  cookie; undefined for our own, which has none here */

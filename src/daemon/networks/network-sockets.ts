@@ -1,3 +1,4 @@
+import { closeSync } from 'node:fs'
 import { networkInterfaces } from 'node:os'
 import { ListeningSockets, netnsCookie, SocketDiag } from '../../kernel/index.ts'
 import type { NetworkNamespaces, SocketPlace } from '../../kernel/index.ts'
@@ -46,6 +47,8 @@ export class NetworkSockets implements Disposable {
   readonly diag: SocketDiag
   readonly names: readonly NameDescriptors[]
   readonly #options: NetworkSocketsOptions
+  /** Of the namespace; undefined when this is closed. */
+  #there: number | undefined
   readonly #sockets = new ListeningSockets()
   readonly #open = new Map<string, OpenListener>()
   readonly #nameSockets: KeptSocket[] = []
@@ -69,6 +72,7 @@ export class NetworkSockets implements Disposable {
     this.cookie = netnsCookie()
     this.homeNumber = options.namespaces.numberOfOwn()
     this.diag = new SocketDiag()
+    this.#there = options.namespaces.openOwn()
     try {
       this.names = answersNames ? this.#openNames() : []
     } catch (error) {
@@ -81,12 +85,25 @@ export class NetworkSockets implements Disposable {
     return this.#open.values()
   }
 
+  /** Which listener workers have for one at home. */
+  listenerOf(home: string): string | undefined {
+    return this.#open.get(home)?.listener.id
+  }
+
+  /**
+   * Calls `act` in there, whoever is left; it has to be done when it returns.
+   * @returns what it does; undefined when this is closed
+   * @throws MeshError MESH_KERNEL_SYSCALL
+   */
+  within<T>(act: () => T): T | undefined {
+    return this.#there === undefined ? undefined : this.#options.namespaces.inside(this.#there, act)
+  }
+
   /**
    * Opens what is missing; what is too much is closed by `closeRemoved`.
-   * @param pid  of a process that is there
    * @throws MeshError, SystemCallFailure
    */
-  update(listeners: ReadonlyMap<string, Listener>, pid: number): void {
+  update(listeners: ReadonlyMap<string, Listener>): void {
     for (const [id, { home, sockets }] of this.#open) {
       if (listeners.get(id)?.protocol === home.protocol) continue
       this.#open.delete(id)
@@ -94,7 +111,7 @@ export class NetworkSockets implements Disposable {
     }
     const missing = [...listeners.values()].filter(each => !this.#open.has(each.id))
     if (missing.length > 0) {
-      this.#options.namespaces.within(pid, () => {
+      this.within(() => {
         for (const each of missing) this.#openListener(each)
       })
     }
@@ -229,6 +246,8 @@ export class NetworkSockets implements Disposable {
     this.#removed.length = 0
     this.diag[Symbol.dispose]()
     this.#sockets[Symbol.dispose]()
+    if (this.#there !== undefined) closeSync(this.#there)
+    this.#there = undefined
   }
 }
 

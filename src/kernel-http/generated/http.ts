@@ -136,6 +136,13 @@ export type KhExpected = {
   readonly zero: number
 }
 
+/** struct kh_listener, 32 bytes. */
+export type KhListener = {
+  readonly netns: bigint
+  readonly place: KhPlace
+  readonly zero: number
+}
+
 /** struct kh_table, 24 bytes. */
 export type KhTable = {
   readonly id: number
@@ -284,7 +291,7 @@ export interface Maps {
   readonly kh_pairs: { readonly key: KhPair; readonly value: bigint }
   readonly kh_expected: { readonly key: KhPair; readonly value: KhExpected }
   readonly kh_joined: { readonly key: bigint; readonly value: number }
-  readonly kh_listeners: { readonly key: KhPlace; readonly value: number }
+  readonly kh_listeners: { readonly key: KhListener; readonly value: number }
   readonly kh_tables: { readonly key: number; readonly value: KhTable }
   readonly kh_hosts: { readonly key: KhHostKey; readonly value: KhTable }
   readonly kh_paths: { readonly key: KhPathKey; readonly value: KhPath }
