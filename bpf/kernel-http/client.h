@@ -82,7 +82,7 @@ broken:
 }
 
 // Keeps the beginning of the request, for whoever may have to send it again or tells of it.
-static __always_inline __u32 kh_keep(struct sk_msg_md *msg, __u64 *cookie)
+static __always_inline __u32 kh_keep(struct sk_msg_md *msg, __u64 *cookie, __u64 most)
 {
 	void *data = (void *)(long)msg->data, *end = (void *)(long)msg->data_end;
 	struct kh_kept *kept = bpf_map_lookup_elem(&kh_kept, cookie);
@@ -90,8 +90,8 @@ static __always_inline __u32 kh_keep(struct sk_msg_md *msg, __u64 *cookie)
 
 	if (!kept)
 		return 0;
-	if (bytes > KH_KEPT_BYTES)
-		bytes = KH_KEPT_BYTES;
+	if (bytes > most)
+		bytes = most;
 	asm volatile("" : "+r"(bytes));
 	if (bytes == 0 || bytes > KH_KEPT_BYTES || bpf_probe_read_kernel(kept->bytes, bytes, data) != 0)
 		return 0;
@@ -131,7 +131,8 @@ static __always_inline __u32 kh_hand_over(struct sk_msg_md *msg, struct kh_socke
 		backend->sent = 0;
 		backend->caller = socket->caller;
 		backend->request_bytes = body;
-		backend->kept = is_safe || is_sampled ? kh_keep(msg, &cookie) : 0;
+		backend->status = 0;
+		backend->kept = kh_keep(msg, &cookie, is_safe ? KH_KEPT_BYTES : KH_SAMPLE_BYTES);
 		backend->is_repeatable = is_safe && backend->kept == total;
 		backend->is_sampled = is_sampled;
 		backend->is_to_head = request->method == KH_HEAD;

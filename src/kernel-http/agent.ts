@@ -1,11 +1,13 @@
 import type { Socket } from 'node:net'
 import { systemClock } from '../core/index.ts'
 import type { Timer } from '../core/index.ts'
-import { badGateway, ClientConnection, gatewayTimeout } from './client-connection.ts'
+import { ClientConnection } from './client-connection.ts'
+import { endedRequest, passedAnswer } from './ended-request.ts'
+import type { ClientAnswer, EndedRequest, EndReason } from './ended-request.ts'
 import { khBackendState, khEventKind } from './generated/http.ts'
-import type { KhBackend, KhEvent } from './generated/http.ts'
+import type { KhBackend, KhEvent, KhPair } from './generated/http.ts'
 import type { KernelHttp } from './kernel-http.ts'
-import { placeOf } from './place.ts'
+import { placeOf, placeText, textOfPlace } from './place.ts'
 import { reap } from './reaper.ts'
 import { KernelPool } from './pool.ts'
 import type { AdoptedSocket, PooledConnection, PoolOptions } from './pool.ts'
@@ -29,8 +31,10 @@ export interface HttpAgentOptions {
   readonly onZeroCopy?: (asked: OfPath) => void
   /** For seconds a program has not read what it was sent on the path: it may do so by splice(), and finds nothing. */
   readonly onUnread?: (left: OfPath) => void
-  /** What the agent answered itself, or carried: programs do not count that. */
-  readonly onAnswered?: (answered: Answered) => void
+  /** What programs do not count: what the agent answered itself, or carried, and what nobody answered. */
+  readonly onEnded?: (ended: EndedRequest) => void
+  /** One whose endpoint's connection ended was given to user space, which tells of it. @param count  where it would be counted */
+  readonly onReplayed?: (count: number) => void
 }
 
 /** A client of a Service, by its number, or an endpoint's program, by the pool's place. */
@@ -43,17 +47,12 @@ export interface TimeLimits {
   readonly beginMs: number
 }
 
-/** An answer that did not pass in the kernel, to a request that did. */
-export interface Answered {
-  /** Where it is counted. */
-  readonly count: number
-  readonly status: number
-  readonly requestBytes: number
-  readonly responseBytes: number
-  /** From the request's first byte on. */
-  readonly tookMs: number
-  /** Why it is not the endpoint's. */
-  readonly reason: 'upstream-reset' | 'upstream-timeout' | undefined
+interface FailOptions {
+  readonly failure: Failure
+  /** Gives the connection up. */
+  readonly drop?: () => void
+  /** Of a response that another agent has carried. */
+  readonly mayHaveSent?: boolean
 }
 
 /** What an agent before this one has left, as far as it is untouched. */
@@ -63,8 +62,8 @@ export interface LeftConnections {
   readonly pools: readonly PoolOptions[]
 }
 
-/** Why a client does not get its endpoint's response: it gets one of these, or a reset when some of it was sent. */
-type Failure = 'bad-gateway' | 'gateway-timeout' | 'reset'
+/** Why a client does not get its endpoint's response. */
+type Failure = Exclude<EndReason, 'client-gone'>
 
 const reapMs = 5000
 /** A response that was cut off is known by its client's counts after this. */
@@ -134,7 +133,7 @@ export class HttpAgent implements Disposable {
       const relay = this.#relays.get(cookie)
       if (relay !== undefined) relay.timeOut()
       const connection = this.#find(cookie)
-      if (relay === undefined && connection !== undefined) this.#fail(connection, 'gateway-timeout')
+      if (relay === undefined && connection !== undefined) this.#fail(connection, 'upstream-timeout')
     }
   }
 
@@ -172,7 +171,7 @@ export class HttpAgent implements Disposable {
     if (entry === undefined || entry.backend === 0n || this.#kernel.map('kh_backends').has(entry.backend)) return
     // The response may have ended meanwhile.
     const { backend, promised } = this.#kernel.map('kh_clients').get(cookie) ?? entry
-    if (backend === entry.backend) this.#tellClient(cookie, promised === 0 ? 'bad-gateway' : 'reset')
+    if (backend === entry.backend) this.#tellClient(cookie, promised === 0 ? 'upstream-reset' : 'reset')
   }
 
   #take({ cookie, socket }: AdoptedSocket): void {
@@ -190,11 +189,8 @@ export class HttpAgent implements Disposable {
   adopt({ clients, pools }: LeftConnections): void {
     for (const each of clients) this.#take(each)
     for (const options of pools) this.openPool(options).retire()
-    for (const [cookie, { owner, state }] of this.#kernel.map('kh_backends').entries().toArray()) {
-      if (this.#find(cookie) !== undefined) continue
-      // Some of the response may have been sent.
-      if (state === khBackendState.KH_RELAYED && owner !== 0n) this.#tellClient(owner, 'reset')
-      this.#failCookie(cookie, 'bad-gateway')
+    for (const [cookie] of this.#kernel.map('kh_backends').entries().toArray()) {
+      if (this.#find(cookie) === undefined) this.#failCookie(cookie, { failure: 'upstream-reset', mayHaveSent: true })
     }
     for (const { cookie } of clients) this.#checkBackend(cookie)
     this.reap()
@@ -220,9 +216,7 @@ export class HttpAgent implements Disposable {
 
   /** Where a client is, `127.0.0.1:51034`; empty for one that is gone, or not accepted yet. */
   addressOf(client: bigint): string {
-    const { remoteAddress, remotePort } = this.#clients.get(client)?.socket ?? {}
-    if (remoteAddress === undefined) return ''
-    return formatPlace(remoteAddress, remotePort)
+    return this.#clients.get(client)?.address ?? ''
   }
 
   /** Clients whose connections are held here, and pooled connections. */
@@ -269,6 +263,10 @@ export class HttpAgent implements Disposable {
     this.#early.clear()
   }
 
+  #tellEnded(entry: KhBackend, answer: ClientAnswer | undefined, of: Pick<EndedRequest, 'client' | 'kept'>): void {
+    if (answer !== undefined) this.#options.onEnded?.(endedRequest(entry, answer, of))
+  }
+
   #onEvent({ kind, client, backend, pair, pool }: KhEvent): void {
     switch (kind) {
       case khEventKind.KH_BACKEND_OPENED:
@@ -284,7 +282,7 @@ export class HttpAgent implements Disposable {
         this.#tellClient(client, 'reset')
         return
       case khEventKind.KH_CLIENT_CLOSED:
-        this.#clientClosed(client)
+        this.#clientClosed(client, pair)
         return
       case khEventKind.KH_ZERO_COPY:
         this.#tellZeroCopy(client, backend, pool)
@@ -298,12 +296,12 @@ export class HttpAgent implements Disposable {
     const service = this.#kernel.map('kh_clients').get(client)?.service
     const { address, port } = (this.#find(backend)?.pool ?? this.#pools.get(pool)?.[0])?.options ?? {}
     if (service !== undefined) this.#options.onZeroCopy?.({ service })
-    else if (address !== undefined) this.#options.onZeroCopy?.({ endpoint: formatPlace(address, port) })
+    else if (address !== undefined) this.#options.onZeroCopy?.({ endpoint: placeText(address, port ?? 0) })
   }
 
   #tellUnread(cookie: bigint): void {
     const { address, port } = this.#find(cookie)?.pool.options ?? {}
-    if (address !== undefined) this.#options.onUnread?.({ endpoint: formatPlace(address, port) })
+    if (address !== undefined) this.#options.onUnread?.({ endpoint: placeText(address, port ?? 0) })
   }
 
   #find(cookie: bigint): PooledConnection | undefined {
@@ -321,46 +319,54 @@ export class HttpAgent implements Disposable {
   }
 
   /** Nobody knows what its endpoint would say next. */
-  #clientClosed(cookie: bigint): void {
+  #clientClosed(cookie: bigint, pair?: KhPair): void {
     const left = this.#kernel.map('kh_clients').take(cookie)
     this.#early.delete(cookie)
     if (left === undefined || left.backend === 0n) return
-    const connection = this.#find(left.backend)
+    const relay = this.#relays.get(left.backend)
+    if (relay !== undefined) relay.clientIsGone()
+    else this.#dropOf(cookie, left.backend, pair === undefined ? this.addressOf(cookie) : textOfPlace(pair.remote))
+  }
+
+  /** Of a client that is gone. */
+  #dropOf(cookie: bigint, backend: bigint, client: string): void {
+    const entry = this.#kernel.map('kh_backends').get(backend)
+    const kept = this.#keptOf(backend)
+    const connection = this.#find(backend)
     if (connection !== undefined) connection.pool.drop(connection)
+    if (entry?.owner === cookie) this.#tellEnded(entry, passedAnswer(entry, 'client-gone'), { client, kept })
+  }
+
+  #keptOf(backend: bigint): Uint8Array {
+    return this.#kernel.map('kh_kept').get(backend)?.bytes ?? new Uint8Array()
   }
 
   /** Gives a pooled connection up, and tells whoever waits for it. */
-  #fail(connection: PooledConnection, failure: Failure = 'bad-gateway'): void {
-    this.#failCookie(connection.cookie, failure, () => connection.pool.drop(connection))
+  #fail(connection: PooledConnection, failure: Failure = 'upstream-reset'): void {
+    this.#failCookie(connection.cookie, { failure, drop: () => connection.pool.drop(connection) })
   }
 
-  #failCookie(cookie: bigint, failure: Failure, drop?: () => void): void {
+  #failCookie(cookie: bigint, { failure, drop, mayHaveSent = false }: FailOptions): void {
     const entry = this.#kernel.map('kh_backends').take(cookie)
-    const isRepeatable = failure === 'bad-gateway' && entry?.isRepeatable === 1
-    const kept = isRepeatable ? this.#kernel.map('kh_kept').get(cookie)?.bytes : undefined
+    const isOwed = entry !== undefined && entry.owner !== 0n
+    const kept = isOwed ? this.#keptOf(cookie) : new Uint8Array()
     this.#kernel.map('kh_kept').delete(cookie)
+    const relay = this.#relays.get(cookie)
     drop?.()
-    if (entry === undefined || entry.owner === 0n || entry.state === khBackendState.KH_RELAYED) return
+    // It hears of the end by itself, after what was said before.
+    if (!isOwed || relay !== undefined || this.#early.has(entry.owner)) return
     // It may have its answer already, and another endpoint's connection by now.
     if (this.#kernel.map('kh_clients').get(entry.owner)?.backend !== cookie) return
     const isUnanswered = entry.state === khBackendState.KH_AT_HEAD || entry.state === khBackendState.KH_DEAD
-    if (kept !== undefined && entry.sent === 0 && isUnanswered) {
+    if (failure === 'upstream-reset' && entry.isRepeatable === 1 && entry.sent === 0 && isUnanswered) {
+      this.#options.onReplayed?.(entry.count)
       this.#replay(entry.owner, kept.subarray(0, entry.kept))
       return
     }
-    this.#tellClient(entry.owner, entry.sent === 0 ? failure : 'reset')
-    if (entry.sent > 0) return
-    const isLate = failure === 'gateway-timeout'
-    this.#tellAnswered(entry, { status: isLate ? 504 : 502, bytes: 0 }, isLate ? 'upstream-timeout' : 'upstream-reset')
-  }
-
-  #tellAnswered(
-    { count, requestBytes, startedNs }: KhBackend,
-    { status, bytes: responseBytes }: { readonly status: number; readonly bytes: number },
-    reason: Answered['reason'],
-  ): void {
-    const tookMs = Number(process.hrtime.bigint() - startedNs) / 1e6
-    this.#options.onAnswered?.({ count, status, requestBytes, responseBytes, tookMs, reason })
+    const client = this.addressOf(entry.owner)
+    const isBegun = entry.sent > 0 || (mayHaveSent && entry.state === khBackendState.KH_RELAYED)
+    this.#tellClient(entry.owner, isBegun ? 'reset' : failure)
+    this.#tellEnded(entry, passedAnswer(entry, failure), { client, kept })
   }
 
   /** Nothing of the response was sent, and the request may be sent again: the proxy does so. */
@@ -385,14 +391,14 @@ export class HttpAgent implements Disposable {
     if (this.#kernel.missing(cookie) > 0) this.#tellClient(cookie, 'reset')
   }
 
-  #tellClient(cookie: bigint, failure: Failure): void {
+  #tellClient(cookie: bigint, failure: Failure | 'reset'): void {
     const client = this.#clients.get(cookie)
     if (client === undefined) {
       if (this.#kernel.map('kh_clients').has(cookie)) this.#early.set(cookie, () => this.#tellClient(cookie, failure))
       return
     }
     if (failure === 'reset') client.reset()
-    else client.answer(failure === 'gateway-timeout' ? gatewayTimeout : badGateway)
+    else client.answer(failure)
   }
 
   #onPooledData(connection: PooledConnection, bytes: Buffer): void {
@@ -415,14 +421,15 @@ export class HttpAgent implements Disposable {
       else this.#early.set(entry.owner, () => this.#relay(connection, entry))
       return
     }
+    const kept = this.#keptOf(connection.cookie)
     const relay = new Relay({
       kernel: this.#kernel,
       connection,
       client,
-      isToHead: entry.isToHead !== 0,
-      onOver: (_, answer) => {
+      entry,
+      onOver: (last, answer) => {
         this.#relays.delete(connection.cookie)
-        if (answer !== undefined) this.#tellAnswered(entry, answer, undefined)
+        this.#tellEnded(last, answer, { client: client.address, kept })
       },
     })
     this.#relays.set(connection.cookie, relay)
@@ -433,8 +440,4 @@ export class HttpAgent implements Disposable {
 /** By the cookie of C. */
 function heldName(cookie: bigint): string {
   return `client ${cookie}`
-}
-
-function formatPlace(address: string, port = 0): string {
-  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`
 }

@@ -1,19 +1,17 @@
 import type { Socket } from 'node:net'
 import { resetSocket, systemClock } from '../core/index.ts'
 import type { Timer } from '../core/index.ts'
+import { replyText } from './ended-request.ts'
+import type { EndReason } from './ended-request.ts'
 import { khReason } from './generated/http.ts'
 import type { KernelHttp } from './kernel-http.ts'
+import { placeText } from './place.ts'
 
 export interface ClientEvents {
   readonly onFallback: (socket: Socket, bytes: Buffer) => void
   /** It is not the agent's any more: closed, or handed over. */
   readonly onGone: () => void
 }
-
-/** What a client gets whose endpoint ended before it answered, or answered what nobody understands. */
-export const badGateway = 'HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r\n\r\n'
-/** What it gets whose request has taken too long. */
-export const gatewayTimeout = 'HTTP/1.1 504 Gateway Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n'
 
 /** How often it is asked whether a response on the path is over, while a client that pipelines waits. */
 const lookMs = 2
@@ -27,6 +25,8 @@ const mostLooks = 15_000 / lookMs
 export class ClientConnection {
   readonly cookie: bigint
   readonly socket: Socket
+  /** `127.0.0.1:51034`, also when it is gone. */
+  readonly address: string
   readonly #kernel: KernelHttp
   readonly #events: ClientEvents
   readonly #held: Buffer[] = []
@@ -45,6 +45,7 @@ export class ClientConnection {
     this.#kernel = kernel
     this.cookie = cookie
     this.socket = socket
+    this.address = placeText(socket.remoteAddress ?? '', socket.remotePort ?? 0)
     this.#events = events
     socket.on('data', this.#onData)
     socket.on('end', this.#onEnd)
@@ -78,13 +79,14 @@ export class ClientConnection {
     this.#proceed()
   }
 
-  answer(text: string): void {
+  /** In place of its endpoint, and for the last time. */
+  answer(reason: Exclude<EndReason, 'client-gone'>): void {
     if (this.#isOver) return
     this.#demote({ staysInMap: false })
-    this.socket.end(text)
+    this.socket.end(replyText(reason))
     this.#release()
-    // What is left to come is nobody's.
-    this.socket.on('data', ignore).resume()
+    // What is left to come is nobody's, and it may be a reset.
+    this.socket.on('error', ignore).on('data', ignore).resume()
   }
 
   /** Its request is the proxy's, from its first byte: an endpoint ended that had said nothing. */

@@ -1,8 +1,10 @@
 import { systemClock } from '../core/index.ts'
 import type { Timer } from '../core/index.ts'
-import { badGateway, gatewayTimeout } from './client-connection.ts'
 import type { ClientConnection } from './client-connection.ts'
+import { elapsedMs } from './ended-request.ts'
+import type { ClientAnswer, EndReason } from './ended-request.ts'
 import { khParts } from './generated/http.ts'
+import type { KhBackend } from './generated/http.ts'
 import type { KernelHttp } from './kernel-http.ts'
 import type { PooledConnection } from './pool.ts'
 import { ResponseEnd } from './response-end.ts'
@@ -12,9 +14,10 @@ export interface RelayOptions {
   /** Paused, and nobody listens to its data. */
   readonly connection: PooledConnection
   readonly client: ClientConnection
-  readonly isToHead: boolean
-  /** It has ended, in whatever way: what the client got, undefined where it got none. */
-  readonly onOver: (relay: Relay, answer: { readonly status: number; readonly bytes: number } | undefined) => void
+  /** Of the connection, as it was when the response began to come. */
+  readonly entry: KhBackend
+  /** It has ended, in whatever way; undefined where this was disposed. */
+  readonly onOver: (entry: KhBackend, answer: ClientAnswer | undefined) => void
 }
 
 const lookMs = 1
@@ -26,6 +29,9 @@ export class Relay implements Disposable {
   readonly #options: RelayOptions
   readonly #end: ResponseEnd
   readonly #startedMs = systemClock.nowMs()
+  readonly #upstreamMs: number
+  /** As it was when the response was not begun yet. */
+  #entry: KhBackend
   #timer: Timer | undefined
   #isOver = false
   /** Until the head is complete: one that is not understood is not shown. */
@@ -35,19 +41,27 @@ export class Relay implements Disposable {
 
   constructor(options: RelayOptions) {
     this.#options = options
-    this.#end = new ResponseEnd(options)
+    this.#end = new ResponseEnd({ isToHead: options.entry.isToHead !== 0 })
+    this.#entry = options.entry
+    this.#upstreamMs = elapsedMs(options.entry)
   }
 
   /** The request's rest is of the path, so its client has to stay there until it is sent; so is an interim response. */
   start(): void {
     const { kernel, connection, client } = this.#options
     const entry = kernel.map('kh_backends').get(connection.cookie)
-    if (entry === undefined || client.socket.destroyed) {
-      this.#close()
+    if (client.socket.destroyed) {
+      this.#over('client-gone')
       return
     }
+    // The endpoint's connection has ended meanwhile.
+    if (entry === undefined) {
+      this.#fail('upstream-reset')
+      return
+    }
+    this.#entry = entry
     if ((entry.parts & khParts.KH_REQUEST_ENDED) === 0 || !client.hasArrived) {
-      if (systemClock.nowMs() - this.#startedMs > mostWaitMs) this.#fail()
+      if (systemClock.nowMs() - this.#startedMs > mostWaitMs) this.#fail('upstream-timeout')
       else this.#timer = systemClock.after(lookMs, () => this.start())
       return
     }
@@ -66,7 +80,7 @@ export class Relay implements Disposable {
     const { connection, client } = this.#options
     const progress = this.#end.read(bytes)
     if (progress.kind === 'unknown') {
-      this.#fail()
+      this.#fail('upstream-protocol-error')
       return
     }
     this.#held.push(progress.kind === 'ended' ? bytes.subarray(0, progress.end) : bytes)
@@ -86,28 +100,39 @@ export class Relay implements Disposable {
   readonly #onEnd = (): void => {
     if (this.#isOver) return
     if (this.#end.isUntilClose) this.#finish({ keepsConnection: false })
-    else this.#fail()
+    else this.#fail('upstream-reset')
   }
 
   readonly #onClientClose = (): void => {
-    this.#close()
+    this.#over('client-gone')
   }
 
   #finish({ keepsConnection }: { readonly keepsConnection: boolean }): void {
-    this.#close()
+    this.#over(undefined)
     this.#options.client.endRelay({ keepsConnection })
   }
 
   /** Its request has taken too long. */
   timeOut(): void {
-    this.#fail(gatewayTimeout)
+    this.#fail('upstream-timeout')
   }
 
-  #fail(answer: string = badGateway): void {
+  clientIsGone(): void {
+    this.#over('client-gone')
+  }
+
+  #fail(end: Exclude<EndReason, 'client-gone'>): void {
     if (this.#isOver) return
-    this.#close(this.#hasBegun ? undefined : answer)
+    this.#over(end)
     if (this.#hasBegun) this.#options.client.reset()
-    else this.#options.client.answer(answer)
+    else this.#options.client.answer(end)
+  }
+
+  #over(end: EndReason | undefined): void {
+    if (this.#isOver) return
+    const status = this.#hasBegun ? this.#end.status : 0
+    const bodyBytes = Math.max(0, this.#bytes - this.#end.headBytes)
+    this.#close({ status, bodyBytes, upstreamMs: status === 0 ? -1 : this.#upstreamMs, end })
   }
 
   /** The client is the caller's matter. */
@@ -115,8 +140,7 @@ export class Relay implements Disposable {
     this.#close()
   }
 
-  /** @param answer  that was given instead; its status is told */
-  #close(answer?: string): void {
+  #close(answer?: ClientAnswer): void {
     if (this.#isOver) return
     this.#isOver = true
     this.#timer?.[Symbol.dispose]()
@@ -124,10 +148,6 @@ export class Relay implements Disposable {
     connection.socket.off('data', this.#onData).off('end', this.#onEnd).off('close', this.#onEnd)
     client.socket.off('drain', this.#onDrain).off('close', this.#onClientClose)
     connection.pool.drop(connection)
-    const status = answer === undefined ? this.#end.status : Number(answer.slice(9, 12))
-    this.#options.onOver(
-      this,
-      status === 0 ? undefined : { status, bytes: Math.max(0, this.#bytes - this.#end.headBytes) },
-    )
+    this.#options.onOver(this.#entry, answer)
   }
 }

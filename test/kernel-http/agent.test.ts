@@ -6,7 +6,7 @@ import type { FlowRecord } from '../../src/daemon/index.ts'
 import type { MemberMesh } from '../datapath/member-mesh.ts'
 import { datapathSkip } from '../datapath/world.ts'
 import { until } from '../support/until.ts'
-import { addressOf, ask, begin, Client, logOf, open, statusOf, untilCarried } from './carried.ts'
+import { addressOf, ask, begin, Client, limited, logOf, open, statusOf, untilCarried } from './carried.ts'
 
 const skip = datapathSkip('python3')
 
@@ -89,6 +89,58 @@ async function checkFlows(each: MemberMesh, client: Client): Promise<void> {
   )
   assert.ok(!(await ask(each, '/flows')).includes('"request"'))
 }
+
+/** Of the access log, without what differs from one request to the next. */
+function linesOf(each: MemberMesh): readonly unknown[] {
+  const differs = /^(time|client\.port|.*duration|heddle\.request_id|trace_id|http\.response\.body\.size)$/
+  const lines = readFileSync(logOf(each), 'utf8').split('\n').slice(0, -1)
+  return lines.map(line => {
+    const entries = Object.entries(JSON.parse(line) as Record<string, unknown>)
+    return Object.fromEntries(entries.filter(([key]) => !differs.test(key)))
+  })
+}
+
+test(
+  'what the agent answers for an endpoint is in the log, the flows and the metrics as what the proxy answers',
+  { skip, timeout: 180_000 },
+  async t => {
+    await using each = await begin(t, { more: limited }, '--kernel-http', 'auto', '--access-log-format', 'json')
+    await untilCarried(each)
+    const host = await addressOf(each)
+    const followed = await open(each, '/flows?follow=1&verdict=request&service=shop/web&lines=0')
+    const flows = createInterface(followed)[Symbol.asyncIterator]()
+    const seen: readonly string[] = ['504', '502']
+    const asked = ['/never', 'post /reset']
+    for (const [at, words] of asked.entries()) {
+      await using client = new Client(each, host)
+      const flow = flows.next()
+      assert.match(String(await client.say(words)), new RegExp(`^${seen[at]} `))
+      const record = JSON.parse(String((await flow).value)) as FlowRecord
+      assert.ok(record.kind === 'request')
+      assert.deepEqual([record.verdict, record.source.workload], [seen[at], 'shop/client'])
+    }
+    followed.destroy()
+    assert.equal((await statusOf(each, false)).isOn, false)
+    for (const words of asked) {
+      await using client = new Client(each, host)
+      await client.say(words)
+    }
+    await until(() => linesOf(each).length === 4)
+    const lines = linesOf(each)
+    assert.deepEqual(lines.slice(0, 2), lines.slice(2))
+    const metrics = await ask(each, '/metrics')
+    const route = 'virtual_host="Service shop/web:9080",route="HTTPRoute shop/web",backend="shop/web:9080"'
+    for (const [name, value] of [
+      [`http_server_requests_total{${route},status_class="5xx"}`, 4],
+      [`http_server_request_duration_seconds_count{${route}}`, 4],
+      [`heddle_local_replies_total{virtual_host="Service shop/web:9080",reason="upstream-timeout"}`, 2],
+      [`heddle_local_replies_total{virtual_host="Service shop/web:9080",reason="upstream-reset"}`, 2],
+    ] as const) {
+      assert.ok(metrics.includes(`${name} ${value}\n`), `${name} ${value}:\n${metrics}`)
+    }
+    assert.ok(!/heddle_upstream_requests_total\{[^}]*shop\/web/.test(metrics), 'no endpoint has answered')
+  },
+)
 
 const closed = `
 ---

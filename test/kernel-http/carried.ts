@@ -17,16 +17,16 @@ import { freePort } from '../support/ports.ts'
 import { until } from '../support/until.ts'
 
 /**
- * A client that keeps its connections. Each line of input is `path` for one more exchange on the connection that there is,
- * or `load N` for N threads that ask until `stop`, which tells how many answers there were and what else there was; `count` tells
+ * A client that keeps its connections. Each line of input is `path`, or `post path`, for one more exchange on the connection
+ * that there is, or `load N` for N threads that ask until `stop`, which tells how many answers there were and what else there was; `count` tells
  * how many there are so far.
  */
 const script = `
 import http.client, json, sys, threading, time
 host = sys.argv[1]
 kept = http.client.HTTPConnection(host, 9080, timeout=120)
-def ask(connection, path):
-  connection.request("GET", path)
+def ask(connection, path, method = "GET"):
+  connection.request(method, path, **({"body": ""} if method == "POST" else {}))
   response = connection.getresponse()
   return "%d %s" % (response.status, response.read().decode().strip())
 over = threading.Event(); threads = []; answers = []; wrong = []
@@ -52,7 +52,7 @@ for line in sys.stdin:
     said = {"answers": len(answers), "wrong": wrong[:5]}
   elif word == "count": said = len(answers)
   else:
-    try: said = ask(kept, word)
+    try: said = ask(kept, rest, "POST") if word == "post" else ask(kept, word)
     except Exception as error: said = type(error).__name__ + ": " + str(error)
   print(json.dumps(said), flush=True)
 `
@@ -120,6 +120,21 @@ export async function begin(
   await each.up('--dns-address', 'off', '--access-log', logOf(each), ...flags)
   return each
 }
+
+/** Rules of which one has a time limit. */
+export const limited = `
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: web, namespace: shop}
+spec:
+  parentRefs: [{group: '', kind: Service, name: web}]
+  rules:
+    - matches: [{path: {type: PathPrefix, value: /never}}]
+      timeouts: {request: 1s}
+      backendRefs: [{name: web, port: 9080}]
+    - backendRefs: [{name: web, port: 9080}]
+`
 
 /** Its rules may be in the kernel once there are connections to its endpoint. @param name  of a Service. @default any */
 export async function untilCarried(each: MemberMesh, name = ''): Promise<void> {

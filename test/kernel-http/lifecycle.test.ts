@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, beforeEach, test } from 'node:test'
 import type { Socket } from 'node:net'
 import type { MeshCgroup } from '../../src/datapath/index.ts'
+import { khBackendState } from '../../src/kernel-http/generated/http.ts'
 import { kernelSkip } from '../../src/kernel/ebpf/testing.ts'
 import { parseAnswer, RawClient, RawServer } from '../support/raw.ts'
 import { until } from '../support/until.ts'
@@ -303,6 +304,17 @@ test('a pool that retires takes no request and gives the answers it owes', { ski
 test('whoever waits for a pool that is closed gets 502', { skip }, async () => {
   await using client = await ask(unsafe)
   await until(() => endpoint.asked !== undefined)
+  world.pools[0]?.[Symbol.dispose]()
+  await client.receive(text => text.startsWith('HTTP/1.1 502'))
+  renewPool()
+})
+
+test('so does whoever has not sent all of the request whose large answer waits', { skip }, async () => {
+  await using client = await ask(post + body.slice(0, 10))
+  await until(() => endpoint.asked !== undefined)
+  endpoint.asked?.write(`${head(90_000)}${pattern(70_000)}`)
+  const { KH_RELAYED } = khBackendState
+  await until(() => [...world.kernel.map('kh_backends').entries()].some(([, { state }]) => state === KH_RELAYED))
   world.pools[0]?.[Symbol.dispose]()
   await client.receive(text => text.startsWith('HTTP/1.1 502'))
   renewPool()

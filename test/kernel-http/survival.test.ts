@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import type { MemberMesh } from '../datapath/member-mesh.ts'
 import { datapathSkip } from '../datapath/world.ts'
 import { until } from '../support/until.ts'
-import { addressOf, areLeft, ask, begin, Client, programsOfPath, statusOf, untilCarried } from './carried.ts'
+import { addressOf, areLeft, ask, begin, Client, limited, programsOfPath, statusOf, untilCarried } from './carried.ts'
 
 const skip = datapathSkip('python3')
 
@@ -51,21 +51,6 @@ function requestsIn(metrics: string): number {
   const series = metrics.matchAll(/^http_server_requests_total\{[^}]*shop\/web:9080[^}]*\} (\d+)$/gm)
   return [...series].reduce((sum, [, value]) => sum + Number(value), 0)
 }
-
-/** Rules of which one has a time limit. */
-const limited = `
----
-apiVersion: gateway.networking.k8s.io/v1
-kind: HTTPRoute
-metadata: {name: web, namespace: shop}
-spec:
-  parentRefs: [{group: '', kind: Service, name: web}]
-  rules:
-    - matches: [{path: {type: PathPrefix, value: /never}}]
-      timeouts: {request: 1s}
-      backendRefs: [{name: web, port: 9080}]
-    - backendRefs: [{name: web, port: 9080}]
-`
 
 test(
   'an agent that is killed or told to stop: its connections are served in the kernel without it, new ones too or they wait, and none fails; cleanup leaves nothing',

@@ -1,11 +1,12 @@
 import type { TestMesh } from './agent-process.ts'
 
-/** A program that says who it is; it answers `/slow` half a second later, and `/never` not at all. */
+/** A program that says who it is; it answers `/slow` half a second later, `/never` not at all, and resets at `/reset`. */
 export const program: string = `
 const name = process.env.NAME
 require('node:http').createServer((request, response) => {
   const answer = () => response.end(name + ' ' + process.pid + '\\n')
   if (request.url.endsWith('/never')) return
+  if (request.url.endsWith('/reset')) return request.socket.resetAndDestroy()
   if (request.url.endsWith('/slow')) setTimeout(answer, 500)
   else answer()
 }).listen(process.env.PORT, process.env.LISTEN_ADDRESS || '127.0.0.1', () => console.log(name + ' listens'))`

@@ -16,6 +16,7 @@ import { openLeftPaths } from './left-path.ts'
 import type { LeftPath } from './left-path.ts'
 import { KernelPath } from './kernel-path.ts'
 import type { KernelPathOptions, PathSurroundings } from './kernel-path.ts'
+import { recordOf } from './path-log.ts'
 
 /** What `heddle kernel-http status` shows. */
 export interface KernelPathStatus {
@@ -49,7 +50,7 @@ export interface KernelPathRule {
 
 export interface KernelPathSwitchOptions extends Omit<
   KernelPathOptions,
-  'cgroup' | 'registry' | 'onCounted' | 'keeper'
+  'cgroup' | 'registry' | 'onCounted' | 'onRequest' | 'keeper'
 > {
   readonly wanted: 'off' | 'auto'
   readonly metrics: AgentMetrics
@@ -79,8 +80,10 @@ export class KernelPathSwitch implements Disposable {
   #testing: Promise<void> | undefined
   #snapshot: MeshSnapshot | undefined
   #surroundings: PathSurroundings = { joined: [], networks: [] }
-  /** Opened with the path. */
+  /** Opened with the path, or for one that was left. */
   #log: AccessLogWriter | undefined
+  /** Who is told of requests. */
+  #askers: readonly ((record: AccessRecord) => void)[] = []
   #isFollowed = false
   #areFlowsFollowed = false
   /** As `whereOf` has it, made when it is first asked for. */
@@ -146,6 +149,7 @@ export class KernelPathSwitch implements Disposable {
   adoptLeft(): void {
     const keeper = this.#options.keeper()
     if (keeper !== undefined) this.#left = openLeftPaths({ ...this.#options, ...this.#counted(), keeper })
+    if (this.#left.length > 0) this.#openLog()
   }
 
   /** For the end of the agent. With `handsOver` the path goes on without one, where there is a keeper; else it is drained. */
@@ -196,7 +200,8 @@ export class KernelPathSwitch implements Disposable {
     const told: ((record: AccessRecord) => void)[] = []
     if (this.#isFollowed || settings.accessLog !== 'off') told.push(record => log.write(record))
     if (this.#areFlowsFollowed) told.push(record => flows.request(record))
-    this.#path?.tellOf(told)
+    this.#askers = told
+    this.#path?.sample(told.length > 0)
   }
 
   /** Where a rule's requests are answered, at one listener or at all; undefined while there is no path. */
@@ -248,24 +253,36 @@ export class KernelPathSwitch implements Disposable {
   }
 
   #openPath(cgroup: MeshCgroup): KernelPath {
-    const { metrics, settings, clock, logger } = this.#options
-    const { accessLog: target, accessLogFormat: format } = settings
     const path = new KernelPath({
       ...this.#options,
       cgroup,
       keeper: this.#options.keeper(),
       ...this.#counted(),
     })
-    this.#log ??= openAccessLog({ target, format, clock, logger, meter: metrics.meter })
     this.#path = path
-    this.#tell()
+    this.#openLog()
     return path
   }
 
-  /** Where requests are counted. */
-  #counted(): Pick<KernelPathOptions, 'registry' | 'onCounted'> {
-    const { metrics } = this.#options
-    return { registry: metrics.kernelPath, onCounted: () => metrics.kernelPathCounted() }
+  #openLog(): void {
+    const { metrics, settings, clock, logger } = this.#options
+    const { accessLog: target, accessLogFormat: format } = settings
+    this.#log ??= openAccessLog({ target, format, clock, logger, meter: metrics.meter })
+    this.#tell()
+  }
+
+  /** Where requests are counted, and told of. */
+  #counted(): Pick<KernelPathOptions, 'registry' | 'onCounted' | 'onRequest'> {
+    const { metrics, clock } = this.#options
+    return {
+      registry: metrics.kernelPath,
+      onCounted: () => metrics.kernelPathCounted(),
+      onRequest: (request, target) => {
+        if (this.#askers.length === 0) return
+        const record = recordOf({ request, target, access: this.#snapshot?.access, wallMs: clock.wallMs() })
+        for (const each of this.#askers) each(record)
+      },
+    }
   }
 
   /** Nothing is opened on a kernel that does not do what the path relies on. */

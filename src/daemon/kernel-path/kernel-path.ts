@@ -4,6 +4,7 @@ import { compileService, HttpAgent, KernelHttp, TableWriter } from '../../kernel
 import type {
   CompiledRule,
   CompiledService,
+  EndedRequest,
   EndpointTarget,
   KernelService,
   OfPath,
@@ -11,7 +12,7 @@ import type {
 } from '../../kernel-http/index.ts'
 import { Bpf } from '../../kernel/index.ts'
 import { emptySnapshot } from '../../model/index.ts'
-import type { AccessRecord, Endpoint, HttpRoute, Listener, MeshSnapshot, RouteRule } from '../../model/index.ts'
+import type { Endpoint, HttpRoute, Listener, MeshSnapshot, RouteRule } from '../../model/index.ts'
 import type { MetricRegistry } from '../../observe/index.ts'
 import type { AgentKeeper } from '../handover/agent-keeper.ts'
 import type { GivenConnection } from '../worker-messages.ts'
@@ -22,7 +23,8 @@ import { PathListeners } from './path-listeners.ts'
 import { networksOfEndpoints } from './path-networks.ts'
 import type { PathNetwork } from './path-networks.ts'
 import { permissionsFor } from './permissions.ts'
-import { recordOf, sampleEveryNs } from './path-log.ts'
+import { requestOf, sampleEveryNs } from './path-log.ts'
+import type { OnRequest } from './path-log.ts'
 import { boundsSeconds, PathCounts } from './path-counts.ts'
 import { CountMemory } from './count-memory.ts'
 import { CountPlaces, limitLookMs } from './count-places.ts'
@@ -38,6 +40,8 @@ export interface KernelPathOptions {
   /** Where requests of the path are counted, and who is told that some were. */
   readonly registry: MetricRegistry
   readonly onCounted: () => void
+  /** Told of requests that programs do not count, and of others while it is sampled. */
+  readonly onRequest: OnRequest
   /** Holds what is to go on while there is no agent. @default the path ends with this one */
   readonly keeper?: AgentKeeper | undefined
 }
@@ -123,7 +127,11 @@ export class KernelPath implements Disposable {
       },
       limitsOf: count => this.#places.at(count)?.limits,
       lookMs: () => limitLookMs(this.#places),
-      onAnswered: answered => this.#counts.answered(answered),
+      onEnded: request => {
+        this.#counts.ended(request)
+        this.#tell(request)
+      },
+      onReplayed: count => this.#counts.replayed(count),
       onZeroCopy: asked => {
         const message =
           'SO_ZEROCOPY does not go with HTTP in the kernel: refused with EPERM, or the connection stays off that path'
@@ -204,16 +212,16 @@ export class KernelPath implements Disposable {
     this.#counts.collect()
   }
 
-  /** To whom requests are told of from now on, not all of them when there are many. */
-  tellOf(told: readonly ((record: AccessRecord) => void)[]): void {
-    this.#kernel.onSample(told.length === 0 ? 0 : sampleEveryNs, sample => {
-      const target = this.#places.at(sample.count)
-      if (target === undefined) return
-      const client = this.#agent.addressOf(sample.client)
-      const { access } = this.#snapshot
-      const record = recordOf({ sample, target, client, access, wallMs: this.#options.clock.wallMs() })
-      for (const each of told) each(record)
-    })
+  /** Whether requests that programs count are told of, not all of them when there are many. */
+  sample(isWanted: boolean): void {
+    this.#kernel.onSample(isWanted ? sampleEveryNs : 0, sample =>
+      this.#tell(requestOf(sample, this.#agent.addressOf(sample.client))),
+    )
+  }
+
+  #tell(request: EndedRequest): void {
+    const target = this.#places.at(request.count)
+    if (target !== undefined) this.#options.onRequest(request, target)
   }
 
   get reasons(): ReadonlyMap<string, bigint> {

@@ -14,6 +14,7 @@ import { descriptorOf, Giver } from './given-socket.ts'
 import type { GiveOptions } from './given-socket.ts'
 import { PathCounts } from './path-counts.ts'
 import { leftOf, PathHolder } from './path-holder.ts'
+import type { OnRequest } from './path-log.ts'
 
 export interface LeftPathOptions extends GiveOptions {
   readonly keeper: Pick<AgentKeeper, 'left' | 'take' | 'keep' | 'drop' | 'isThere'>
@@ -22,6 +23,8 @@ export interface LeftPathOptions extends GiveOptions {
   /** Where requests are counted that were answered while there was no agent, and who is told that some were. */
   readonly registry: MetricRegistry
   readonly onCounted: () => void
+  /** Told of those that were not. */
+  readonly onRequest: OnRequest
 }
 
 /** Who was led to the listeners a moment ago still comes. */
@@ -101,7 +104,7 @@ export class LeftPath implements Disposable {
   }
 
   #openAgent(kernel: KernelHttp): HttpAgent {
-    const { registry, onCounted: onAdded } = this.#options
+    const { registry, onCounted: onAdded, onRequest } = this.#options
     const memory = new CountMemory(kernel)
     const known = memory.adopt()
     const places: CountedPlaces = {
@@ -117,7 +120,12 @@ export class LeftPath implements Disposable {
       onFallback: (socket, bytes) => this.#give(socket, bytes),
       limitsOf: place => places.at(place)?.limits,
       lookMs: () => limitLookMs(places),
-      onAnswered: answered => counts.answered(answered),
+      onEnded: request => {
+        counts.ended(request)
+        const target = places.at(request.count)
+        if (target !== undefined) onRequest(request, target)
+      },
+      onReplayed: place => counts.replayed(place),
     })
   }
 

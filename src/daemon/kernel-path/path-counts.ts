@@ -1,4 +1,4 @@
-import type { Answered, KernelHttp, KhCounts } from '../../kernel-http/index.ts'
+import type { EndedRequest, KernelHttp, KhCounts } from '../../kernel-http/index.ts'
 import { metrics } from '../../model/index.ts'
 import type { MetricRegistry } from '../../observe/index.ts'
 import type { CountMemory } from './count-memory.ts'
@@ -63,27 +63,38 @@ export class PathCounts {
     if (isNew) onAdded()
   }
 
-  /** What the agent answered to a request of the path. */
-  answered({ count, status, requestBytes, responseBytes, tookMs, reason }: Answered): void {
+  /** A request of the path that programs have not counted. */
+  ended({ count, status, requestBytes, bodyBytes, tookMs, upstreamMs, reason }: EndedRequest): void {
     const { registry, places, onAdded } = this.#options
     const target = places.at(count)
     if (target === undefined) return
-    const labels = labelsOf(target, reason === undefined ? target.backend : '')
-    const status_class = statusClasses[Math.trunc(status / 100)] ?? '5xx'
-    registry.counter('http_server_requests_total', { ...labels, status_class }).value++
+    const { virtualHost: virtual_host, backend, endpoint } = target
+    const labels = labelsOf(target)
+    registry.counter('http_server_requests_total', { ...labels, status_class: classOf(status) }).value++
     registry.histogram('http_server_request_duration_seconds', labels).record(tookMs / 1000)
     registry.counter('http_server_request_bytes_total', labels).value += requestBytes
-    registry.counter('http_server_response_bytes_total', labels).value += responseBytes
-    const { virtualHost: virtual_host, backend, endpoint } = target
+    registry.counter('http_server_response_bytes_total', labels).value += bodyBytes
+    if (reason !== undefined) registry.counter('heddle_local_replies_total', { virtual_host, reason }).value++
+    if (upstreamMs >= 0) {
+      const answered = { backend, endpoint, status_class: classOf(status) }
+      registry.counter('heddle_upstream_requests_total', answered).value++
+      registry.histogram('heddle_upstream_request_duration_seconds', { backend }).record(upstreamMs / 1000)
+    }
     onAdded()
-    if (reason === undefined)
-      registry.counter('heddle_upstream_requests_total', { backend, endpoint, status_class }).value++
-    else registry.counter('heddle_local_replies_total', { virtual_host, reason }).value++
+  }
+
+  /** The proxy makes another try, and counts that. */
+  replayed(count: number): void {
+    const { registry, places, onAdded } = this.#options
+    const target = places.at(count)
+    if (target === undefined) return
+    registry.counter('heddle_upstream_retries_total', { backend: target.backend }).value++
+    onAdded()
   }
 
   #add(target: CountedTarget, now: KhCounts, before: KhCounts | undefined): void {
     const { backend, endpoint } = target
-    const labels = labelsOf(target, backend)
+    const labels = labelsOf(target)
     const { registry } = this.#options
     now.classes.forEach((count, at) => {
       const added = Number(count - (before?.classes[at] ?? 0n))
@@ -107,6 +118,10 @@ export class PathCounts {
   }
 }
 
-function labelsOf({ virtualHost, route }: CountedTarget, backend: string): Record<string, string> {
+function classOf(status: number): string {
+  return statusClasses[Math.trunc(status / 100)] ?? '5xx'
+}
+
+function labelsOf({ virtualHost, route, backend }: CountedTarget): Record<string, string> {
   return { virtual_host: virtualHost, route, backend }
 }

@@ -1,35 +1,52 @@
 import type { AccessRecord, NetworkAccess } from '../../model/index.ts'
-import type { KhSample } from '../../kernel-http/index.ts'
+import type { EndedRequest, KhSample } from '../../kernel-http/index.ts'
 import type { CountedTarget } from './count-places.ts'
 
 /** At most one request in so long is told of: a hundred a second. */
 export const sampleEveryNs = 10_000_000
 
-export interface SampledRequest {
-  readonly sample: KhSample
+/** Who is told of a request of the path when it is over, and where that was counted. */
+export type OnRequest = (request: EndedRequest, target: CountedTarget) => void
+
+/** One that programs have counted. @param client  its address */
+export function requestOf(sample: KhSample, client: string): EndedRequest {
+  const { count, caller, status, tookNs, waitedUs, requestBytes, responseBytes: bodyBytes, kept, bytes } = sample
+  return {
+    count,
+    client,
+    caller,
+    status,
+    requestBytes,
+    bodyBytes,
+    tookMs: Number(tookNs) / 1e6,
+    upstreamMs: waitedUs / 1000,
+    reason: undefined,
+    flags: '-',
+    kept: bytes.subarray(0, kept),
+  }
+}
+
+export interface LoggedRequest {
+  readonly request: EndedRequest
   readonly target: CountedTarget
-  /** `127.0.0.1:51034`; empty where the client is gone. */
-  readonly client: string
   readonly access: NetworkAccess | undefined
   readonly wallMs: number
 }
 
 /** A request that passed in the kernel, as others are told of. It has no id and no trace: nobody could add one. */
-export function recordOf({ sample, target, client, access, wallMs }: SampledRequest): AccessRecord {
-  const { status, tookNs, waitedUs, requestBytes, responseBytes } = sample
-  const head = headOf(sample)
-  const caller = access?.callers.get(sample.caller)
-  const durationMs = Number(tookNs) / 1e6
+export function recordOf({ request, target, access, wallMs }: LoggedRequest): AccessRecord {
+  const { status, tookMs: durationMs, upstreamMs, requestBytes, bodyBytes, client, reason, flags } = request
+  const caller = access?.callers.get(request.caller)
   return {
     startMs: wallMs - durationMs,
     durationMs,
-    upstreamMs: waitedUs / 1000,
-    ...head,
+    upstreamMs,
+    ...headOf(request.kept),
     version: 11,
     status,
     grpcStatus: -1,
     requestBytes,
-    responseBytes,
+    responseBytes: bodyBytes,
     client,
     clientService: caller?.service ?? '',
     clientWorkload: caller?.workload ?? '',
@@ -41,23 +58,23 @@ export function recordOf({ sample, target, client, access, wallMs }: SampledRequ
     retries: 0,
     requestId: '',
     traceId: '',
-    reason: undefined,
-    flags: '-',
+    reason,
+    flags,
     tls: undefined,
     upstreamTls: '',
   }
 }
 
-interface SampledHead {
+interface KeptHead {
   readonly method: string
   readonly target: string
   readonly authority: string
   readonly userAgent: string
 }
 
-/** Programs have read it before: it is well formed as far as it goes; what is beyond the sample is not told. */
-export function headOf({ bytes, kept }: Pick<KhSample, 'bytes' | 'kept'>): SampledHead {
-  const text = Buffer.from(bytes).toString('latin1', 0, Math.min(kept, bytes.length))
+/** Programs have read it before: it is well formed as far as it goes; what was not kept is not told. */
+export function headOf(kept: Uint8Array): KeptHead {
+  const text = Buffer.from(kept).toString('latin1')
   const [head = ''] = text.split('\r\n\r\n', 1)
   const [first = '', ...fields] = head.split('\r\n')
   const [method = '', target = ''] = first.split(' ')
