@@ -79,6 +79,14 @@ static __always_inline int kh_die(struct kh_backend *backend, __u64 cookie)
 	return SK_PASS;
 }
 
+// C has closed its connection, of which the agent may hear later than of what it now gets instead.
+static __always_inline int kh_find_nobody(struct kh_backend *backend, __u64 cookie)
+{
+	backend->state = KH_UNHEARD;
+	kh_tell_of(KH_BACKEND_DEAD, 0, cookie, backend->pool);
+	return SK_PASS;
+}
+
 // The response was counted to its end. The client is free before its connection is; a connection that said too much, or has
 // not read all of the request, is nobody's any more.
 static __always_inline void kh_end(struct sk_msg_md *msg, struct kh_socket *socket, struct kh_client *client,
@@ -116,9 +124,9 @@ static __always_inline int kh_answer(struct sk_msg_md *msg, struct kh_socket *so
 	int is_clean = msg->size <= left;
 
 	if (!client || client->backend != socket->cookie)
-		return kh_die(backend, socket->cookie);
+		return kh_find_nobody(backend, socket->cookie);
 	if (bpf_msg_redirect_hash(msg, &kh_sockets, &owner, BPF_F_INGRESS) != SK_PASS)
-		return kh_die(backend, socket->cookie);
+		return kh_find_nobody(backend, socket->cookie);
 	if (!is_clean)
 		kh_divide(msg, socket, take);
 	__sync_fetch_and_add(&client->promised, take);
@@ -218,6 +226,7 @@ static __noinline int kh_from_backend(struct sk_msg_md *msg, struct kh_socket *s
 		break;
 	case KH_RELAYED:
 	case KH_DEAD:
+	case KH_UNHEARD:
 		break;
 	}
 	return SK_PASS;

@@ -238,6 +238,8 @@ enum kh_backend_state {
 	// The response goes to the agent.
 	KH_RELAYED = 4,
 	KH_DEAD = 5,
+	// The same, since C is not there any more to be answered.
+	KH_UNHEARD = 6,
 };
 
 enum kh_parts {

@@ -357,13 +357,18 @@ export class HttpAgent implements Disposable {
     if (!isOwed || relay !== undefined || this.#early.has(entry.owner)) return
     // It may have its answer already, and another endpoint's connection by now.
     if (this.#kernel.map('kh_clients').get(entry.owner)?.backend !== cookie) return
+    const client = this.addressOf(entry.owner)
+    if (entry.state === khBackendState.KH_UNHEARD) {
+      this.#kernel.map('kh_clients').delete(entry.owner)
+      this.#tellEnded(entry, passedAnswer(entry, 'client-gone'), { client, kept })
+      return
+    }
     const isUnanswered = entry.state === khBackendState.KH_AT_HEAD || entry.state === khBackendState.KH_DEAD
     if (failure === 'upstream-reset' && entry.isRepeatable === 1 && entry.sent === 0 && isUnanswered) {
       this.#options.onReplayed?.(entry.count)
       this.#replay(entry.owner, kept.subarray(0, entry.kept))
       return
     }
-    const client = this.addressOf(entry.owner)
     const isBegun = entry.sent > 0 || (mayHaveSent && entry.state === khBackendState.KH_RELAYED)
     this.#tellClient(entry.owner, isBegun ? 'reset' : failure)
     this.#tellEnded(entry, passedAnswer(entry, failure), { client, kept })

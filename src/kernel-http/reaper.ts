@@ -33,7 +33,7 @@ export function reap(kernel: KernelHttp, { pools, hasClient, onClientClosed, onB
     if (!isKnown(cookie)) {
       kernel.map('kh_backends').delete(cookie)
       kernel.map('kh_kept').delete(cookie)
-    } else if (state === khBackendState.KH_DEAD) onBackendDead(cookie)
+    } else if (state === khBackendState.KH_DEAD || state === khBackendState.KH_UNHEARD) onBackendDead(cookie)
   }
 }
 

@@ -3,6 +3,7 @@ import type { Socket } from 'node:net'
 import { after, before, test } from 'node:test'
 import type { MeshCgroup } from '../../src/datapath/index.ts'
 import type { EndedRequest } from '../../src/kernel-http/index.ts'
+import { khReason } from '../../src/kernel-http/generated/http.ts'
 import { kernelSkip } from '../../src/kernel/ebpf/testing.ts'
 import { RawClient, RawServer } from '../support/raw.ts'
 import { until } from '../support/until.ts'
@@ -214,3 +215,29 @@ for (const row of rows) {
     await world.settle()
   })
 }
+
+// The last one: what its client has sent still comes to the endpoint.
+test('a safe request is not asked again when its answer finds nobody', { skip }, async () => {
+  await until(() => world.pools[0]?.size === 2)
+  ended.length = 0
+  heard = ''
+  const client = await RawClient.open(world.port)
+  client.write('GET /left HTTP/1.1\r\nHost: shop\r\n\r\n')
+  await until(() => heard.includes('/left'))
+  const first = asked
+  // The agent reads no more of this than it must, so the socket that is closed now is there until it does.
+  client.write(post('x'.repeat(4_000_000)))
+  await until(() =>
+    world.kernel
+      .map('kh_clients')
+      .entries()
+      .some(([, { reason }]) => reason === khReason.KH_PIPELINED),
+  )
+  await client[Symbol.asyncDispose]()
+  heard = ''
+  first.write(`${head(5)}hello`)
+  await until(() => ended.length > 0)
+  assert.deepEqual([ended[0]?.status, ended[0]?.flags], [499, 'DC'])
+  await world.settle()
+  assert.ok(!heard.includes('/left'), 'asked once')
+})

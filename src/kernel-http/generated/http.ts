@@ -102,6 +102,7 @@ export const khBackendState = {
   KH_ANSWERED: 3,
   KH_RELAYED: 4,
   KH_DEAD: 5,
+  KH_UNHEARD: 6,
 } as const
 
 /** enum kh_parts. */
