@@ -13,32 +13,35 @@ interface CodedEntry {
 
 /**
  * Entries for fields that do not come from HPACK, above all from HTTP/1.1: the
- * same bytes give the same entry, so that encoders find it by identity. A
- * field that falls into the place of another simply takes it.
+ * same bytes give the same entry, so that encoders find it by identity. Each
+ * place has room for two; a third takes the place of the older one, so that of
+ * a hundred paths that come in turn hardly any push each other out.
  *
  * Entries are immutable, so all connections of a worker may share one cache.
  * Fields that are never indexed are not kept.
  */
 export class EntryCache {
-  readonly #slots: (HeaderEntry | undefined)[]
+  readonly #fields: (HeaderEntry | undefined)[]
   readonly #literals: (HeaderEntry | undefined)[]
   /** The same entries by their values in Huffman code. */
   readonly #coded: (CodedEntry | undefined)[]
 
-  /** @param slots a power of two, for each of both kinds; one holds at most some 600 bytes */
-  constructor(slots: number = 512) {
-    this.#slots = Array.from({ length: slots })
-    this.#literals = Array.from({ length: slots })
-    this.#coded = Array.from({ length: slots })
+  /** @param places a power of two, for each kind; one holds at most some 1,200 bytes */
+  constructor(places: number = 512) {
+    this.#fields = Array.from({ length: 2 * places })
+    this.#literals = Array.from({ length: 2 * places })
+    this.#coded = Array.from({ length: 2 * places })
   }
 
   /** A field that a peer sent as a literal without indexing, with the value bytes[from,to): it stays out of tables. */
   literal(name: FieldName, bytes: Buffer, from: number, to: number): HeaderEntry {
-    const slot = valueHash(name.nameId * 31 + name.name.length, bytes, from, to) & (this.#literals.length - 1)
-    const kept = this.#literals[slot]
-    if (kept !== undefined && kept.name === name.name && isText(kept.value, bytes, from, to, 0)) return kept
+    const place = placeOf(literalHash(name, bytes, from, to), this.#literals)
+    for (let slot = place; slot < place + 2; slot++) {
+      const kept = this.#literals[slot]
+      if (kept !== undefined && kept.name === name.name && isText(kept.value, bytes, from, to, 0)) return kept
+    }
     const entry = receivedEntry(name, readLatin1(bytes, from, to), indexings.without)
-    if (entry.indexing !== indexings.never && to - from <= longestCached) this.#literals[slot] = entry
+    if (entry.indexing !== indexings.never && to - from <= longestCached) put(this.#literals, place, entry)
     return entry
   }
 
@@ -49,21 +52,20 @@ export class EntryCache {
    * @returns undefined when it has to be read
    */
   coded(name: FieldName, bytes: Buffer, from: number, to: number): HeaderEntry | undefined {
-    const kept = this.#coded[this.#codedSlot(name, bytes, from, to)]
-    if (kept === undefined || kept.entry.name !== name.name || kept.code.length !== to - from) return undefined
-    const { code } = kept
-    for (let index = 0; index < code.length; index++) if (code[index] !== bytes[from + index]) return undefined
-    return kept.entry
+    const place = placeOf(literalHash(name, bytes, from, to), this.#coded)
+    for (let slot = place; slot < place + 2; slot++) {
+      const kept = this.#coded[slot]
+      if (kept !== undefined && kept.entry.name === name.name && isCode(kept.code, bytes, from, to)) return kept.entry
+    }
+    return undefined
   }
 
   /** Remembers `entry` for `coded`, if it is one that may be kept. */
   keepCoded(entry: HeaderEntry, bytes: Buffer, from: number, to: number): void {
     if (entry.indexing === indexings.never || to - from > longestCached) return
-    this.#coded[this.#codedSlot(entry, bytes, from, to)] = { entry, code: Uint8Array.from(bytes.subarray(from, to)) }
-  }
-
-  #codedSlot(name: FieldName, bytes: Buffer, from: number, to: number): number {
-    return valueHash(name.nameId * 31 + name.name.length, bytes, from, to) & (this.#coded.length - 1)
+    const code = new Uint8Array(to - from)
+    for (let index = 0; index < code.length; index++) code[index] = bytes[from + index] as number
+    put(this.#coded, placeOf(literalHash(entry, bytes, from, to), this.#coded), { entry, code })
   }
 
   /**
@@ -74,26 +76,43 @@ export class EntryCache {
    * set when the field may not stand in HTTP/2.
    */
   entry(bytes: Buffer, nameFrom: number, nameTo: number, valueFrom: number, valueTo: number): HeaderEntry {
-    const slot = slotOf(bytes, nameFrom, nameTo, valueFrom, valueTo) & (this.#slots.length - 1)
-    const kept = this.#slots[slot]
-    if (
-      kept !== undefined &&
-      isText(kept.name, bytes, nameFrom, nameTo, 0x20) &&
-      isText(kept.value, bytes, valueFrom, valueTo, 0)
-    ) {
-      return kept
+    const place = placeOf(fieldHash(bytes, nameFrom, nameTo, valueFrom, valueTo), this.#fields)
+    for (let slot = place; slot < place + 2; slot++) {
+      const kept = this.#fields[slot]
+      if (
+        kept !== undefined &&
+        isText(kept.name, bytes, nameFrom, nameTo, 0x20) &&
+        isText(kept.value, bytes, valueFrom, valueTo, 0)
+      ) {
+        return kept
+      }
     }
     const name = nameOf(readLatin1(bytes, nameFrom, nameTo).toLowerCase())
     const value = readLatin1(bytes, valueFrom, valueTo)
     const indexing = ownIndexingOf(name.nameId, value.length)
     const entry = new HeaderEntry(name, value, indexing, staticIndexOf(name.name, value))
-    if (indexing !== indexings.never && value.length <= longestCached) this.#slots[slot] = entry
+    if (indexing !== indexings.never && value.length <= longestCached) put(this.#fields, place, entry)
     return entry
   }
 }
 
+/** The first of the two slots for this hash. */
+function placeOf(hash: number, slots: readonly unknown[]): number {
+  return (hash << 1) & (slots.length - 1)
+}
+
+/** In front of the one that came last. */
+function put<T>(slots: (T | undefined)[], place: number, entry: T): void {
+  slots[place + 1] = slots[place]
+  slots[place] = entry
+}
+
+function literalHash(name: FieldName, bytes: Buffer, from: number, to: number): number {
+  return valueHash(name.nameId * 31 + name.name.length, bytes, from, to)
+}
+
 /** Looks at lengths and a few bytes: a bad mixture costs a miss, never a wrong answer. */
-function slotOf(bytes: Buffer, nameFrom: number, nameTo: number, valueFrom: number, valueTo: number): number {
+function fieldHash(bytes: Buffer, nameFrom: number, nameTo: number, valueFrom: number, valueTo: number): number {
   const first = (bytes[nameFrom] as number) | 0x20
   const last = (bytes[nameTo - 1] as number) | 0x20
   return valueHash(((nameTo - nameFrom) * 31 + first) * 31 + last, bytes, valueFrom, valueTo)
@@ -105,6 +124,12 @@ function valueHash(seed: number, bytes: Buffer, from: number, to: number): numbe
   const step = 1 + ((to - from) >>> 5)
   for (let at = to - 1; at >= from; at -= step) hash = (Math.imul(hash, 31) + (bytes[at] as number)) | 0
   return hash ^ (hash >>> 15)
+}
+
+function isCode(code: Uint8Array, bytes: Buffer, from: number, to: number): boolean {
+  if (code.length !== to - from) return false
+  for (let index = 0; index < code.length; index++) if (code[index] !== bytes[from + index]) return false
+  return true
 }
 
 /** @param fold 0x20 reads capitals as small letters, which is honest for tokens */
