@@ -31,7 +31,7 @@ export interface FieldName {
 
 /**
  * One field, read once and shared: a table entry, or a literal that is in no
- * table. Immutable but for the encoder's memory, so it may be kept, passed on
+ * table. Immutable but for the encoders' memory, so it may be kept, passed on
  * to any encoder and compared by identity.
  */
 export class HeaderEntry implements FieldName {
@@ -55,6 +55,10 @@ export class HeaderEntry implements FieldName {
   /** Memory of the encoder that wrote it last: its token, and the number of the insertion. */
   writtenBy: object = noEncoder
   writtenAt: number = 0
+  /** What encoders write for it, if it stays out of tables and was written before. */
+  literal: Uint8Array | undefined = undefined
+  /** What a reader has made of the value, kept for when the entry comes again. */
+  reading: object | undefined = undefined
 
   constructor(name: FieldName, value: string, indexing: number, staticIndex: number) {
     this.name = name.name

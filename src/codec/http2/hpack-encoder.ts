@@ -9,6 +9,11 @@ import { staticCount, staticIndexOf } from './static-fields.ts'
 /** Prefix, and what is left of any integer. */
 const integerBytes = 6
 
+/** A longer literal rarely comes twice. */
+const longestKept = 256
+/** What entries remember that stay out of tables. */
+const writtenBefore: object = {}
+
 /** What the table holds of one name. */
 interface NameSlot {
   /** Number of the newest insertion with this name. */
@@ -92,7 +97,7 @@ export class HpackEncoder {
         else if (place > 0) position = writeInteger(into, position, 0x80, 0x7f, place)
         else position = this.#writeIndexed(entry, into, position)
       } else {
-        position = this.#writeLiteral(entry, into, position, entry.indexing === indexings.never ? 0x10 : 0, 0x0f)
+        position = this.#writeUnindexed(entry, into, position)
       }
     }
     return position
@@ -130,6 +135,26 @@ export class HpackEncoder {
     const position = this.#writeLiteral(entry, into, at, 0x40, 0x3f)
     this.#insert(entry)
     return position
+  }
+
+  /** A path or an address that comes again is the same entry, and what was written for it is kept. */
+  #writeUnindexed(entry: HeaderEntry, into: Buffer, at: number): number {
+    const { literal } = entry
+    if (literal !== undefined && !this.#huffman) {
+      into.set(literal, at)
+      return at + literal.length
+    }
+    if (entry.indexing === indexings.never) return this.#writeLiteral(entry, into, at, 0x10, 0x0f)
+    const end = this.#writeLiteral(entry, into, at, 0, 0x0f)
+    if (entry.writtenBy === writtenBefore) this.#keepLiteral(entry, into, at, end)
+    entry.writtenBy = writtenBefore
+    return end
+  }
+
+  /** Unless it only means this in our table, or is too long. */
+  #keepLiteral(entry: HeaderEntry, into: Buffer, from: number, to: number): void {
+    const isOurs = entry.staticName === 0 && this.#placeOfName(entry.name) !== 0
+    if (!isOurs && !this.#huffman && to - from <= longestKept) entry.literal = new Uint8Array(into.subarray(from, to))
   }
 
   #writeLiteral(entry: HeaderEntry, into: Buffer, at: number, pattern: number, prefix: number): number {

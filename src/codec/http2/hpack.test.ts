@@ -223,9 +223,27 @@ suite('HpackEncoder', () => {
       const encoder = new HpackEncoder()
       const entries = list.entries.slice(0, list.length)
       encode(encoder, entries)
-      assert.equal(encode(encoder, entries).toString('hex'), sent.replaceAll(' ', ''))
+      for (let round = 0; round < 3; round++) {
+        assert.equal(encode(encoder, entries).toString('hex'), sent.replaceAll(' ', ''))
+      }
     })
   }
+
+  test('what is kept of a literal that stays out of tables means the same to every peer', () => {
+    const named = createEntry('x-a', 'other')
+    const literal = createEntry('x-a', 'value', { indexing: indexings.without })
+    // Here the name is in the table, there it is not.
+    const [here, there] = [new HpackEncoder(), new HpackEncoder()]
+    encode(here, [named])
+    for (let round = 0; round < 4; round++) {
+      assert.equal(encode(here, [literal]).toString('hex'), `0f2f${text('value')}`)
+    }
+    for (let round = 0; round < 4; round++) {
+      assert.equal(encode(there, [literal]).toString('hex'), `00${text('x-a')}${text('value')}`)
+    }
+    const coded = new HpackEncoder({ huffman: true })
+    assert.notEqual(encode(coded, [literal]).toString('hex'), `00${text('x-a')}${text('value')}`)
+  })
 })
 
 suite('createEntry()', () => {
@@ -256,3 +274,8 @@ suite('createEntry()', () => {
     for (const [name, value, indexing] of cases) assert.equal(createEntry(name, value).indexing, indexing, name)
   })
 })
+
+/** A string literal without Huffman code. */
+function text(value: string): string {
+  return Buffer.from([value.length, ...Buffer.from(value, 'latin1')]).toString('hex')
+}

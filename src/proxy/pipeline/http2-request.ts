@@ -13,8 +13,6 @@ import { IncomingRequest, normalizeHost } from './incoming-request.ts'
  */
 export class Http2Request extends IncomingRequest {
   #authority: HeaderEntry | undefined = undefined
-  #path: HeaderEntry | undefined = undefined
-  #pathRefusal: ReplyReason | undefined = undefined
 
   constructor() {
     super()
@@ -50,21 +48,14 @@ export class Http2Request extends IncomingRequest {
   }
 
   #readPath(entry: HeaderEntry): ReplyReason | undefined {
-    if (entry === this.#path) return this.#pathRefusal
-    this.#path = entry
-    const target = entry.value
-    this.target = target
-    const mark = target.indexOf('?')
-    this.query = mark < 0 ? '' : target.slice(mark + 1)
-    this.search = mark < 0 ? '' : target.slice(mark)
-    const rawPath = target === '*' ? '/' : mark < 0 ? target : target.slice(0, mark)
-    const normal = normalizePath(rawPath)
-    this.#pathRefusal = normal.kind === 'refuse' ? 'bad-request' : undefined
-    if (normal.kind !== 'refuse') {
-      this.path = normal.path
-      this.isTargetPlain = normal.path === rawPath
-    }
-    return this.#pathRefusal
+    const reading = (entry.reading ??= readPath(entry.value)) as PathReading
+    this.target = entry.value
+    this.query = reading.query
+    this.search = reading.search
+    if (reading.path === undefined) return 'bad-request'
+    this.path = reading.path
+    this.isTargetPlain = reading.isTargetPlain
+    return undefined
   }
 
   keep(): Http2Request {
@@ -83,5 +74,26 @@ export class Http2Request extends IncomingRequest {
       if (entry.name === lowerName) value = value === undefined ? entry.value : `${value}, ${entry.value}`
     }
     return value
+  }
+}
+
+/** What a target means; undefined for the path of one that is refused. */
+interface PathReading {
+  readonly path: string | undefined
+  readonly isTargetPlain: boolean
+  readonly query: string
+  readonly search: string
+}
+
+function readPath(target: string): PathReading {
+  const mark = target.indexOf('?')
+  const rawPath = target === '*' ? '/' : mark < 0 ? target : target.slice(0, mark)
+  const normal = normalizePath(rawPath)
+  const path = normal.kind === 'refuse' ? undefined : normal.path
+  return {
+    path,
+    isTargetPlain: path === rawPath,
+    query: mark < 0 ? '' : target.slice(mark + 1),
+    search: mark < 0 ? '' : target.slice(mark),
   }
 }
