@@ -1,9 +1,9 @@
 import { grpcForms, grpcStatuses, grpcStatusOfHttp, methodCodes } from '../../codec/index.ts'
 import { localReplies } from '../../model/index.ts'
-import type { ReplyReason } from '../../model/index.ts'
+import type { Caller, ReplyReason, TlsRecord } from '../../model/index.ts'
 import type { ProxyRuntime } from '../runtime.ts'
 import type { Answer } from './answer.ts'
-import type { CompiledBackend, CompiledRule } from './compiled-rule.ts'
+import type { CompiledBackend, CompiledRule, RouteSeries } from './compiled-rule.ts'
 import type { ExchangeClient } from './exchange-client.ts'
 import { grpcFormOfRequest, noGrpcStatus } from './grpc-call.ts'
 import type { IncomingRequest } from './incoming-request.ts'
@@ -32,6 +32,14 @@ export class ExchangeRecord {
   flags = '-'
   rule: CompiledRule | undefined = undefined
   backend: CompiledBackend | undefined = undefined
+  // What the client's side knew at the end; it may serve another request by the time that this one is counted.
+  durationMs = 0
+  status = 0
+  responseBytes = 0
+  client = ''
+  caller: Caller | undefined = undefined
+  tls: TlsRecord | undefined = undefined
+  #series: RouteSeries | undefined = undefined
   readonly #runtime: ProxyRuntime
   readonly #tries: Tries
 
@@ -115,19 +123,25 @@ export class ExchangeRecord {
     else this.grpcStatus = this.#tries.wasCancelled ? grpcStatuses.cancelled : grpcStatuses.unavailable
   }
 
-  /** The exchange is over: counts it. @returns how long it took, in milliseconds */
-  end(client: ExchangeClient, answer: Answer): number {
-    const durationMs = this.#runtime.turnMs - this.startMs
-    const series = this.backend?.series ?? this.rule?.series ?? client.listener.series
-    series.record(answer.status, durationMs / 1000, this.requestBytes, answer.bodyBytes)
+  /** The exchange is over. */
+  end(client: ExchangeClient, answer: Answer): void {
+    this.durationMs = this.#runtime.turnMs - this.startMs
+    this.status = answer.status
+    this.responseBytes = answer.bodyBytes
+    this.client = client.client
+    this.caller = client.caller
+    this.tls = client.tls
+    this.#series = this.backend?.series ?? this.rule?.series ?? client.listener.series
+    // An answer that was passed on has the endpoint's status.
+    if (this.isGrpc && this.grpcStatus === noGrpcStatus) this.grpcStatus = this.#tries.grpcStatus
+  }
+
+  /** In the metrics. */
+  count(): void {
+    const { caller, status } = this
+    this.#series?.record(status, this.durationMs / 1000, this.requestBytes, this.responseBytes)
     // Of whom nobody knows who he is there is no pair of Services.
-    if (client.caller !== undefined && client.caller.workload !== '')
-      this.backend?.callers.record(client.caller, answer.status)
-    if (this.isGrpc) {
-      // An answer that was passed on has the endpoint's status.
-      if (this.grpcStatus === noGrpcStatus) this.grpcStatus = this.#tries.grpcStatus
-      if (this.grpcStatus !== noGrpcStatus) series.recordCall(this.grpcStatus)
-    }
-    return durationMs
+    if (caller !== undefined && caller.workload !== '') this.backend?.callers.record(caller, status)
+    if (this.isGrpc && this.grpcStatus !== noGrpcStatus) this.#series?.recordCall(this.grpcStatus)
   }
 }

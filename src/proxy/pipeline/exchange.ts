@@ -551,8 +551,13 @@ export class Exchange implements TriesListener, GuardOwner, LateAnswerListener, 
     this.#answer.close()
     this.#downstream.listener.active.value--
     runtime.out.flush()
-    const durationMs = this.#record.end(this.#downstream, this.#answer.to)
-    runtime.accessLog.write(this.#logged.of(this.#downstream, this.#answer.to, durationMs))
+    this.#record.end(this.#downstream, this.#answer.to)
     this.#downstream.exchangeEnded(this.#answer.to.closeAfter)
+  }
+
+  /** Counts and logs what has ended; before the next request. */
+  conclude(): void {
+    this.#record.count()
+    this.#runtime.accessLog.write(this.#logged)
   }
 }

@@ -1,20 +1,15 @@
 import type { AccessRecord, ReplyReason, TlsRecord } from '../../model/index.ts'
 import type { ProxyRuntime } from '../runtime.ts'
 import type { OutgoingRequest } from '../upstream/outgoing-request.ts'
-import type { Answer } from './answer.ts'
-import type { ExchangeClient } from './exchange-client.ts'
 import type { ExchangeRecord } from './exchange-record.ts'
 import type { Tries } from './tries.ts'
 
-/** An exchange as the access log reads it: nothing is copied for that. */
+/** An exchange that has ended, as the access log reads it: nothing is copied for that. */
 export class LoggedExchange implements AccessRecord {
-  durationMs = 0
   readonly #runtime: ProxyRuntime
   readonly #exchange: ExchangeRecord
   readonly #tries: Tries
   readonly #outgoing: OutgoingRequest
-  #client: ExchangeClient | undefined = undefined
-  #answer: Answer | undefined = undefined
 
   constructor(runtime: ProxyRuntime, exchange: ExchangeRecord, tries: Tries, outgoing: OutgoingRequest) {
     this.#runtime = runtime
@@ -23,16 +18,12 @@ export class LoggedExchange implements AccessRecord {
     this.#outgoing = outgoing
   }
 
-  /** Once it has ended. */
-  of(client: ExchangeClient, answer: Answer, durationMs: number): this {
-    this.#client = client
-    this.#answer = answer
-    this.durationMs = durationMs
-    return this
-  }
-
   get startMs(): number {
     return this.#exchange.startMs + this.#runtime.wallOffsetMs
+  }
+
+  get durationMs(): number {
+    return this.#exchange.durationMs
   }
 
   get upstreamMs(): number {
@@ -56,7 +47,7 @@ export class LoggedExchange implements AccessRecord {
   }
 
   get status(): number {
-    return this.#answer === undefined ? -1 : this.#answer.status
+    return this.#exchange.status
   }
 
   get grpcStatus(): number {
@@ -68,19 +59,19 @@ export class LoggedExchange implements AccessRecord {
   }
 
   get responseBytes(): number {
-    return this.#answer === undefined ? -1 : this.#answer.bodyBytes
+    return this.#exchange.responseBytes
   }
 
   get client(): string {
-    return this.#client === undefined ? '' : this.#client.client
+    return this.#exchange.client
   }
 
   get clientService(): string {
-    return this.#client?.caller?.service ?? ''
+    return this.#exchange.caller?.service ?? ''
   }
 
   get clientWorkload(): string {
-    return this.#client?.caller?.workload ?? ''
+    return this.#exchange.caller?.workload ?? ''
   }
 
   get virtualHost(): string {
@@ -128,7 +119,7 @@ export class LoggedExchange implements AccessRecord {
   }
 
   get tls(): TlsRecord | undefined {
-    return this.#client?.tls
+    return this.#exchange.tls
   }
 
   get upstreamTls(): string {
