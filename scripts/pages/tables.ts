@@ -116,6 +116,14 @@ One line per finished request, as text or JSON (\`accessLog\`, \`accessLogFormat
 cannot keep up drops lines and counts them in \`heddle_access_log_dropped_total\`; it never holds up traffic. Every JSON
 line has every key, but for those about TLS where there is none; null stands for what there is not. The table is \`src/observe/access-log/json-line.ts\`.
 
+A line of text tells the same: time, client, request, status, bytes from the client and to it, and the duration, and then
+what else there is under short names (\`upstream=\`, \`grpc=\`, \`retries=\`, \`flags=\`, \`reason=\`, \`caller=\`, \`host=\`, \`listener=\`,
+\`route=\`, \`rule=\`, \`backend=\`, \`endpoint=\`, \`id=\`, \`trace=\`, those about TLS, \`agent=\`). What there is not is left out:
+
+\`\`\`
+2026-09-12T10:11:12.345Z 10.0.0.7:51034 "GET /cart?item=7 HTTP/2" 200 0 5321 3.413ms upstream=3.100ms host=shop.example listener="Gateway shop/web/http" route="HTTPRoute shop/cart" rule=0 backend=shop/cart:8080 endpoint=10.0.1.4:9001 id=0198c7de-94a5-8c3e-a1b2-6d5f4e3c2b1a agent="curl/8.9.1"
+\`\`\`
+
 ${table(['Key', 'Meaning'], rows)}
 `
 }

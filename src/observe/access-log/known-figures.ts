@@ -4,6 +4,7 @@ type Figures = Pick<
   AccessRecord,
   | 'version'
   | 'clientService'
+  | 'authority'
   | 'status'
   | 'requestBytes'
   | 'responseBytes'
@@ -17,13 +18,14 @@ type Figures = Pick<
 
 /**
  * Requests of one connection by HTTP/2 often come in one read, and their answers
- * in another: then lines one after the other have the same status, sizes and
- * times. What was written for the last is kept as soon as the same comes twice.
+ * in another: then lines one after the other have the same status, sizes,
+ * times and host. What was written for the last is kept as soon as the same comes twice.
  */
 export class KnownFigures {
   #version = -1
   #status = 0
   #clientService = ''
+  #authority = ''
   #requestBytes = 0
   #responseBytes = 0
   #durationMs = 0
@@ -45,6 +47,7 @@ export class KnownFigures {
     this.#version = figures.version
     this.#status = figures.status
     this.#clientService = figures.clientService
+    this.#authority = figures.authority
     this.#requestBytes = figures.requestBytes
     this.#responseBytes = figures.responseBytes
     this.#durationMs = figures.durationMs
@@ -70,6 +73,7 @@ export class KnownFigures {
       figures.retries === this.#retries &&
       figures.flags === this.#flags &&
       figures.clientService === this.#clientService &&
+      figures.authority === this.#authority &&
       figures.reason === this.#reason
     )
   }

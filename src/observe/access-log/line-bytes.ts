@@ -132,9 +132,13 @@ export class LineBytes {
 export class TimestampBytes {
   readonly #bytes: Buffer = Buffer.from('1970-01-01T00:00:00.000Z', 'latin1')
   #second = 0
+  #wallMs = 0
 
   /** Good until the next call. */
   at(wallMs: number): Uint8Array {
+    // Requests that came in one read have the same.
+    if (wallMs === this.#wallMs) return this.#bytes
+    this.#wallMs = wallMs
     const second = Math.floor(wallMs / 1000)
     const bytes = this.#bytes
     if (second !== this.#second) {

@@ -40,7 +40,7 @@ test('text line of a request that was passed on', () => {
   assert.equal(
     text(),
     '2026-09-12T10:11:12.345Z 127.0.0.1:51034 "GET /cart?item=7 HTTP/1.1" 200 0 5321 3.413ms upstream=3.100ms ' +
-      'grpc=- retries=0 flags=- reason=- caller=- host=shop.example listener="Gateway shop/web/http" route="HTTPRoute shop/cart" ' +
+      'host=shop.example listener="Gateway shop/web/http" route="HTTPRoute shop/cart" ' +
       'rule=0 backend=shop/cart:8080 endpoint=127.0.0.1:9001 id=0198c7de-94a5-7c3e-a1b2-6d5f4e3c2b1a ' +
       'trace=4bf92f3577b34da6a3ce929d0e0e4736 agent="curl/8.9.1"\n',
   )
@@ -49,9 +49,9 @@ test('text line of a request that was passed on', () => {
 test('text line of an answer of our own', () => {
   assert.equal(
     text(localReply),
-    '2026-09-12T10:11:12.345Z 127.0.0.1:51034 "GET /cart?item=7 HTTP/1.1" 404 0 61 3.413ms upstream=- ' +
-      'grpc=- retries=0 flags=NR reason=no-route caller=- host=shop.example listener="Gateway shop/web/http" route="-" ' +
-      'rule=- backend=- endpoint=- id=0198c7de-94a5-7c3e-a1b2-6d5f4e3c2b1a trace=- agent="-"\n',
+    '2026-09-12T10:11:12.345Z 127.0.0.1:51034 "GET /cart?item=7 HTTP/1.1" 404 0 61 3.413ms ' +
+      'flags=NR reason=no-route host=shop.example listener="Gateway shop/web/http" ' +
+      'id=0198c7de-94a5-7c3e-a1b2-6d5f4e3c2b1a\n',
   )
 })
 
@@ -67,7 +67,11 @@ const forwarded: Partial<AccessRecord> = {
 }
 
 test('text line of a connection that was forwarded as bytes', () => {
-  assert.match(text(forwarded), / "TCP - -" - \d+ \d+ .* host=- .* id=- trace=- agent="-"\n$/)
+  assert.equal(
+    text(forwarded),
+    '2026-09-12T10:11:12.345Z 127.0.0.1:51034 "TCP - -" - 0 5321 3.413ms upstream=3.100ms ' +
+      'listener="Gateway shop/web/http" route="HTTPRoute shop/cart" rule=0 backend=shop/cart:8080 endpoint=127.0.0.1:9001\n',
+  )
 })
 
 test('JSON line of a connection that was forwarded as bytes has null for what it has not', () => {
@@ -97,6 +101,20 @@ test('text line of a request by TLS, from a client with a certificate, to an end
         'upstream-tls=TLSv1.2 agent="curl/8.9.1"\n',
     ),
   )
+})
+
+test('text line of a request by TLS leaves out what the handshake had not', () => {
+  const nobody = { ...handshake, serverName: '', protocol: '', isResumed: true, peerSubject: '', peerUris: '' }
+  assert.ok(
+    text({ tls: { ...nobody, peerHash: '' }, userAgent: '' }).endsWith(
+      ' tls=TLSv1.3 cipher=TLS_AES_256_GCM_SHA384 resumed=yes\n',
+    ),
+  )
+})
+
+test('text line says how often a request was tried again', () => {
+  assert.match(text({ retries: 2, flags: 'URX' }), / upstream=3\.100ms retries=2 flags=URX host=/)
+  assert.doesNotMatch(text(), /retries|flags|reason|grpc|caller/)
 })
 
 test('JSON line of a request by TLS, with null for what its handshake had not', () => {
@@ -142,7 +160,7 @@ test('lines of different handshakes through one writer are those of a fresh one'
 })
 
 test('either line tells the Service that called', () => {
-  assert.match(text({ clientService: 'shop/checkout' }), / reason=- caller=shop\/checkout host=/)
+  assert.match(text({ clientService: 'shop/checkout' }), / upstream=3\.100ms caller=shop\/checkout host=/)
   assert.equal(json({ clientService: 'shop/checkout' })['heddle.client_service'], 'shop/checkout')
   assert.equal(json({ clientWorkload: 'shop/checkout-1' })['heddle.client_workload'], 'shop/checkout-1')
   const hostile = { clientService: 'a b"\n' }
@@ -203,7 +221,7 @@ test('JSON line of a request that was passed on, and of an answer of our own', (
 })
 
 test('lines of a call of gRPC name its status', () => {
-  assert.match(text({ grpcStatus: 4 }), / upstream=3.100ms grpc=deadline-exceeded retries=0 /)
+  assert.match(text({ grpcStatus: 4 }), / upstream=3.100ms grpc=deadline-exceeded host=/)
   assert.match(text({ grpcStatus: 0 }), / grpc=ok /)
   assert.equal(json({ grpcStatus: 14 })['rpc.response.status_code'], 'unavailable')
 })
@@ -336,8 +354,8 @@ test('numbers are written whatever they are', () => {
   }
   assert.ok(text({ durationMs: 0.0004 }).includes(' 0.000ms '))
   assert.ok(text({ durationMs: 0.9996 }).includes(' 1.000ms '))
-  assert.ok(text({ durationMs: 12.5, upstreamMs: 12.5 }).includes(' 12.500ms upstream=12.500ms grpc='))
-  assert.ok(text({ durationMs: -1, upstreamMs: -1 }).includes(' - upstream=- grpc='))
+  assert.ok(text({ durationMs: 12.5, upstreamMs: 12.5 }).includes(' 12.500ms upstream=12.500ms host='))
+  assert.ok(text({ durationMs: -1, upstreamMs: -1 }).includes(' 5321 - host='))
   assert.ok(text({ durationMs: 2.0499 }).includes(' 2.050ms '))
   assert.ok(text({ durationMs: 86_400_000.5 }).includes(' 86400000.500ms '))
   assert.equal(json({ durationMs: 59_999.9999 })['http.server.request.duration'], 60)

@@ -7,17 +7,18 @@ import { LineBytes, TimestampBytes } from './line-bytes.ts'
 import { count, quotable, targetLimit, userAgentLimit, word } from './line-parts.ts'
 
 /**
- * One line for people, with the same columns in every line:
+ * One line for people: seven columns, and then what there is to tell, each under its name.
  *
- *     time client "METHOD target HTTP/1.1" status bytes-in bytes-out duration upstream=… grpc=… retries=…
- *     flags=… reason=… caller=… host=… listener="…" route="…" rule=… backend=… endpoint=… id=… trace=… agent="…"
+ *     time client "METHOD target HTTP/1.1" status bytes-in bytes-out duration upstream=… grpc=… retries=… flags=…
+ *     reason=… caller=… host=… listener="…" route="…" rule=… backend=… endpoint=… id=… trace=… agent="…"
  *
- * Before `agent` stand a client's TLS and that towards the endpoint, each left out where there is none:
+ * Before `agent` stand a client's TLS and that towards the endpoint:
  *
  *     tls=TLSv1.3 cipher=… sni=… alpn=h2 resumed=no peer="CN=anna" peer-uris=… peer-sha256=…
  *     upstream-tls=TLSv1.3
  *
- * `-` stands for what there is not. `duration` runs until the last byte of the
+ * A column has `-` for what there is not; what has a name is left out then, and `retries` where there were none: a
+ * line is short that way, and what is unusual about a request is seen. `duration` runs until the last byte of the
  * response, `upstream` until the first byte of the endpoint's answer. Characters
  * other than printable ASCII are written as `\xHH` or `\uHHHH`, quotes and
  * backslashes with a backslash before them.
@@ -27,12 +28,12 @@ export class TextLine {
   readonly #timestamps = new TimestampBytes()
   readonly #clients = new KnownParts(text => ` ${word(text)} "`)
   readonly #methods = new KnownParts(text => `${quotable(text)} `)
-  readonly #callers = new KnownParts(text => ` caller=${word(text)}`)
-  readonly #hosts = new KnownParts(text => ` host=${word(text)}`)
+  readonly #callers = new KnownParts(text => named('caller', text))
+  readonly #hosts = new KnownParts(text => named('host', text))
   readonly #figures = new KnownFigures()
   readonly #names = new NameParts(writeNames)
   readonly #tls = new TlsParts(writeTls)
-  readonly #agents = new KnownParts(text => ` agent="${quotable(text, userAgentLimit)}"\n`)
+  readonly #agents = new KnownParts(text => `${quoted('agent', text, userAgentLimit)}\n`)
 
   /**
    * Writes printable ASCII that ends with a line feed.
@@ -52,21 +53,22 @@ export class TextLine {
       const from = line.end
       writeFigures(line, record)
       line.bytes(this.#callers.of(record.clientService))
+      line.bytes(this.#hosts.of(record.authority))
       this.#figures.note(into, from, line.end)
     } else {
       line.bytes(known)
     }
-    line.bytes(this.#hosts.of(record.authority))
     line.bytes(this.#names.of(record))
-    if (!line.plainWord(record.requestId)) line.text(word(record.requestId))
-    if (record.traceId === '') {
-      line.bytes(noTraceId)
-    } else {
-      line.bytes(traceId)
+    if (record.requestId !== '') {
+      line.text(' id=')
+      if (!line.plainWord(record.requestId)) line.text(word(record.requestId))
+    }
+    if (record.traceId !== '') {
+      line.text(' trace=')
       if (!line.plainWord(record.traceId)) line.text(word(record.traceId))
     }
     if (record.tls !== undefined) line.bytes(this.#tls.of(record.tls))
-    if (record.upstreamTls !== '') line.bytes(upstreamTls[record.upstreamTls] ?? otherUpstreamTls)
+    if (record.upstreamTls !== '') line.text(named('upstream-tls', record.upstreamTls))
     line.bytes(this.#agents.of(record.userAgent))
     return line.end
   }
@@ -84,16 +86,8 @@ const versions: Readonly<Record<number, Uint8Array>> = {
 const oldVersion = partOf(' HTTP/1.0" ')
 const upstream = partOf(' upstream=')
 const unit = partOf('ms')
-const ordinaryOutcome = partOf(' grpc=- retries=0 flags=- reason=-')
-const traceId = partOf(' trace=')
-const noTraceId = partOf(' trace=-')
-const upstreamTls: Readonly<Record<string, Uint8Array>> = {
-  'TLSv1.2': partOf(' upstream-tls=TLSv1.2'),
-  'TLSv1.3': partOf(' upstream-tls=TLSv1.3'),
-}
-const otherUpstreamTls = partOf(' upstream-tls=-')
 
-/** With the caller, what `KnownFigures` compares. */
+/** With caller and host, what `KnownFigures` compares. */
 function writeFigures(line: LineBytes, record: AccessRecord): void {
   line.bytes(versions[record.version] ?? oldVersion)
   writeCount(line, record.status)
@@ -114,7 +108,9 @@ function writeCount(line: LineBytes, value: number): void {
 /** An answer that is short came at once: then both are the same. */
 function writeSpans(line: LineBytes, durationMs: number, upstreamMs: number): void {
   const from = line.end
-  writeSpan(line, durationMs)
+  if (durationMs >= 0) writeSpan(line, durationMs)
+  else line.byte(dash)
+  if (!(upstreamMs >= 0)) return
   const to = line.end
   line.bytes(upstream)
   if (upstreamMs === durationMs) line.again(from, to)
@@ -122,35 +118,45 @@ function writeSpans(line: LineBytes, durationMs: number, upstreamMs: number): vo
 }
 
 function writeSpan(line: LineBytes, ms: number): void {
-  if (!(ms >= 0)) {
-    line.byte(dash)
-    return
-  }
   line.milliseconds(ms)
   line.bytes(unit)
 }
 
-function writeOutcome(line: LineBytes, record: AccessRecord): void {
-  const { grpcStatus, retries, flags, reason } = record
-  if (grpcStatus < 0 && retries === 0 && flags === '-' && reason === undefined) {
-    line.bytes(ordinaryOutcome)
-    return
-  }
-  const grpc = grpcStatus < 0 ? '-' : (grpcStatusNames[grpcStatus] ?? '-')
-  line.text(` grpc=${grpc} retries=${count(retries, '-')} flags=${word(flags)} reason=${word(reason ?? '')}`)
+function writeOutcome(line: LineBytes, { grpcStatus, retries, flags, reason }: AccessRecord): void {
+  if (grpcStatus >= 0) line.text(named('grpc', grpcStatusNames[grpcStatus] ?? ''))
+  if (retries > 0) line.text(` retries=${count(retries, '-')}`)
+  if (flags !== '-') line.text(named('flags', flags))
+  if (reason !== undefined) line.text(named('reason', reason))
 }
 
-function writeNames(names: Names): string {
+function writeNames({ virtualHost, route, rule, backend, endpoint }: Names): string {
   return (
-    ` listener="${quotable(names.virtualHost)}" route="${quotable(names.route)}" rule=${word(names.rule)} ` +
-    `backend=${word(names.backend)} endpoint=${word(names.endpoint)} id=`
+    quoted('listener', virtualHost) +
+    quoted('route', route) +
+    named('rule', rule) +
+    named('backend', backend) +
+    named('endpoint', endpoint)
   )
 }
 
 function writeTls(tls: TlsRecord): string {
   return (
-    ` tls=${word(tls.version)} cipher=${word(tls.cipher)} sni=${word(tls.serverName)} alpn=${word(tls.protocol)} ` +
-    `resumed=${tls.isResumed ? 'yes' : 'no'} peer="${quotable(tls.peerSubject)}" ` +
-    `peer-uris=${word(tls.peerUris)} peer-sha256=${word(tls.peerHash)}`
+    named('tls', tls.version) +
+    named('cipher', tls.cipher) +
+    named('sni', tls.serverName) +
+    named('alpn', tls.protocol) +
+    named('resumed', tls.isResumed ? 'yes' : 'no') +
+    quoted('peer', tls.peerSubject) +
+    named('peer-uris', tls.peerUris) +
+    named('peer-sha256', tls.peerHash)
   )
+}
+
+/** Nothing for an empty text. */
+function named(name: string, text: string): string {
+  return text === '' ? '' : ` ${name}=${word(text)}`
+}
+
+function quoted(name: string, text: string, limit?: number): string {
+  return text === '' ? '' : ` ${name}="${quotable(text, limit)}"`
 }
