@@ -41,7 +41,7 @@ export const http2: Suite = {
     'everything on one machine over loopback, one worker each on one core; 8 connections with 32 requests at once each',
     'nginx speaks HTTP/1.1 to the backend in every case but gRPC: it has no HTTP/2 there',
     'nghttpx writes each line of its access log at once, has no metrics and makes no request ids',
-    'each writes what it knows to its access log: nghttpx 155 bytes a request, Heddle 450',
+    'each writes what it knows to its access log: nghttpx 155 bytes a request, Heddle 370',
     'endpoints by HTTP/2 are one nghttpd, those by HTTP/1.1 one nginx; calls of gRPC are one message each way',
     'gRPC streams: 256 calls in both directions on an endpoint of our own, CPU for a message there and back; the load is a Node program, which limits the throughput',
   ],
