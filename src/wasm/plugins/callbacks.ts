@@ -11,7 +11,6 @@ export interface MessageCallbacks {
 export interface Callbacks {
   readonly onContextCreate: GuestFunction | undefined
   readonly onVmStart: GuestFunction | undefined
-  readonly validateConfiguration: GuestFunction | undefined
   readonly onConfigure: GuestFunction | undefined
   readonly onTick: GuestFunction | undefined
   readonly onQueueReady: GuestFunction | undefined
@@ -37,7 +36,6 @@ export function callbacksOf(find: (name: string) => GuestFunction | undefined): 
   return {
     onContextCreate: find('proxy_on_context_create'),
     onVmStart: find('proxy_on_vm_start'),
-    validateConfiguration: find('proxy_validate_configuration'),
     onConfigure: find('proxy_on_configure'),
     onTick: find('proxy_on_tick'),
     onQueueReady: find('proxy_on_queue_ready'),

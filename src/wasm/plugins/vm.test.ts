@@ -8,6 +8,7 @@ import { Plugin } from './plugin.ts'
 import { pluginConfig } from './plugin-config.ts'
 import type { PluginOptions } from './plugin-config.ts'
 import { compilePlugin } from './plugin-module.ts'
+import { PluginVm } from './vm.ts'
 import type { AbiVersion } from './abi.ts'
 
 /** Starts a plugin; the numbers that it gives to `env.mark`, and what is in the log. */
@@ -94,6 +95,28 @@ const orders: Readonly<
 for (const [name, [functions, marks]] of Object.entries(orders)) {
   test(`an instance starts in the order of the toolchains: ${name}`, async () => {
     assert.deepEqual((await start(pluginOf(functions))).marks, marks)
+  })
+}
+
+for (const [names, used] of [
+  [['malloc'], 'malloc'],
+  [['malloc', 'proxy_on_memory_allocate'], 'proxy_on_memory_allocate'],
+  [['proxy_on_memory_allocate', 'malloc'], 'proxy_on_memory_allocate'],
+] as const) {
+  // TinyGo exports both, and its malloc gives memory that its collector never frees.
+  test(`memory of a module that exports ${names.join(' and ')} comes from ${used}`, async () => {
+    const allocator: Exported = { parameters: 1, result: 1024 }
+    const functions = { ...marker, ...Object.fromEntries(names.map(name => [name, allocator])) }
+    const marks: number[] = []
+    const hostFunctions = (): Record<string, (mark: number) => void> => ({ mark: mark => void marks.push(mark) })
+    const vm = new PluginVm({
+      engine: new Engine(),
+      module: await compilePlugin(pluginOf(functions)),
+      config: pluginConfig({ name: 'it', hostFunctions }),
+      services: offlineServices(),
+    })
+    assert.equal(vm.allocate(8), 1024)
+    assert.deepEqual(marks, [Object.keys(functions).indexOf(used)])
   })
 }
 
