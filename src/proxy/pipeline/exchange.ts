@@ -190,6 +190,12 @@ export class Exchange implements TriesListener, GuardOwner, LateAnswerListener, 
       this.#plug(rule.plugins, decision, request)
       return
     }
+    this.#proceed(decision, request)
+  }
+
+  /** Behind the plugins. */
+  #proceed(decision: RouteDecision<CompiledRule>, request: IncomingRequest): void {
+    const rule = decision.target
     if (rule.filterPlan !== undefined && !this.#passesSafeguards(rule.filterPlan, decision, request)) return
     this.#forward(rule, decision.matchedPrefix, request)
   }
@@ -213,12 +219,13 @@ export class Exchange implements TriesListener, GuardOwner, LateAnswerListener, 
     plugged.begin(request, this.#request.hasBody)
   }
 
-  onPluggedRequest(request: IncomingRequest, hasBody: boolean, isRerouted: boolean): void {
+  onPluggedRequest(request: IncomingRequest, hasBody: boolean, change: 'none' | 'head' | 'route'): void {
     if (this.#isEnded || this.#plugged === undefined) return
     this.#request.hasBody = hasBody
     if (request.refusal !== undefined) this.#reply(request.refusal)
-    else if (isRerouted) this.#route(request)
-    else this.#follow(this.#plugged.decision, request)
+    else if (change === 'route') this.#route(request)
+    else if (change === 'head') this.#follow(this.#plugged.decision, request)
+    else this.#proceed(this.#plugged.decision, request)
   }
 
   onPluggedBody(bytes: Buffer): void {

@@ -44,7 +44,7 @@ export class HeadCopies {
   }
 }
 
-const blockBytes = 16 * 1024
+const blockBytes = 32 * 1024
 const noBlock: Buffer = Buffer.alloc(0)
 
 export const nothing: Uint8Array = new Uint8Array(0)

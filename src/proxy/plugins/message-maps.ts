@@ -30,11 +30,14 @@ export function mapOfRequest(request: IncomingRequest, scheme: string): HeaderMa
 
 /** An answer whose fields nobody has edited. */
 export function mapOfAnswer(answer: AnswerHead): HeaderMap {
-  return HeaderMap.from(fieldsOf([':status', String(answer.status)], answer, noField))
+  return HeaderMap.from(fieldsOf([':status', answer.status], answer, noField))
 }
 
+/** Names, each with its value behind it; a status is text only for those who ask. */
+type Pseudo = readonly (string | number)[]
+
 function fieldsOf(
-  pseudo: readonly string[],
+  pseudo: Pseudo,
   { parser, list, bytes, start }: IncomingRequest | AnswerHead,
   without: number,
 ): HeaderSource {
@@ -57,14 +60,14 @@ const parsers = {
  */
 class Http1Fields implements HeaderSource {
   readonly count: number
-  readonly #pseudo: readonly string[]
+  readonly #pseudo: Pseudo
   readonly #kind: HeadParser['kind']
   readonly #bytes: Buffer
   readonly #start: number
   readonly #end: number
   readonly #without: number
 
-  constructor(pseudo: readonly string[], head: HeadParser, bytes: Buffer, start: number, without: number) {
+  constructor(pseudo: Pseudo, head: HeadParser, bytes: Buffer, start: number, without: number) {
     this.#pseudo = pseudo
     this.#kind = head.kind
     this.#start = copies.add(bytes, start, start + head.length)
@@ -93,11 +96,11 @@ function isKept({ drop, fieldIds: ids }: HeadParser, index: number, without: num
 /** Without pseudo-headers and Host; Cookie, which HTTP/2 may send in parts, as one. */
 class Http2Fields implements HeaderSource {
   readonly count: number
-  readonly #pseudo: readonly string[]
+  readonly #pseudo: Pseudo
   readonly #entries: HeaderEntry[] = []
   readonly #cookies: string | undefined
 
-  constructor(pseudo: readonly string[], list: HeaderList) {
+  constructor(pseudo: Pseudo, list: HeaderList) {
     this.#pseudo = pseudo
     this.#cookies = list.cookies()
     for (let index = 0; index < list.length; index++) {
@@ -114,8 +117,8 @@ class Http2Fields implements HeaderSource {
   }
 }
 
-function appendPairs(map: HeaderMap, pairs: readonly string[]): void {
-  for (let at = 0; at < pairs.length; at += 2) map.append(pairs[at] ?? '', pairs[at + 1] ?? '')
+function appendPairs(map: HeaderMap, pairs: Pseudo): void {
+  for (let at = 0; at < pairs.length; at += 2) map.append(String(pairs[at]), String(pairs[at + 1]))
 }
 
 function isRegular({ kind, name }: HeaderEntry): boolean {

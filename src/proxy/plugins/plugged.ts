@@ -22,8 +22,8 @@ import { asHttp1, extendedConnect } from './upgrade-request.ts'
 
 /** The exchange whose messages pass the plugins. */
 export interface PluggedOwner {
-  /** The request has passed them. @param isRerouted  its route is to be chosen again */
-  onPluggedRequest(request: IncomingRequest, hasBody: boolean, isRerouted: boolean): void
+  /** The request has passed them. @param change  `route`: the route is to be chosen again */
+  onPluggedRequest(request: IncomingRequest, hasBody: boolean, change: 'none' | 'head' | 'route'): void
   onPluggedBody(bytes: Buffer): void
   onPluggedEnd(trailers: HeaderList | undefined): void
   /** A plugin answers: nobody is asked any more. @returns what the client is told */
@@ -202,14 +202,14 @@ export class Plugged implements HttpPluginHost, PluggedAnswerOwner, PassedOwner 
     this.#isRequestPassed = true
     const given = this.#given
     if (given?.isAsItCame(map, flow) === true && !this.#isRerouted) {
-      this.#owner.onPluggedRequest(given.head, flow === 'more', false)
+      this.#owner.onPluggedRequest(given.head, flow === 'more', 'none')
       return
     }
     // A length that is not the client's own can't be relied on: the content would be taken for another request.
     if (flow === 'end' || map.get('content-length') !== this.#originalLength) map.delete('content-length')
     const request = this.#original?.parser === undefined ? this.#byList(map, flow) : asHttp1(this.#original, map)
     request.version = this.#version
-    this.#owner.onPluggedRequest(request, flow === 'more', this.#isRerouted)
+    this.#owner.onPluggedRequest(request, flow === 'more', this.#isRerouted ? 'route' : 'head')
   }
 
   #byList(map: HeaderMap, flow: Flow): IncomingRequest {
