@@ -57,6 +57,8 @@ export interface Contestant {
   readonly program: Program | undefined
   /** The file that it writes a line to for each request. */
   readonly accessLog?: string
+  /** The same program's other listener, without the plugin of the scene. */
+  readonly plainPort?: number
 }
 
 /** Waits until it forwards, whatever certificate it shows. */

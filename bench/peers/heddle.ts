@@ -14,11 +14,11 @@ export async function startHeddle(scene: Scene): Promise<Contestant> {
   // Not beside the access log: the folder of what is configured is watched, and each write there would wake the agent.
   const files = join(home, 'configuration', 'mesh')
   await mkdir(files, { recursive: true })
-  const [port = 0, adminPort = 0] = await freePorts(2)
-  await writeFile(join(files, 'mesh.yaml'), await mesh(port, scene))
+  const [port = 0, adminPort = 0, plainPort = 0] = await freePorts(3)
+  await writeFile(join(files, 'mesh.yaml'), await mesh({ port, plainPort }, scene))
   await writeFile(
     join(files, 'routes.yaml'),
-    scene.routes.map(scene.endpoints === 'grpc' ? grpcRoute : route).join('---\n'),
+    scene.routes.map(scene.endpoints === 'grpc' ? grpcRoute : path => route(path, scene)).join('---\n'),
   )
   const options = ['--tier', 'user', '--workers', '1', '--admin-address', `127.0.0.1:${adminPort}`]
   const paths = ['--socket-path', join(home, 'agent.sock'), '--access-log', join(home, 'access.log')]
@@ -26,10 +26,19 @@ export async function startHeddle(scene: Scene): Promise<Contestant> {
     place: 'proxy',
     logPath: join(home, 'output'),
   })
-  return contestant('heddle', scene, port, program)
+  const started = await contestant('heddle', scene, port, program)
+  return scene.plugin === undefined ? started : { ...started, plainPort }
 }
 
-async function mesh(port: number, { endpointPorts, tls, mutual, endpoints = 'http1', plugin }: Scene): Promise<string> {
+interface Ports {
+  readonly port: number
+  readonly plainPort: number
+}
+
+async function mesh(
+  { port, plainPort }: Ports,
+  { endpointPorts, tls, mutual, endpoints = 'http1', plugin }: Scene,
+): Promise<string> {
   const protocol = tls === undefined ? 'protocol: HTTP' : 'protocol: HTTPS, tls: { certificateRefs: [{ name: front }] }'
   return [
     `apiVersion: gateway.networking.k8s.io/v1
@@ -47,7 +56,7 @@ spec: { ports: [{ port: 9000${endpoints === 'http1' ? '' : ', appProtocol: kuber
 `,
     ...(tls === undefined ? [] : [await secret('front', tls)]),
     ...(mutual === undefined ? [] : await policy(mutual)),
-    ...(plugin === undefined ? [] : [wasmPlugin(plugin)]),
+    ...(plugin === undefined ? [] : [plainGateway(plainPort), wasmPlugin(plugin)]),
     ...endpointPorts.map(
       (endpoint, index) => `apiVersion: heddle.dev/v1alpha1
 kind: Workload
@@ -56,6 +65,16 @@ spec: { service: backend, port: ${endpoint} }
 `,
     ),
   ].join('---\n')
+}
+
+function plainGateway(port: number): string {
+  return `apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: { name: plain }
+spec:
+  gatewayClassName: heddle
+  listeners: [{ name: front, port: ${port}, protocol: HTTP }]
+`
 }
 
 function wasmPlugin({ module, configuration }: ScenePlugin): string {
@@ -95,12 +114,12 @@ spec:
   ]
 }
 
-function route(path: string): string {
+function route(path: string, { plugin }: Scene): string {
   return `apiVersion: gateway.networking.k8s.io/v1
 kind: HTTPRoute
 metadata: { name: ${path.slice(1)} }
 spec:
-  parentRefs: [{ name: front }]
+  parentRefs: [{ name: front }${plugin === undefined ? '' : ', { name: plain }'}]
   rules:
     - matches: [{ path: { type: PathPrefix, value: ${path} } }]
       backendRefs: [{ name: backend, port: 9000 }]

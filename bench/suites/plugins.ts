@@ -35,7 +35,7 @@ export const plugins: Suite = {
   name: 'plugins',
   limits: [
     'cases that do not say “in the proxy” are the host by itself, without what hands a request over',
-    'none is the same agent without the plugin, lua nginx with the like of it by ngx_http_lua_module',
+    'none is another listener of the same agent, without the plugin, lua nginx with the like of it by ngx_http_lua_module',
     'cost is what the agent takes with the plugin less what it takes without, in the same round',
     'memory is the linear memory of the instance; what the host keeps beside it is not measured',
     '“unmetered” is the same plugin without the code that lets it be stopped',
