@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import http from 'node:http'
 import http2 from 'node:http2'
+import net from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { test } from 'node:test'
+import type { TestContext } from 'node:test'
 import { PluggedProxy } from '../support/plugged-proxy.ts'
 import type { PluggedSketch } from '../support/plugged-proxy.ts'
 import { freePort } from '../support/ports.ts'
@@ -140,18 +142,36 @@ test('a plugin knows when a request began, and whom it is from', async () => {
   assert.equal((await property('connection.subject_peer_certificate')).bytes.length, 0, 'there is none')
 })
 
-for (const harm of ['trap', 'exit', 'loop', 'recursion', 'stack', 'memory', 'headers', 'body', 'log']) {
-  test(`what a plugin does to one request (${harm}) is its own: 503 or an answer, and the others go on`, async () => {
+/** What becomes of the request; it is the endpoint that refuses so many fields. */
+const harms: Readonly<Record<string, number>> = {
+  trap: 503,
+  exit: 503,
+  loop: 503,
+  recursion: 503,
+  stack: 503,
+  memory: 503,
+  log: 503,
+  headers: 431,
+  body: 200,
+}
+
+for (const [harm, expected] of Object.entries(harms)) {
+  test(`what a plugin does to one request (${harm}) is its own: ${expected}, and all others are answered`, async () => {
     await using endpoint = await Endpoint.open()
     const key = 'WasmPlugin shop/hostile'
     await using proxy = await PluggedProxy.start(sketchOf(endpoint, { [key]: { guest: 'hostile' } }))
+    const others = (): Promise<Answer>[] =>
+      Array.from({ length: 20 }, (_, at) => ask(proxy.port, at % 2 ? '/free' : '/'))
     assert.equal((await ask(proxy.port, '/')).status, 200)
-    const harmed = await ask(proxy.port, '/', { headers: { 'x-do': `request_headers:${harm}` } })
-    // An answer without a reason is the endpoint's own, who may refuse so many fields.
-    const reason = harmed.headers['x-heddle-reason']
-    assert.equal(reason, harmed.status === 503 ? 'plugin-failed' : undefined)
-    assert.equal((await ask(proxy.port, '/free')).status, 200)
-    assert.equal((await ask(proxy.port, '/')).status, 200)
+    const before = others()
+    const harmful = ask(proxy.port, '/', { headers: { 'x-do': `request_headers:${harm}` } })
+    const beside = [...before, ...others()]
+    const harmed = await harmful
+    assert.equal(harmed.status, expected)
+    assert.equal(harmed.headers['x-heddle-reason'], expected === 503 ? 'plugin-failed' : undefined)
+    for (const { status } of await Promise.all(beside)) assert.equal(status, 200)
+    for (const { status } of await Promise.all(others())) assert.equal(status, 200)
+    assert.equal(proxy.plugins.status()[0]?.streams, 0)
   })
 }
 
@@ -198,19 +218,40 @@ test('a plugin asks a Service about each request, and lets it pass or answers it
   assert.deepEqual(endpoint.seen, ['POST /ok?status=200'])
 })
 
-test('a call to a host that is dead ends, and so does the request that waited for it', async () => {
-  await using endpoint = await Endpoint.open()
-  const dead = await freePort()
-  const sketch = sketchOf(
-    endpoint,
-    { 'WasmPlugin shop/gate': { guest: 'assembly-gate', rootId: 'gate', configuration: Buffer.from('a gate') } },
-    { backends: { 'shop/items:80': { ports: [endpoint.port] }, 'shop/gate:80': { ports: [dead] } } },
-  )
-  await using proxy = await PluggedProxy.start(sketch)
-  const answer = await ask(proxy.port, '/')
-  assert.notEqual(answer.status, 200)
-  assert.deepEqual(endpoint.seen, [])
-})
+/** Takes connections and never answers. */
+async function silentPort(t: TestContext): Promise<number> {
+  const sockets = new Set<net.Socket>()
+  const server = net.createServer(socket => sockets.add(socket.on('error', () => {})))
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  t.after(() => {
+    for (const socket of sockets) socket.destroy()
+    server.close()
+  })
+  return (server.address() as AddressInfo).port
+}
+
+for (const [host, portOf] of [
+  ['takes no connection', freePort],
+  ['never answers', silentPort],
+] as const) {
+  test(`a call to a host that ${host} ends, so do the requests that waited for it, and no other waits`, async t => {
+    await using endpoint = await Endpoint.open()
+    const dead = await portOf(t)
+    const sketch = sketchOf(
+      endpoint,
+      { 'WasmPlugin shop/gate': { guest: 'assembly-gate', rootId: 'gate', configuration: Buffer.from('a gate') } },
+      { backends: { 'shop/items:80': { ports: [endpoint.port] }, 'shop/gate:80': { ports: [dead] } } },
+    )
+    await using proxy = await PluggedProxy.start(sketch)
+    let waiting = 10
+    const waited = Array.from({ length: waiting }, () => ask(proxy.port, '/').finally(() => waiting--))
+    for (let round = 0; round < 5; round++) assert.equal((await ask(proxy.port, '/free')).status, 200)
+    if (host === 'never answers') assert.equal(waiting, 10, 'others were answered meanwhile')
+    for (const { status } of await Promise.all(waited)) assert.equal(status, 403)
+    assert.deepEqual(new Set(endpoint.seen), new Set(['GET /free']))
+    assert.equal(proxy.plugins.status()[0]?.streams, 0)
+  })
+}
 
 test('requests that a plugin has paused are answered at once when it is removed', async () => {
   await using endpoint = await Endpoint.open()
