@@ -81,6 +81,26 @@ suite('EntryCache', () => {
     assert.equal(read('00017a0179')?.name, 'z')
   })
 
+  test('gives one entry to the tables of all connections for what clients say of themselves, and not for their cookies', () => {
+    const cache = new EntryCache()
+    const read = (name: string, value: string, pattern = '40'): HeaderEntry | undefined => {
+      const list = new HeaderList()
+      const bytes = Buffer.concat([Buffer.from(pattern, 'hex'), literal(name), literal(value)])
+      assert.equal(new HpackDecoder(cache).decode(bytes, 0, bytes.length, list), undefined)
+      return list.entries[0]
+    }
+    const agent = read('user-agent', 'curl/8.9.1')
+    assert.equal(agent?.indexing, indexings.allowed)
+    assert.equal(read('user-agent', 'curl/8.9.1'), agent)
+    assert.notEqual(read('user-agent', 'curl/8.9.1', '00'), agent)
+    assert.equal(read('user-agent', 'curl/8.9.1', '00')?.indexing, indexings.without)
+    assert.equal(read('user-agent', 'curl/8.9.1', '10')?.indexing, indexings.never)
+    assert.equal(read('user-agent', 'curl/8.9.1')?.indexing, indexings.allowed)
+    const cookie = 'session=0123456789abcdef0123456789abcdef'
+    assert.notEqual(read('cookie', cookie), read('cookie', cookie))
+    assert.notEqual(read('authorization', 'Basic x'), read('authorization', 'Basic x'))
+  })
+
   test('knows a literal in Huffman code by its code, and tells codes apart that fall into one place', () => {
     const cache = new EntryCache(1)
     const values = ['/a', '/b', 'www.example.com', '/a', '', '/service-00001/small', '/service-00002/small']
@@ -117,4 +137,8 @@ function readCoded(cache: EntryCache, pattern: number, name: number, value: stri
   const list = new HeaderList()
   assert.equal(new HpackDecoder(cache).decode(bytes, 0, end, list), undefined)
   return list.entries[0]
+}
+
+function literal(text: string): Buffer {
+  return Buffer.concat([Buffer.from([text.length]), Buffer.from(text, 'latin1')])
 }

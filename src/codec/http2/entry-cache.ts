@@ -1,4 +1,4 @@
-import { indexings, ownIndexingOf } from './field-kinds.ts'
+import { fieldKinds, indexings, ownIndexingOf } from './field-kinds.ts'
 import { HeaderEntry, nameOf, receivedEntry, type FieldName } from './header-entry.ts'
 import { readLatin1 } from './latin1.ts'
 import { staticIndexOf } from './static-fields.ts'
@@ -33,15 +33,23 @@ export class EntryCache {
     this.#coded = Array.from({ length: 2 * places })
   }
 
-  /** A field that a peer sent as a literal without indexing, with the value bytes[from,to): it stays out of tables. */
-  literal(name: FieldName, bytes: Buffer, from: number, to: number): HeaderEntry {
+  /**
+   * A field that a peer sent as a literal, with the value bytes[from,to). Clients say the same of themselves on each
+   * of their connections: then it is one entry in the tables of all.
+   *
+   * @param asked  from `indexings`, but for `never`
+   */
+  literal(name: FieldName, bytes: Buffer, from: number, to: number, asked: number): HeaderEntry {
     const place = placeOf(literalHash(name, bytes, from, to), this.#literals)
     for (let slot = place; slot < place + 2; slot++) {
       const kept = this.#literals[slot]
-      if (kept !== undefined && kept.name === name.name && isText(kept.value, bytes, from, to, 0)) return kept
+      if (kept === undefined || kept.name !== name.name || kept.indexing !== asked) continue
+      if (isText(kept.value, bytes, from, to, 0)) return kept
     }
-    const entry = receivedEntry(name, readLatin1(bytes, from, to), indexings.without)
-    if (entry.indexing !== indexings.never && to - from <= longestCached) put(this.#literals, place, entry)
+    const entry = receivedEntry(name, readLatin1(bytes, from, to), asked)
+    // A cookie is one client's, and would only push out what many say.
+    const isShared = entry.indexing !== indexings.never && entry.kind !== fieldKinds.cookie
+    if (isShared && to - from <= longestCached) put(this.#literals, place, entry)
     return entry
   }
 

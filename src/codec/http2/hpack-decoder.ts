@@ -164,6 +164,9 @@ export class HpackDecoder {
     const values = this.#values
     if (byte < 0x10 && values !== undefined) return this.#plainLiteral(bytes, name, values)
     if (!this.#text(bytes)) return undefined
+    if (isIndexed && values !== undefined) {
+      return values.literal(name, this.#textBytes, this.#textFrom, this.#textTo, indexings.allowed)
+    }
     const value = readLatin1(this.#textBytes, this.#textFrom, this.#textTo)
     return receivedEntry(
       name,
@@ -175,13 +178,13 @@ export class HpackDecoder {
   /** One that stays out of tables, and may have been read before. */
   #plainLiteral(bytes: Buffer, name: FieldName, values: EntryCache): HeaderEntry | undefined {
     if (!this.#locate(bytes)) return undefined
-    if (!this.#isCoded) return values.literal(name, bytes, this.#textFrom, this.#textTo)
+    if (!this.#isCoded) return values.literal(name, bytes, this.#textFrom, this.#textTo, indexings.without)
     const from = this.#textFrom
     const to = this.#textTo
     const known = values.coded(name, bytes, from, to)
     if (known !== undefined) return known
     if (!this.#decodeText(bytes)) return undefined
-    const entry = values.literal(name, this.#textBytes, this.#textFrom, this.#textTo)
+    const entry = values.literal(name, this.#textBytes, this.#textFrom, this.#textTo, indexings.without)
     values.keepCoded(entry, bytes, from, to)
     return entry
   }
