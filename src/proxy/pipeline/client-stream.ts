@@ -253,7 +253,7 @@ export class ClientStream implements ExchangeClient, AnswerStream, ByteStream {
   }
 
   exchangeEnded(): void {
-    if (this.#exchange !== undefined) this.#exchanges.giveBack(this.#exchange)
+    if (this.#exchange !== undefined) this.#exchanges.giveBackLater(this.#exchange)
     this.#exchange = undefined
     if (this.#stream.localEnded || this.#stream.isReset) this.#leave()
   }
