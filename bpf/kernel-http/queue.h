@@ -23,8 +23,27 @@ int BPF_PROG(kh_reads, struct sock *sk, int bytes, int flags)
 	return 0;
 }
 
-// Cookie of the client that the agent asks about.
+// Cookie of the socket that the agent asks about.
 volatile __u64 asked = 0;
+
+// What it is told: who the socket's program is, and how much of what was promised to it that has read, modulo 2^32.
+volatile __u64 told_caller = 0;
+volatile __u32 told_promised = 0;
+volatile __u32 told_read = 0;
+
+// To be released by bpf_sk_release(); 0 for a socket that is not on the path any more.
+static __always_inline struct bpf_sock *kh_find(__u64 cookie, struct kh_socket **socket)
+{
+	struct bpf_sock *sk = bpf_map_lookup_elem(&kh_sockets, &cookie);
+
+	if (!sk)
+		return 0;
+	*socket = bpf_sk_storage_get(&kh_storage, sk, 0, 0);
+	if (*socket)
+		return sk;
+	bpf_sk_release(sk);
+	return 0;
+}
 
 // Bytes that were promised to it and are neither in its queue nor read; the agent runs this. A client that is not in the map
 // waits for none. While it reads, or when something else is in its queue, this is not exact; but it is 0 for nothing else than
@@ -34,49 +53,34 @@ int kh_missing(struct __sk_buff *skb)
 {
 	__u64 cookie = asked;
 	struct kh_client *client = bpf_map_lookup_elem(&kh_clients, &cookie);
-	struct bpf_sock *sk;
-	struct kh_socket *socket;
-	int missing = 0;
+	struct kh_socket *socket = 0;
+	struct bpf_sock *sk = client ? kh_find(cookie, &socket) : 0;
+	int missing;
 
-	if (!client)
-		return 0;
-	sk = bpf_map_lookup_elem(&kh_sockets, &cookie);
 	if (!sk)
 		return 0;
-	socket = bpf_sk_storage_get(&kh_storage, sk, 0, 0);
-	if (socket) {
-		missing = client->promised - socket->read;
-		if (missing)
-			missing -= kh_unread(sk);
-	}
+	missing = client->promised - socket->read;
+	if (missing)
+		missing -= kh_unread(sk);
 	bpf_sk_release(sk);
 	return missing;
 }
 
-// How much of what was redirected to the socket of that cookie its program has not read. It has had its time: splice() finds
-// nothing in a queue that has data, and waits for ever. So a client's program stays off the path with all that it opens.
+// How far its program has read what was redirected to a socket; 1, or 0 for one that is not on the path any more.
 SEC("tc")
-int kh_left_unread(struct __sk_buff *skb)
+int kh_progress(struct __sk_buff *skb)
 {
 	__u64 cookie = asked;
 	struct kh_client *client = bpf_map_lookup_elem(&kh_clients, &cookie);
 	struct kh_backend *backend = client ? 0 : bpf_map_lookup_elem(&kh_backends, &cookie);
-	struct bpf_sock *sk;
-	struct kh_socket *socket;
-	__u32 one = 1;
-	int left = 0;
+	struct kh_socket *socket = 0;
+	struct bpf_sock *sk = client || backend ? kh_find(cookie, &socket) : 0;
 
-	if (!client && !backend)
-		return 0;
-	sk = bpf_map_lookup_elem(&kh_sockets, &cookie);
 	if (!sk)
 		return 0;
-	socket = bpf_sk_storage_get(&kh_storage, sk, 0, 0);
-	if (socket) {
-		left = (client ? client->promised : backend->promised) - socket->read;
-		if (client && left)
-			bpf_map_update_elem(&kh_not_reading, &socket->caller, &one, BPF_ANY);
-	}
+	told_caller = socket->caller;
+	told_promised = client ? client->promised : backend ? backend->promised : 0;
+	told_read = socket->read;
 	bpf_sk_release(sk);
-	return left;
+	return 1;
 }

@@ -13,6 +13,7 @@ import { KernelPool } from './pool.ts'
 import type { AdoptedSocket, PooledConnection, PoolOptions } from './pool.ts'
 import { Relay } from './relay.ts'
 import { UnreadWatch } from './unread-watch.ts'
+import type { Reader } from './unread-watch.ts'
 
 export interface HttpAgentOptions {
   readonly kernel: KernelHttp
@@ -31,6 +32,8 @@ export interface HttpAgentOptions {
   readonly onZeroCopy?: (asked: OfPath) => void
   /** For seconds a program has not read what it was sent on the path: it may do so by splice(), and finds nothing. */
   readonly onUnread?: (left: OfPath) => void
+  /** It has read at last. */
+  readonly onReadAgain?: (read: OfPath) => void
   /** What programs do not count: what the agent answered itself, or carried, and what nobody answered. */
   readonly onEnded?: (ended: EndedRequest) => void
   /** One whose endpoint's connection ended was given to user space, which tells of it. @param count  where it would be counted */
@@ -95,8 +98,8 @@ export class HttpAgent implements Disposable {
     this.#kernel = options.kernel
     this.#kernel.onEvent(event => this.#onEvent(event))
     this.#unread = new UnreadWatch(this.#kernel, {
-      onClient: (_, service) => options.onUnread?.({ service }),
-      onBackend: cookie => this.#tellUnread(cookie),
+      onClient: (caller, service) => this.#keepOut(caller, service),
+      onBackend: cookie => this.#readerOf(cookie),
     })
     this.#timers.use(systemClock.every(reapMs, () => this.reap()).unref())
     const { limitsOf } = options
@@ -299,9 +302,31 @@ export class HttpAgent implements Disposable {
     else if (address !== undefined) this.#options.onZeroCopy?.({ endpoint: placeText(address, port ?? 0) })
   }
 
-  #tellUnread(cookie: bigint): void {
-    const { address, port } = this.#find(cookie)?.pool.options ?? {}
-    if (address !== undefined) this.#options.onUnread?.({ endpoint: placeText(address, port ?? 0) })
+  /** New connections of whoever has left something unread may be on the path again. */
+  forgive(): void {
+    this.#unread.forget()
+    const callers = this.#kernel.map('kh_not_reading')
+    for (const [caller] of callers.entries().toArray()) this.#kernel.letIn(caller)
+  }
+
+  #keepOut(caller: bigint, service: number): Reader {
+    this.#kernel.keepOut(caller)
+    this.#options.onUnread?.({ service })
+    return {
+      name: `caller ${caller}`,
+      letIn: () => {
+        this.#kernel.letIn(caller)
+        this.#options.onReadAgain?.({ service })
+      },
+    }
+  }
+
+  #readerOf(cookie: bigint): Reader | undefined {
+    const { address, port = 0 } = this.#find(cookie)?.pool.options ?? {}
+    if (address === undefined) return undefined
+    const endpoint = placeText(address, port)
+    this.#options.onUnread?.({ endpoint })
+    return { name: `endpoint ${endpoint}`, letIn: () => this.#options.onReadAgain?.({ endpoint }) }
   }
 
   #find(cookie: bigint): PooledConnection | undefined {

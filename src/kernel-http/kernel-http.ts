@@ -37,6 +37,21 @@ const [countsBytes, classesBytes] = [384, 64]
 /** Of `bounds_ns`. */
 const bounds = 17
 
+/** How far a socket's program has read what programs of the path have put into its queue. */
+export interface ReadProgress {
+  /** Cgroup of a client's program. */
+  readonly caller: bigint
+  /** Bytes, modulo 2^32, as is the next. */
+  readonly promised: number
+  readonly read: number
+}
+
+interface Told {
+  readonly caller: GlobalValue<bigint>
+  readonly promised: GlobalValue<number>
+  readonly read: GlobalValue<number>
+}
+
 /** Programs that are asked need one. */
 const emptyPacket = new Uint8Array(14)
 
@@ -61,6 +76,7 @@ export class KernelHttp implements Disposable {
   readonly #object: LoadedObject
   readonly #isOn: GlobalValue<number>
   readonly #asked: GlobalValue<bigint>
+  readonly #told: Told
   readonly #sampleEveryNs: GlobalValue<number>
   readonly #stack = new DisposableStack()
   readonly #pools = new Map<number, TypedMap<undefined, bigint>>()
@@ -77,6 +93,11 @@ export class KernelHttp implements Disposable {
     this.#object = this.#stack.use(object)
     this.#isOn = object.global<number>('is_on')
     this.#asked = object.global<bigint>('asked')
+    this.#told = {
+      caller: object.global<bigint>('told_caller'),
+      promised: object.global<number>('told_promised'),
+      read: object.global<number>('told_read'),
+    }
     this.#sampleEveryNs = object.global<number>('sample_every_ns')
     this.#joined = this.#stack.use(new JoinedPlaces(bpf, object, holder))
     this.netns = netnsCookie()
@@ -259,16 +280,21 @@ export class KernelHttp implements Disposable {
     return this.#object.program('kh_missing').test({ data: emptyPacket }).returned | 0
   }
 
-  /** Bytes that were redirected to a client or an endpoint and that it has not read; a client's program stays off the path then. */
-  leftUnread(cookie: bigint): number {
+  /** Of a client, or of an endpoint's connection; undefined for one that is not on the path any more. */
+  progress(cookie: bigint): ReadProgress | undefined {
     this.#asked.set(cookie)
-    return this.#object.program('kh_left_unread').test({ data: emptyPacket }).returned | 0
+    if (this.#object.program('kh_progress').test({ data: emptyPacket }).returned === 0) return undefined
+    const { caller, promised, read } = this.#told
+    return { caller: caller.get(), promised: promised.get(), read: read.get() }
   }
 
-  /** New connections of whoever has left something unread may be on the path again. */
-  forgive(): void {
-    const callers = this.#object.map<bigint, number>('kh_not_reading')
-    for (const [caller] of callers.entries().toArray()) callers.delete(caller)
+  /** New connections of the programs of that cgroup stay off the path. */
+  keepOut(caller: bigint): void {
+    this.map('kh_not_reading').set(caller, 1)
+  }
+
+  letIn(caller: bigint): void {
+    this.map('kh_not_reading').delete(caller)
   }
 
   /** Messages that went to user space, by reason; those that never happened are left out. */

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { connect } from 'node:net'
 import { createInterface } from 'node:readline'
 import { after, before, test } from 'node:test'
 import type { MeshCgroup } from '../../src/datapath/index.ts'
@@ -20,6 +22,8 @@ before(() => {
 after(async () => {
   if (skip === false) await leaveCgroup(cgroup)
 })
+
+const request = 'GET /a HTTP/1.1\r\nHost: shop\r\n\r\n'
 
 /** For each line of input it asks on a new connection, and reads the answer by splice() once that can be read. */
 const splicer = `
@@ -54,12 +58,71 @@ test(
       child.stdin.write('\n')
       assert.equal((await lines.next()).value, 'read')
       assert.equal(world.strangers, 1, 'by the proxy')
-      world.kernel.forgive()
+      world.agent.forgive()
       child.stdin.write('\n')
       assert.equal((await lines.next()).value, 'nothing')
     } finally {
       child.kill('SIGKILL')
     }
+  },
+)
+
+test(
+  'a client that was only slow is let in again once it has read; one that has ended unread is not',
+  { skip },
+  async () => {
+    const told: string[] = []
+    await using backend = await Backend.open()
+    await using world = await World.open(cgroup, {
+      backendPort: backend.port,
+      onUnread: () => told.push('out'),
+      onReadAgain: () => told.push('in'),
+    })
+    const isOnPath = async (): Promise<boolean> => {
+      const { served } = world
+      await using client = await RawClient.open(world.port)
+      client.write(request)
+      await client.receive(text => text.includes('GET /a'))
+      return world.served > served
+    }
+    // Paused before it is connected: later it would read until its own queue is full.
+    const openPaused = async (): Promise<RawClient> => {
+      const socket = connect(world.port, '127.0.0.1').pause()
+      await once(socket, 'connect')
+      return new RawClient(socket)
+    }
+    const leaveUnread = async (count: number): Promise<readonly RawClient[]> => {
+      const { served } = world
+      const slow = await Promise.all(Array.from({ length: count }, openPaused))
+      for (const client of slow) client.write(request)
+      await until(() => world.served === served + count)
+      world.agent.reap()
+      world.agent.reap()
+      return slow
+    }
+    const [first, second] = await leaveUnread(2)
+    assert.deepEqual(told.splice(0), ['out', 'out'])
+    assert.equal(await isOnPath(), false)
+    first?.socket.resume()
+    await first?.receive(text => text.includes('GET /a'))
+    world.agent.reap()
+    assert.equal(await isOnPath(), false, 'another one of its connections is unread still')
+    second?.socket.resume()
+    await second?.receive(text => text.includes('GET /a'))
+    world.agent.reap()
+    assert.deepEqual(told.splice(0), ['in'])
+    assert.equal(await isOnPath(), true)
+    await first?.[Symbol.asyncDispose]()
+    await second?.[Symbol.asyncDispose]()
+    const [third, fourth] = await leaveUnread(2)
+    third?.socket.resetAndDestroy()
+    fourth?.socket.resume()
+    await fourth?.receive(text => text.includes('GET /a'))
+    await until(() => world.agent.sizes.clients === 1)
+    world.agent.reap()
+    assert.deepEqual(told, ['out', 'out'])
+    assert.equal(await isOnPath(), false)
+    await fourth?.[Symbol.asyncDispose]()
   },
 )
 
@@ -71,8 +134,13 @@ test(
     let heard = ''
     await using server = await RawServer.open((_, received) => (heard = received))
     const ports = { backendPort: server.port, pooled: 1 }
-    await using world = await World.open(cgroup, { ...ports, idleMs: 60_000, onUnread: left => told.push(left) })
-    const request = 'GET /a HTTP/1.1\r\nHost: shop\r\n\r\n'
+    const read: OfPath[] = []
+    await using world = await World.open(cgroup, {
+      ...ports,
+      idleMs: 60_000,
+      onUnread: left => told.push(left),
+      onReadAgain: who => read.push(who),
+    })
     {
       await using client = await RawClient.open(world.port)
       client.write(request)
@@ -86,6 +154,12 @@ test(
     client.write(request)
     await until(() => [...world.kernel.map('kh_backends').entries()].some(([, { owner }]) => owner !== 0n))
     for (let look = 0; look < 3; look++) world.agent.reap()
-    assert.deepEqual(told, [{ endpoint: `127.0.0.1:${server.port}` }])
+    const endpoint = { endpoint: `127.0.0.1:${server.port}` }
+    assert.deepEqual([told, read], [[endpoint], []])
+    heard = ''
+    server.connections[1]?.resume()
+    await until(() => heard === request)
+    world.agent.reap()
+    assert.deepEqual([told, read], [[endpoint], [endpoint]])
   },
 )

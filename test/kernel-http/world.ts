@@ -33,6 +33,7 @@ export interface WorldOptions {
   readonly port?: number
   readonly timeoutMs?: (count: number) => number | undefined
   readonly onUnread?: HttpAgentOptions['onUnread']
+  readonly onReadAgain?: HttpAgentOptions['onReadAgain']
   readonly onEnded?: HttpAgentOptions['onEnded']
   /** @default everything leads to pool 1, and is rule 7 */
   readonly table?: (everything: KernelPath) => KernelService
@@ -101,6 +102,7 @@ export class World implements AsyncDisposable {
       kernel,
       ...limited(options.timeoutMs),
       ...(options.onUnread === undefined ? {} : { onUnread: options.onUnread }),
+      ...(options.onReadAgain === undefined ? {} : { onReadAgain: options.onReadAgain }),
       ...(options.onEnded === undefined ? {} : { onEnded: options.onEnded }),
       onFallback: (socket, bytes) => {
         world.fallbacks++

@@ -138,6 +138,7 @@ export class KernelPath implements Disposable {
         this.#warn(asked, message, 'to allow it, set kernelHttp: Off in a BackendPolicy of the Service')
       },
       onUnread: left => this.#keepOut(left),
+      onReadAgain: read => this.#letIn(read),
     })
     this.#listeners = new PathListeners({ ...options, kernel: this.#kernel, agent: this.#agent, holder: this.#holder })
     this.#home = { cookie: this.#kernel.netns, listenerOf: id => id, workloads: new Set(), within: act => act() }
@@ -148,7 +149,7 @@ export class KernelPath implements Disposable {
 
   /** Once for each: a program does it with every connection. */
   #warn(who: OfPath, message: string, hint: string): void {
-    const of = 'endpoint' in who ? `the endpoint ${who.endpoint}` : `a client of ${this.#nameOf(who.service)}`
+    const of = this.#textOf(who)
     if (this.#warned.has(message + of)) return
     this.#warned.add(message + of)
     this.#options.logger.warn(message, { of, hint })
@@ -158,11 +159,21 @@ export class KernelPath implements Disposable {
   #keepOut(who: OfPath): void {
     const message = 'what came by HTTP in the kernel is left unread for seconds: from now on it goes through the proxy'
     const hint =
-      'a program that reads with splice() needs kernelHttp: Off in a BackendPolicy of the Service; one that was only slow is let in again by heddle kernel-http off, and on'
+      'a program that reads with splice() needs kernelHttp: Off in a BackendPolicy of the Service; one that was only slow is let in again once it has read, and by heddle kernel-http off, and on'
     this.#warn(who, message, hint)
     if (!('endpoint' in who)) return
     this.#notReading.add(who.endpoint)
     this.#options.onChange()
+  }
+
+  #letIn(who: OfPath): void {
+    const of = this.#textOf(who)
+    this.#options.logger.info('what was left unread has been read: HTTP goes in the kernel again', { of })
+    if ('endpoint' in who && this.#notReading.delete(who.endpoint)) this.#options.onChange()
+  }
+
+  #textOf(who: OfPath): string {
+    return 'endpoint' in who ? `the endpoint ${who.endpoint}` : `a client of ${this.#nameOf(who.service)}`
   }
 
   #nameOf(service: number): string {
@@ -185,7 +196,7 @@ export class KernelPath implements Disposable {
 
   set isOn(value: boolean) {
     if (value && !this.isOn) {
-      this.#kernel.forgive()
+      this.#agent.forgive()
       this.#notReading.clear()
     }
     this.#kernel.isOn = value

@@ -43,31 +43,6 @@ export const khReason = {
   KH_REASONS: 32,
 } as const
 
-/** struct kh_socket, 416 bytes. */
-export type KhSocket = {
-  readonly cookie: bigint
-  readonly caller: bigint
-  readonly partner: bigint
-  readonly bodyLeft: number
-  readonly rest: number
-  readonly pieces: number
-  readonly service: number
-  readonly role: number
-  readonly read: number
-  readonly nothing: number
-  readonly hashes: readonly bigint[]
-  readonly field: KhFieldKey
-}
-
-/** struct kh_field_key, 104 bytes. */
-export type KhFieldKey = {
-  readonly table: number
-  readonly nameLength: number
-  readonly valueLength: number
-  readonly name: Uint8Array
-  readonly value: Uint8Array
-}
-
 /** struct kh_backend, 88 bytes. */
 export type KhBackend = {
   readonly owner: bigint
@@ -110,6 +85,31 @@ export const khParts = {
   KH_REQUEST_ENDED: 1,
   KH_RESPONSE_ENDED: 2,
 } as const
+
+/** struct kh_socket, 416 bytes. */
+export type KhSocket = {
+  readonly cookie: bigint
+  readonly caller: bigint
+  readonly partner: bigint
+  readonly bodyLeft: number
+  readonly rest: number
+  readonly pieces: number
+  readonly service: number
+  readonly role: number
+  readonly read: number
+  readonly nothing: number
+  readonly hashes: readonly bigint[]
+  readonly field: KhFieldKey
+}
+
+/** struct kh_field_key, 104 bytes. */
+export type KhFieldKey = {
+  readonly table: number
+  readonly nameLength: number
+  readonly valueLength: number
+  readonly name: Uint8Array
+  readonly value: Uint8Array
+}
 
 /** struct kh_kept, 2048 bytes. */
 export type KhKept = {
@@ -284,14 +284,14 @@ export type KhSample = {
 /** Keys and values of the maps; of per-CPU maps, the value of one CPU. */
 export interface Maps {
   readonly kh_clients: { readonly key: bigint; readonly value: KhClient }
-  readonly kh_sockets: { readonly key: bigint; readonly value: bigint }
-  readonly kh_storage: { readonly key: number; readonly value: KhSocket }
   readonly kh_backends: { readonly key: bigint; readonly value: KhBackend }
-  readonly kh_not_reading: { readonly key: bigint; readonly value: number }
+  readonly kh_storage: { readonly key: number; readonly value: KhSocket }
+  readonly kh_sockets: { readonly key: bigint; readonly value: bigint }
   readonly kh_kept: { readonly key: bigint; readonly value: KhKept }
   readonly kh_pairs: { readonly key: KhPair; readonly value: bigint }
   readonly kh_expected: { readonly key: KhPair; readonly value: KhExpected }
   readonly kh_joined: { readonly key: bigint; readonly value: number }
+  readonly kh_not_reading: { readonly key: bigint; readonly value: number }
   readonly kh_listeners: { readonly key: KhListener; readonly value: number }
   readonly kh_tables: { readonly key: number; readonly value: KhTable }
   readonly kh_hosts: { readonly key: KhHostKey; readonly value: KhTable }
