@@ -98,9 +98,9 @@ export class KernelPool implements Disposable {
     this.#queue = kernel.createPool(options.number)
     this.#wanted = options.size ?? 16
     for (const each of options.adopted ?? []) this.#adopt(each)
-    this.#sweep = systemClock
-      .every(Math.max(shortestSweepMs, (options.idleMs ?? 4000) / 8), () => this.#sweepIdle())
-      .unref()
+    const { idleMs = 4000, openMs = 5000 } = options
+    const sweepMs = Math.max(shortestSweepMs, Math.min(idleMs, openMs) / 8)
+    this.#sweep = systemClock.every(sweepMs, () => this.#sweepIdle()).unref()
     this.#fill()
   }
 

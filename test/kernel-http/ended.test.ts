@@ -1,19 +1,16 @@
 import assert from 'node:assert/strict'
 import type { Socket } from 'node:net'
-import { after, before, test } from 'node:test'
-import type { MeshCgroup } from '../../src/datapath/index.ts'
+import { test } from 'node:test'
 import type { EndedRequest } from '../../src/kernel-http/index.ts'
 import { khReason } from '../../src/kernel-http/generated/http.ts'
-import { kernelSkip } from '../../src/kernel/ebpf/testing.ts'
 import { RawClient, RawServer } from '../support/raw.ts'
 import { until } from '../support/until.ts'
 import { pattern } from './backend.ts'
-import { enterCgroup, leaveCgroup, World } from './world.ts'
+import { inCgroup } from './in-cgroup.ts'
+import { World } from './world.ts'
 
-const skip = kernelSkip()
 const timeoutMs = 400
 
-let cgroup: MeshCgroup
 let server: RawServer
 let world: World
 /** Connection of the endpoint to which the last request came. */
@@ -21,27 +18,20 @@ let asked: Socket
 let heard = ''
 const ended: EndedRequest[] = []
 
-before(async () => {
-  if (skip !== false) return
-  cgroup = enterCgroup()
-  server = await RawServer.open((socket, received) => ([asked, heard] = [socket, received]))
-  world = await World.open(cgroup, {
-    backendPort: server.port,
-    pooled: 2,
-    timeoutMs: () => timeoutMs,
-    onEnded: request => ended.push(request),
-    mesh: {
-      rules: [{ backends: ['b'], requestTimeoutMs: timeoutMs }],
-      backends: { b: { ports: [server.port] } },
-    },
-  })
-})
-
-after(async () => {
-  if (skip !== false) return
-  await world[Symbol.asyncDispose]()
-  await server[Symbol.asyncDispose]()
-  await leaveCgroup(cgroup)
+const skip = inCgroup(async (cgroup, stack) => {
+  server = stack.use(await RawServer.open((socket, received) => ([asked, heard] = [socket, received])))
+  world = stack.use(
+    await World.open(cgroup, {
+      backendPort: server.port,
+      pooled: 2,
+      timeoutMs: () => timeoutMs,
+      onEnded: request => ended.push(request),
+      mesh: {
+        rules: [{ backends: ['b'], requestTimeoutMs: timeoutMs }],
+        backends: { b: { ports: [server.port] } },
+      },
+    }),
+  )
 })
 
 const head = (length: number): string => `HTTP/1.1 200 OK\r\nContent-Length: ${length}\r\n\r\n`

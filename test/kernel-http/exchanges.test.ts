@@ -1,14 +1,12 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import type { MeshCgroup } from '../../src/datapath/index.ts'
-import { kernelSkip } from '../../src/kernel/ebpf/testing.ts'
 import { parseAnswer, RawClient, RawServer } from '../support/raw.ts'
 import type { Answer } from '../support/raw.ts'
 import { until } from '../support/until.ts'
 import { Backend, pattern, rawAnswers } from './backend.ts'
-import { enterCgroup, leaveCgroup, World } from './world.ts'
-
-const skip = kernelSkip()
+import { inCgroup } from './in-cgroup.ts'
+import { World } from './world.ts'
 
 interface Exchange {
   readonly name: string
@@ -249,18 +247,10 @@ let cgroup: MeshCgroup
 let backend: Backend
 let world: World
 
-before(async () => {
-  if (skip !== false) return
-  cgroup = enterCgroup()
-  backend = await Backend.open()
-  world = await World.open(cgroup, { backendPort: backend.port })
-})
-
-after(async () => {
-  if (skip !== false) return
-  await world[Symbol.asyncDispose]()
-  await backend[Symbol.asyncDispose]()
-  await leaveCgroup(cgroup)
+const skip = inCgroup(async (own, stack) => {
+  cgroup = own
+  backend = stack.use(await Backend.open())
+  world = stack.use(await World.open(cgroup, { backendPort: backend.port }))
 })
 
 /** What an exchange before has used up of the pool is there again. */

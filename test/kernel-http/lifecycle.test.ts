@@ -1,15 +1,13 @@
 import assert from 'node:assert/strict'
-import { after, before, beforeEach, test } from 'node:test'
+import { beforeEach, test } from 'node:test'
 import type { Socket } from 'node:net'
 import type { MeshCgroup } from '../../src/datapath/index.ts'
 import { khBackendState } from '../../src/kernel-http/generated/http.ts'
-import { kernelSkip } from '../../src/kernel/ebpf/testing.ts'
 import { parseAnswer, RawClient, RawServer } from '../support/raw.ts'
 import { until } from '../support/until.ts'
 import { pattern } from './backend.ts'
-import { enterCgroup, leaveCgroup, World } from './world.ts'
-
-const skip = kernelSkip()
+import { inCgroup } from './in-cgroup.ts'
+import { World } from './world.ts'
 
 const get = (path = '/a'): string => `GET ${path} HTTP/1.1\r\nHost: shop\r\n\r\n`
 const head = (length: number): string => `HTTP/1.1 200 OK\r\nContent-Length: ${length}\r\n\r\n`
@@ -76,10 +74,9 @@ let endpoint: Endpoint
 let world: World
 let timeoutMs: number | undefined
 
-before(async () => {
-  if (skip !== false) return
-  cgroup = enterCgroup()
-  endpoint = await Endpoint.open()
+const skip = inCgroup(async (own, stack) => {
+  cgroup = own
+  endpoint = stack.use(await Endpoint.open())
   world = endpoint.world
 })
 
@@ -87,12 +84,6 @@ beforeEach(async () => {
   if (skip !== false) return
   await until(() => world.pools[0]?.size === 2)
   endpoint.forget()
-})
-
-after(async () => {
-  if (skip !== false) return
-  await endpoint[Symbol.asyncDispose]()
-  await leaveCgroup(cgroup)
 })
 
 async function ask(text: string, of: World = world): Promise<RawClient> {

@@ -1,31 +1,22 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import type { MeshCgroup } from '../../src/datapath/index.ts'
 import { placeOf } from '../../src/kernel-http/index.ts'
-import { kernelSkip } from '../../src/kernel/ebpf/testing.ts'
 import { parseAnswer, RawClient, RawServer } from '../support/raw.ts'
 import { until } from '../support/until.ts'
 import { Backend } from './backend.ts'
-import { enterCgroup, leaveCgroup, World } from './world.ts'
+import { inCgroup } from './in-cgroup.ts'
+import { World } from './world.ts'
 
-const skip = kernelSkip()
 let cgroup: MeshCgroup
 let backend: Backend
 let world: World
 
-before(async () => {
-  if (skip !== false) return
-  cgroup = enterCgroup()
-  backend = await Backend.open()
-  world = await World.open(cgroup, { backendPort: backend.port, pooled: 64, idleMs: 600_000 })
-})
-
-after(async () => {
-  if (skip !== false) return
-  await world[Symbol.asyncDispose]()
-  await backend[Symbol.asyncDispose]()
-  await leaveCgroup(cgroup)
+const skip = inCgroup(async (own, stack) => {
+  cgroup = own
+  backend = stack.use(await Backend.open())
+  world = stack.use(await World.open(cgroup, { backendPort: backend.port, pooled: 64, idleMs: 600_000 }))
 })
 
 const get = (path: string): string => `GET ${path} HTTP/1.1\r\nHost: shop\r\n\r\n`

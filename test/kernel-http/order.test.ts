@@ -3,27 +3,23 @@ import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import type { TestContext } from 'node:test'
 import type { MeshCgroup } from '../../src/datapath/index.ts'
 import type { KernelPath } from '../../src/kernel-http/index.ts'
 import { attachToKernelFunction, loadObject, readObject } from '../../src/kernel/index.ts'
-import { kernelSkip, openTestBpf } from '../../src/kernel/ebpf/testing.ts'
+import { openTestBpf } from '../../src/kernel/ebpf/testing.ts'
 import { parseAnswer, RawClient } from '../support/raw.ts'
 import { until } from '../support/until.ts'
-import { enterCgroup, leaveCgroup, World } from './world.ts'
+import { inCgroup } from './in-cgroup.ts'
+import { World } from './world.ts'
 
-const skip = kernelSkip()
 const holdFile = new URL('../../bpf/tests/kernel-http/hold.bpf.o', import.meta.url)
 
 let cgroup: MeshCgroup
 
-before(() => {
-  if (skip === false) cgroup = enterCgroup()
-})
-
-after(async () => {
-  if (skip === false) await leaveCgroup(cgroup)
+const skip = inCgroup(own => {
+  cgroup = own
 })
 
 async function startBackend(t: TestContext): Promise<{ readonly port: number; readonly pid: number }> {

@@ -1,31 +1,19 @@
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
-import type { MeshCgroup } from '../../src/datapath/index.ts'
+import { test } from 'node:test'
 import type { KernelPath, KernelPermission } from '../../src/kernel-http/index.ts'
 import { pathHash } from '../../src/kernel-http/table.ts'
-import { kernelSkip } from '../../src/kernel/ebpf/testing.ts'
 import { parseAnswer, RawClient } from '../support/raw.ts'
 import { until } from '../support/until.ts'
 import { Backend } from './backend.ts'
-import { enterCgroup, leaveCgroup, World } from './world.ts'
+import { inCgroup } from './in-cgroup.ts'
+import { World } from './world.ts'
 
-const skip = kernelSkip()
-let cgroup: MeshCgroup
 let backend: Backend
 let world: World
 
-before(async () => {
-  if (skip !== false) return
-  cgroup = enterCgroup()
-  backend = await Backend.open()
-  world = await World.open(cgroup, { backendPort: backend.port })
-})
-
-after(async () => {
-  if (skip !== false) return
-  await world[Symbol.asyncDispose]()
-  await backend[Symbol.asyncDispose]()
-  await leaveCgroup(cgroup)
+const skip = inCgroup(async (cgroup, stack) => {
+  backend = stack.use(await Backend.open())
+  world = stack.use(await World.open(cgroup, { backendPort: backend.port }))
 })
 
 /** Its answers are counted under its own number. */

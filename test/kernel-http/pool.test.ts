@@ -1,23 +1,18 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import type { MeshCgroup } from '../../src/datapath/index.ts'
-import { kernelSkip } from '../../src/kernel/ebpf/testing.ts'
 import { freePort } from '../support/ports.ts'
 import { until } from '../support/until.ts'
 import { Backend } from './backend.ts'
-import { enterCgroup, leaveCgroup, World } from './world.ts'
+import { inCgroup } from './in-cgroup.ts'
+import { World } from './world.ts'
 
-const skip = kernelSkip()
 let cgroup: MeshCgroup
 
-before(() => {
-  if (skip === false) cgroup = enterCgroup()
-})
-
-after(async () => {
-  if (skip === false) await leaveCgroup(cgroup)
+const skip = inCgroup(own => {
+  cgroup = own
 })
 
 /** Listens with room for one connection that is not accepted; after a line of input it has room, and accepts and keeps all. */

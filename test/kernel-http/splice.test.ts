@@ -3,24 +3,19 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { createInterface } from 'node:readline'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import type { MeshCgroup } from '../../src/datapath/index.ts'
 import type { OfPath } from '../../src/kernel-http/index.ts'
-import { kernelSkip } from '../../src/kernel/ebpf/testing.ts'
 import { RawClient, RawServer } from '../support/raw.ts'
 import { until } from '../support/until.ts'
 import { Backend } from './backend.ts'
-import { enterCgroup, leaveCgroup, World } from './world.ts'
+import { inCgroup } from './in-cgroup.ts'
+import { World } from './world.ts'
 
-const skip = kernelSkip()
 let cgroup: MeshCgroup
 
-before(() => {
-  if (skip === false) cgroup = enterCgroup()
-})
-
-after(async () => {
-  if (skip === false) await leaveCgroup(cgroup)
+const skip = inCgroup(own => {
+  cgroup = own
 })
 
 const request = 'GET /a HTTP/1.1\r\nHost: shop\r\n\r\n'
