@@ -143,6 +143,11 @@ export class World implements AsyncDisposable {
     this.writer.write(service, table)
   }
 
+  /** Connections of clients that this process still has. */
+  get accepted(): readonly Socket[] {
+    return [...this.#sockets]
+  }
+
   /** Responses that were counted on the path. */
   get served(): number {
     return Number(this.kernel.countedRequests(7))
