@@ -100,15 +100,13 @@ async function runGroup(
   return samples
 }
 
-function noteFallbacks({ fallbacks, strangers, kernel }: World, { note }: SuiteOptions): void {
+function noteFallbacks({ fallbacks, strangers, kernel, agent }: World, { note }: SuiteOptions): void {
   // wrk opens a connection to see whether there is anybody, and closes it; the agent may be later than both.
   const given = fallbacks - strangers
   if (given === 0) return
-  const reasons = [...kernel.reasons()]
-  const rest = given - reasons.reduce((sum, [, count]) => sum + Number(count), 0)
-  const texts = reasons.map(([reason, count]) => `${reason} ${count}`)
-  // Programs had no objection: the agent took them off the path, as when an endpoint's connection ends that owes an answer.
-  if (rest > 0) texts.push(`${rest} by the agent`)
+  const texts = [...kernel.reasons(), ['endpoint ended', agent.replayed] as const].map(
+    ([why, count]) => `${why} ${count}`,
+  )
   note(`${given} connections of the kernel’s path were given to the proxy: ${texts.join(', ')}`)
 }
 

@@ -13,7 +13,7 @@ import { KernelPool } from './pool.ts'
 import type { AdoptedSocket, PooledConnection, PoolOptions } from './pool.ts'
 import { Relay } from './relay.ts'
 import { UnreadWatch } from './unread-watch.ts'
-import type { Reader } from './unread-watch.ts'
+import type { OfPath } from './unread-watch.ts'
 
 export interface HttpAgentOptions {
   readonly kernel: KernelHttp
@@ -39,9 +39,6 @@ export interface HttpAgentOptions {
   /** One whose endpoint's connection ended was given to user space, which tells of it. @param count  where it would be counted */
   readonly onReplayed?: (count: number) => void
 }
-
-/** A client of a Service, by its number, or an endpoint's program, by the pool's place. */
-export type OfPath = { readonly service: number } | { readonly endpoint: string }
 
 export interface TimeLimits {
   /** Until the last byte of the response. */
@@ -92,15 +89,14 @@ export class HttpAgent implements Disposable {
   /** Endpoints' connections that ended before it was told that they are there. */
   readonly #deadEarly = new Set<bigint>()
   readonly #unread: UnreadWatch
+  /** Requests that went to user space since their endpoint's connection ended. */
+  replayed = 0
 
   constructor(options: HttpAgentOptions) {
     this.#options = options
     this.#kernel = options.kernel
     this.#kernel.onEvent(event => this.#onEvent(event))
-    this.#unread = new UnreadWatch(this.#kernel, {
-      onClient: (caller, service) => this.#keepOut(caller, service),
-      onBackend: cookie => this.#readerOf(cookie),
-    })
+    this.#unread = new UnreadWatch(this.#kernel, { ...options, endpointOf: cookie => this.#endpointOf(cookie) })
     this.#timers.use(systemClock.every(reapMs, () => this.reap()).unref())
     const { limitsOf } = options
     if (limitsOf !== undefined) this.#lookForOverdue(limitsOf)
@@ -304,29 +300,12 @@ export class HttpAgent implements Disposable {
 
   /** New connections of whoever has left something unread may be on the path again. */
   forgive(): void {
-    this.#unread.forget()
-    const callers = this.#kernel.map('kh_not_reading')
-    for (const [caller] of callers.entries().toArray()) this.#kernel.letIn(caller)
+    this.#unread.forgive()
   }
 
-  #keepOut(caller: bigint, service: number): Reader {
-    this.#kernel.keepOut(caller)
-    this.#options.onUnread?.({ service })
-    return {
-      name: `caller ${caller}`,
-      letIn: () => {
-        this.#kernel.letIn(caller)
-        this.#options.onReadAgain?.({ service })
-      },
-    }
-  }
-
-  #readerOf(cookie: bigint): Reader | undefined {
+  #endpointOf(cookie: bigint): string | undefined {
     const { address, port = 0 } = this.#find(cookie)?.pool.options ?? {}
-    if (address === undefined) return undefined
-    const endpoint = placeText(address, port)
-    this.#options.onUnread?.({ endpoint })
-    return { name: `endpoint ${endpoint}`, letIn: () => this.#options.onReadAgain?.({ endpoint }) }
+    return address === undefined ? undefined : placeText(address, port)
   }
 
   #find(cookie: bigint): PooledConnection | undefined {
@@ -390,6 +369,7 @@ export class HttpAgent implements Disposable {
     }
     const isUnanswered = entry.state === khBackendState.KH_AT_HEAD || entry.state === khBackendState.KH_DEAD
     if (failure === 'upstream-reset' && entry.isRepeatable === 1 && entry.sent === 0 && isUnanswered) {
+      this.replayed++
       this.#options.onReplayed?.(entry.count)
       this.#replay(entry.owner, kept.subarray(0, entry.kept))
       return

@@ -1,18 +1,24 @@
 import type { KernelHttp } from './kernel-http.ts'
 
-/** Whose program leaves something unread. */
-export interface Reader {
-  /** The same for all of its connections. */
-  readonly name: string
-  /** Its program reads after all. */
-  readonly letIn: () => void
-}
+/** A client of a Service, by its number, or an endpoint's program, by the pool's place. */
+export type OfPath = { readonly service: number } | { readonly endpoint: string }
 
 export interface UnreadWatchOptions {
-  /** Keeps it off the path. Told once for each message, or for several that came one after another. */
-  readonly onClient: (caller: bigint, service: number) => Reader
-  /** @returns undefined for one that is not known */
-  readonly onBackend: (cookie: bigint) => Reader | undefined
+  /** By the cookie of its connection; undefined for one that is not known. */
+  readonly endpointOf: (cookie: bigint) => string | undefined
+  /** Told once for each message, or for several that came one after another. A client's program is kept off the path. */
+  readonly onUnread?: ((left: OfPath) => void) | undefined
+  /** It has read at last. */
+  readonly onReadAgain?: ((read: OfPath) => void) | undefined
+}
+
+/** Whose program leaves something unread. */
+interface Reader {
+  /** The same for all of its connections. */
+  readonly name: string
+  readonly who: OfPath
+  /** Cgroup of a client's program. */
+  readonly caller: bigint | undefined
 }
 
 interface Seen {
@@ -36,6 +42,7 @@ export class UnreadWatch {
   readonly #kernel: KernelHttp
   readonly #options: UnreadWatchOptions
   /** By cookie, as the last look had it. */
+  #before: ReadonlyMap<bigint, Seen> = new Map()
   #seen = new Map<bigint, Seen>()
   /** By cookie. */
   readonly #left = new Map<bigint, Left>()
@@ -50,29 +57,33 @@ export class UnreadWatch {
   /** Who got nothing since the last look has had so long to read. */
   look(): void {
     for (const [cookie, left] of this.#left) this.#lookAgain(cookie, left)
-    const before = this.#seen
     this.#seen = new Map()
     for (const [cookie, { promised, service }] of this.#kernel.map('kh_clients').entries().toArray()) {
-      this.#judge(cookie, promised, before.get(cookie), caller => this.#options.onClient(caller, service))
+      const readerOf = (caller: bigint): Reader => ({ name: `caller ${caller}`, who: { service }, caller })
+      this.#judge(cookie, promised, readerOf)
     }
     for (const [cookie, { promised, owner }] of this.#kernel.map('kh_backends').entries().toArray()) {
-      if (owner !== 0n) this.#judge(cookie, promised, before.get(cookie), () => this.#options.onBackend(cookie))
+      if (owner !== 0n) this.#judge(cookie, promised, () => this.#endpoint(cookie))
     }
+    this.#before = this.#seen
+  }
+
+  #endpoint(cookie: bigint): Reader | undefined {
+    const endpoint = this.#options.endpointOf(cookie)
+    return endpoint === undefined ? undefined : { name: `endpoint ${endpoint}`, who: { endpoint }, caller: undefined }
   }
 
   /** Nothing is held against anybody any more. */
-  forget(): void {
+  forgive(): void {
     this.#left.clear()
     this.#lost.clear()
+    const callers = this.#kernel.map('kh_not_reading')
+    for (const [caller] of callers.entries().toArray()) this.#kernel.letIn(caller)
   }
 
   /** Asks the kernel once after each message. */
-  #judge(
-    cookie: bigint,
-    promised: number,
-    before: Seen | undefined,
-    keepOut: (caller: bigint) => Reader | undefined,
-  ): void {
+  #judge(cookie: bigint, promised: number, readerOf: (caller: bigint) => Reader | undefined): void {
+    const before = this.#before.get(cookie)
     const isSame = before?.promised === promised
     const seen = { promised, isAsked: isSame && before.isAsked }
     this.#seen.set(cookie, seen)
@@ -80,8 +91,11 @@ export class UnreadWatch {
     seen.isAsked = true
     const progress = this.#kernel.progress(cookie)
     if (progress === undefined || progress.promised === progress.read) return
-    const reader = keepOut(progress.caller)
-    if (reader !== undefined) this.#left.set(cookie, { reader, read: progress.read })
+    const reader = readerOf(progress.caller)
+    if (reader === undefined) return
+    this.#left.set(cookie, { reader, read: progress.read })
+    if (reader.caller !== undefined) this.#kernel.keepOut(reader.caller)
+    this.#options.onUnread?.(reader.who)
   }
 
   #lookAgain(cookie: bigint, { reader, read }: Left): void {
@@ -90,6 +104,8 @@ export class UnreadWatch {
     this.#left.delete(cookie)
     if (progress === undefined) this.#lost.add(reader.name)
     const isWaiting = [...this.#left.values()].some(left => left.reader.name === reader.name)
-    if (!isWaiting && !this.#lost.has(reader.name)) reader.letIn()
+    if (isWaiting || this.#lost.has(reader.name)) return
+    if (reader.caller !== undefined) this.#kernel.letIn(reader.caller)
+    this.#options.onReadAgain?.(reader.who)
   }
 }

@@ -210,6 +210,7 @@ for (const how of ['close', 'reset'] as const) {
     `a safe request whose endpoint's connection ends (${how}) before its answer is asked again`,
     { skip },
     async () => {
+      const { replayed } = world.agent
       await using client = await ask(get(`/again-${how}`))
       await until(() => endpoint.heard.includes(`/again-${how}`))
       const first = endpoint.asked
@@ -224,6 +225,7 @@ for (const how of ['close', 'reset'] as const) {
       endpoint.asked?.write(whole)
       await client.receive(text => text.split('hello').length === 3)
       assert.deepEqual(client.received.match(/HTTP\/1.1 \d+/g), ['HTTP/1.1 200', 'HTTP/1.1 200'])
+      assert.equal(world.agent.replayed, replayed + 1)
     },
   )
 }

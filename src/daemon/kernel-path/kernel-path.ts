@@ -236,7 +236,11 @@ export class KernelPath implements Disposable {
   }
 
   get reasons(): ReadonlyMap<string, bigint> {
-    return this.#kernel.reasons()
+    const { replayed } = this.#agent
+    return new Map([
+      ...this.#kernel.reasons(),
+      ...(replayed > 0 ? [['endpoint ended', BigInt(replayed)] as const] : []),
+    ])
   }
 
   get sizes(): HttpAgent['sizes'] {
