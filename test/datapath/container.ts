@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, readFileSync, rmdirSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { until } from '../support/until.ts'
 import type { MemberMesh } from './member-mesh.ts'
 import { Python } from './python.ts'
 
@@ -11,17 +12,23 @@ let cables = 0
 /** A program in a network namespace and a cgroup of its own, as containers are. */
 export class Container implements AsyncDisposable {
   readonly folder: string
-  readonly program: Python
+  /** In a namespace of its own since it was started last. */
+  program: Python
   /** Name of the cable's near end, if there is one. */
   readonly cable: string
   readonly #mesh: MemberMesh
+  readonly #net = `10.${97 + (cables++ % 100)}.${(process.pid >> 7) & 255}`
 
   private constructor(mesh: MemberMesh, name: string) {
     this.#mesh = mesh
     this.folder = join(dirname(mesh.cgroup.folder), `heddle-test-${process.pid}-${name}.scope`)
     this.cable = `hd${process.pid}${name}`.slice(0, 15)
     mkdirSync(this.folder)
-    this.program = new Python({ cgroup: this.folder, before: ['unshare', '--net'] })
+    this.program = this.#program()
+  }
+
+  #program(): Python {
+    return new Python({ cgroup: this.folder, before: ['unshare', '--net'] })
   }
 
   static async start(
@@ -30,9 +37,21 @@ export class Container implements AsyncDisposable {
     { hasLoopback = true }: { readonly hasLoopback?: boolean } = {},
   ): Promise<Container> {
     const container = new Container(mesh, name)
-    await container.program.do('import subprocess')
-    if (hasLoopback) assert.equal(await container.run('ip', 'link', 'set', 'lo', 'up'), '')
+    await container.#prepare(hasLoopback)
     return container
+  }
+
+  async #prepare(hasLoopback: boolean): Promise<void> {
+    await this.program.do('import subprocess')
+    if (hasLoopback) assert.equal(await this.run('ip', 'link', 'set', 'lo', 'up'), '')
+  }
+
+  /** Another program, in another namespace, which has no cable. */
+  async restart(): Promise<void> {
+    await this.program.end()
+    await until(() => !existsSync(`/sys/class/net/${this.cable}`))
+    this.program = this.#program()
+    await this.#prepare(true)
   }
 
   /** What a command says there, on either stream. */
@@ -60,8 +79,8 @@ export class Container implements AsyncDisposable {
 
   /** A cable to the test's own network namespace, which ends with the container's. @returns its address at the container's end */
   async link(): Promise<string> {
-    const net = `10.${97 + (cables++ % 100)}.${(process.pid >> 7) & 255}`
-    const [home, there] = [`${net}.${(process.pid & 127) * 2}`, `${net}.${(process.pid & 127) * 2 + 1}`]
+    const [home, there] = [0, 1].map(end => `${this.#net}.${(process.pid & 127) * 2 + end}`)
+    assert.ok(there !== undefined)
     const ip = (...words: readonly string[]): void => void execFileSync('ip', words)
     ip('link', 'add', this.cable, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', `${this.program.pid}`)
     ip('addr', 'add', `${home}/31`, 'dev', this.cable)

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { Container, peerOf } from '../datapath/container.ts'
-import { serviceOf } from '../datapath/member-mesh.ts'
+import { closedEgress, serviceOf } from '../datapath/member-mesh.ts'
 import type { MemberMesh } from '../datapath/member-mesh.ts'
 import { Python } from '../datapath/python.ts'
 import { datapathSkip } from '../datapath/world.ts'
@@ -94,6 +94,7 @@ async function open(each: MemberMesh, stack: AsyncDisposableStack): Promise<Worl
     await two.program.do(`serve("${address}", ${port}, "two")`)
   }
   assert.match(await one.join('-s', 'apps', '-n', 'shop', '--name', 'one', '-l', 'app=one'), /is in the mesh/)
+  // At the address that the node reaches, which is found out.
   const words = ['join', two.folder, '-s', 'api', '-n', 'shop', '--name', 'two', '-l', 'app=two', '--port', `${port}`]
   const { stdout, stderr } = await each.mesh.run(...words)
   assert.match(stdout, /is in the mesh/, stderr)
@@ -154,6 +155,11 @@ test(
     assert.match(await twice(each, one.program), /^403 .*policy-denied.*, 0 in the kernel$/)
     await begun(one.program, web, 'd')
     assert.equal(await twice(each, one.program, 'd'), '200 web-0, 2 in the kernel', 'to others it may')
+    each.mesh.write('one.yaml', closedEgress('one'))
+    await until(async () => (await one.program.do('ask(d)')).startsWith('403 '))
+    // It may connect to the path's own socket there, as to those of the proxy, which refuses it.
+    await begun(one.program, web)
+    assert.match(await twice(each, one.program), /^403 .*policy-denied.*, 0 in the kernel$/)
   },
 )
 
@@ -224,5 +230,37 @@ test(
     })
     // Its cable ends with the namespace, which a socket of the agent or of its keeper would keep.
     await until(() => !existsSync(`/sys/class/net/${two.cable}`))
+  },
+)
+
+/** By new connections: one that has been to the proxy stays there. */
+async function untilSaid(each: MemberMesh, program: Python, host: string, said: string): Promise<void> {
+  await until(async () => {
+    await begun(program, host)
+    return (await twice(each, program)) === said
+  })
+}
+
+test(
+  'a container that is started again is reached in its new network namespace at its old address, and not if another one has that',
+  { skip, timeout: 240_000 },
+  async t => {
+    await using each = await begin(t, { more: services }, '--kernel-http', 'auto')
+    await using stack = new AsyncDisposableStack()
+    const { one, two, home, api } = await open(each, stack)
+    await begun(home, api)
+    assert.equal(await twice(each, home), '200 two, 2 in the kernel')
+    await two.restart()
+    const there = await two.link()
+    await prepared(two.program)
+    await two.program.do(`serve("${there}", ${port}, "new")`)
+    await untilSaid(each, home, api, '200 new, 2 in the kernel')
+    assert.equal((await each.mesh.run('leave', 'shop/one')).code, 0)
+    const words = ['join', one.folder, '-s', 'apps', '-n', 'shop', '--name', 'one', '--port', '9', '--address', there]
+    assert.equal((await each.mesh.run(...words)).code, 0)
+    await untilSaid(each, home, api, '200 new, 0 in the kernel')
+    const { services: told } = await statusOf(each)
+    const where = told.flatMap(({ rules }) => rules).find(({ route }) => route.includes('api'))?.where
+    assert.equal(where, `user space: endpoint ${there}:${port} is not reached in the kernel`)
   },
 )
