@@ -35,6 +35,10 @@ def ask(connection, path="/", size=0):
   connection.request("POST" if size else "GET", path, b"x" * size or None)
   response = connection.getresponse()
   return "%d %s" % (response.status, response.read().decode().strip())
+class Later(threading.Thread):
+  def __init__(self, *args): super().__init__(daemon=True); self.args = args; self.answer = ""; self.start()
+  def run(self): self.answer = ask(*self.args)
+  def said(self): self.join(); return self.answer
 over = threading.Event(); threads = []; answers = []; wrong = []
 def load(host, name):
   connection = http.client.HTTPConnection(host, 9080, timeout=120)
@@ -171,22 +175,16 @@ async function outlive({ each, one, home, web, api }: World): Promise<void> {
   await one.program.do(`begin("${api}", "two"); begin("${web}", "web-0")`)
   await home.do(`begin("${api}", "two")`)
   await until(async () => (await statusOf(each)).served > 100)
-  await one.program.do('late = threading.Thread(target=lambda: ask(c, "/slow")); late.start()')
+  await one.program.do('slow = Later(c, "/slow")')
   await each.kill('SIGKILL')
   for (let count = 0; count < 3; count++) assert.equal(await home.do('ask(c)'), '200 two', 'with no agent alive')
-  await one.program.do('late.join()')
+  assert.equal(await one.program.do('slow.said()'), '200 two', 'what was under way')
   assert.equal(await one.program.do('ask(c)'), '200 two')
   await one.program.do(`fresh = opened("${api}")`)
-  await one.program.do(
-    'waiting = threading.Thread(target=lambda: answers.append(ask(fresh, "/", 100000))); waiting.start()',
-  )
+  await one.program.do('large = Later(fresh, "/", 100000)')
   await each.up('--dns-address', 'off', '--kernel-http', 'auto')
-  await one.program.do('waiting.join()')
-  assert.equal(
-    await one.program.do('answers[-1] in answers and ask(fresh)'),
-    '200 two',
-    "what is the proxy's waits for the next agent",
-  )
+  assert.equal(await one.program.do('large.said()'), '200 two', "what is the proxy's waits for the next agent")
+  assert.equal(await one.program.do('ask(fresh)'), '200 two')
   for (const program of [one.program, home]) assert.equal(await program.do('ask(c)'), '200 two')
   for (const name of ['web', 'api']) await untilCarried(each, name)
   await begun(one.program, api)
