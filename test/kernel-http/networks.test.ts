@@ -50,7 +50,7 @@ def load(host, name):
     except Exception as error:
       wrong.append(repr(error)); connection.close()
 def begin(host, name):
-  threads.append(threading.Thread(target=load, args=(host, name))); threads[-1].start()
+  threads.append(threading.Thread(target=load, args=(host, name), daemon=True)); threads[-1].start()
 def stop():
   over.set(); [thread.join() for thread in threads]
   return (len(answers) > 20, wrong[:5])
