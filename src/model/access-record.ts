@@ -39,6 +39,8 @@ export interface AccessRecord {
   /** Tries after the first. */
   readonly retries: number
   readonly requestId: string
+  /** The same in ASCII, where it is there as such. */
+  readonly requestIdBytes?: Uint8Array | undefined
   readonly traceId: string
   readonly userAgent: string
   /** Why Heddle answered itself; undefined when the endpoint's answer was passed on. */

@@ -36,8 +36,8 @@ export interface FieldName {
  */
 export class HeaderEntry implements FieldName {
   readonly name: string
-  /** Each byte one character (latin1). */
-  readonly value: string
+  /** Undefined while nobody has asked for a value that is there as bytes. */
+  protected text: string | undefined
   readonly nameId: number
   readonly kind: number
   /** As RFC 7541 section 4.1 counts it. */
@@ -62,7 +62,7 @@ export class HeaderEntry implements FieldName {
 
   constructor(name: FieldName, value: string, indexing: number, staticIndex: number) {
     this.name = name.name
-    this.value = value
+    this.text = value
     this.nameId = name.nameId
     this.kind = name.kind
     this.size = name.name.length + value.length + entryOverhead
@@ -72,6 +72,16 @@ export class HeaderEntry implements FieldName {
     this.nameProblem = name.nameProblem
     this.problem = name.isTrusted === true ? undefined : (name.nameProblem ?? checkValue(name.nameId, value))
     this.number = this.problem === undefined ? readNumber(name.kind, value) : 0
+  }
+
+  /** Each byte one character (latin1). */
+  get value(): string {
+    return (this.text ??= this.read())
+  }
+
+  /** For those whose value comes as bytes. */
+  protected read(): string {
+    return ''
   }
 }
 

@@ -46,6 +46,12 @@ test('text line of a request that was passed on', () => {
   )
 })
 
+test('an id that is there as bytes is written like one that is a string', () => {
+  const requestIdBytes = Buffer.from('0198c7de-94a5-7c3e-a1b2-6d5f4e3c2b1a')
+  assert.equal(text({ requestIdBytes }), text())
+  assert.deepEqual(json({ requestIdBytes }), json())
+})
+
 test('text line of an answer of our own', () => {
   assert.equal(
     text(localReply),

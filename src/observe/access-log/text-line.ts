@@ -59,8 +59,12 @@ export class TextLine {
       line.bytes(known)
     }
     line.bytes(this.#names.of(record))
-    if (record.requestId !== '') {
-      line.text(' id=')
+    const { requestIdBytes } = record
+    if (requestIdBytes !== undefined) {
+      line.bytes(id)
+      line.bytes(requestIdBytes)
+    } else if (record.requestId !== '') {
+      line.bytes(id)
       if (!line.plainWord(record.requestId)) line.text(word(record.requestId))
     }
     if (record.traceId !== '') {
@@ -85,6 +89,7 @@ const versions: Readonly<Record<number, Uint8Array>> = {
 }
 const oldVersion = partOf(' HTTP/1.0" ')
 const upstream = partOf(' upstream=')
+const id = partOf(' id=')
 const unit = partOf('ms')
 
 /** With caller and host, what `KnownFigures` compares. */

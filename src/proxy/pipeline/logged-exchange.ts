@@ -98,6 +98,10 @@ export class LoggedExchange implements AccessRecord {
     return this.#tries.retries
   }
 
+  get requestIdBytes(): Uint8Array | undefined {
+    return this.#outgoing.requestIdBytes
+  }
+
   get requestId(): string {
     return this.#outgoing.requestId
   }

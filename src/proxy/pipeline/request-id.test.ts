@@ -10,6 +10,18 @@ describe('RequestIds', () => {
     }
   })
 
+  it('are the same as strings and as bytes', () => {
+    const random = Buffer.from('0123456789abcdef0123', 'hex')
+    const [strings, bytes] = [new RequestIds(random), new RequestIds(random)]
+    const into = Buffer.alloc(bytes.length)
+    for (let round = 0; round < 70_000; round++) {
+      bytes.write(into)
+      const id = strings.next()
+      if (into.toString('latin1') !== id) assert.equal(into.toString('latin1'), id)
+    }
+    assert.equal(bytes.next(), strings.next())
+  })
+
   it('differ, on one thread and between threads', () => {
     const [here, there] = [new RequestIds(), new RequestIds()]
     const seen = new Set<string>()

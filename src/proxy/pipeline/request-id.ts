@@ -30,7 +30,22 @@ export class RequestIds {
     this.#id = Buffer.from(prefix + '0'.repeat(idLength - highAt), 'latin1') as Latin1Buffer
   }
 
+  get length(): number {
+    return idLength
+  }
+
   next(): string {
+    this.#count()
+    return this.#id.latin1Slice(0, idLength)
+  }
+
+  /** The next one in ASCII, where a string would be made to be written at once. */
+  write(into: Uint8Array): void {
+    this.#count()
+    into.set(this.#id)
+  }
+
+  #count(): void {
     const id = this.#id
     let low = ++this.#low
     if (low === lowCount) {
@@ -43,7 +58,6 @@ export class RequestIds {
     id[lowAt + 1] = hexDigits[(low >>> 8) & 0xf] as number
     id[lowAt + 2] = hexDigits[(low >>> 4) & 0xf] as number
     id[lowAt + 3] = hexDigits[low & 0xf] as number
-    return id.latin1Slice(0, idLength)
   }
 }
 

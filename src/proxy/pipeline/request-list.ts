@@ -6,7 +6,6 @@ import {
   indexings,
   methodCodes,
   nameOf,
-  trustedNameOf,
   pseudoIds,
   HeaderEntry,
 } from '../../codec/index.ts'
@@ -29,7 +28,6 @@ const methodName = nameOf(':method')
 const protocolName = nameOf(':protocol')
 const pathName = nameOf(':path')
 const authorityName = nameOf(':authority')
-const requestIdName = trustedNameOf('x-request-id')
 const forwardedForName = nameOf('x-forwarded-for')
 const forwardedHostName = nameOf('x-forwarded-host')
 const forwardedProtoName = nameOf('x-forwarded-proto')
@@ -116,11 +114,8 @@ export class RequestLists {
       }
     }
     if (forwarded !== undefined) addForwarded(list, forwarded, request.rawHost, clients)
-    if (requestId === '') {
-      requestId = into.requestId === '' ? input.ids.next() : into.requestId
-      list.add(new HeaderEntry(requestIdName, requestId, indexings.without, 0))
-    }
-    into.requestId = requestId
+    if (requestId === '') list.add(into.idEntry(input.ids))
+    else into.requestId = requestId
   }
 
   /** RFC 9113 section 8.3.1: whoever translates a request names the authority in the pseudo-header field. */

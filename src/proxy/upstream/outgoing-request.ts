@@ -1,4 +1,4 @@
-import { HeaderList } from '../../codec/index.ts'
+import { fieldIds, HeaderEntry, HeaderList, indexings, RewrittenEntry, trustedNameOf } from '../../codec/index.ts'
 
 /** What is done to a request's body on its way from the client's form to the endpoint's. */
 export const bodyChanges = {
@@ -14,6 +14,14 @@ export const bodyChanges = {
   webTextInChunks: 4,
 } as const
 
+/** Of those that are made, all of one length. */
+export interface IdSource {
+  readonly length: number
+  /** Writes the next one over what is there. */
+  write(into: Uint8Array): void
+}
+
+const requestIdName = trustedNameOf('x-request-id')
 const noBytes: Buffer = Buffer.alloc(0)
 /** A larger head is not worth keeping for the next request. */
 const keptBytes = 8192
@@ -42,9 +50,39 @@ export class OutgoingRequest {
   protocol = ''
   /** `sec-websocket-key` of the side that speaks HTTP/1.1, when the other does not: its answer is to be shown or checked. */
   webSocketKey = ''
-  requestId = ''
   traceId = ''
+  #requestId = ''
+  /** For ids of our making, as fields of HTTP/2; made once, since it serves one request after the other. */
+  #madeId: RewrittenEntry | undefined = undefined
+  #isIdMade = false
   #list: HeaderList | undefined = undefined
+
+  /** Empty where it has none yet. */
+  get requestId(): string {
+    return this.#madeId !== undefined && this.#isIdMade ? this.#madeId.value : this.#requestId
+  }
+
+  set requestId(id: string) {
+    this.#requestId = id
+    this.#isIdMade = false
+  }
+
+  /** The id in ASCII, where it is there as such: until the next request. */
+  get requestIdBytes(): Uint8Array | undefined {
+    return this.#isIdMade ? this.#madeId?.bytes : undefined
+  }
+
+  /** The id as a field, which is made where there is none: good until the next request. */
+  idEntry(ids: IdSource): HeaderEntry {
+    if (this.#requestId !== '') return new HeaderEntry(requestIdName, this.#requestId, indexings.without, 0)
+    const made = (this.#madeId ??= new RewrittenEntry(requestIdName, ids.length))
+    if (!this.#isIdMade) {
+      ids.write(made.bytes)
+      made.rewritten()
+    }
+    this.#isIdMade = true
+    return made
+  }
 
   /** For HTTP/2. */
   get list(): HeaderList {
@@ -73,7 +111,11 @@ export class OutgoingRequest {
     copy.traceId = this.traceId
     copy.bytes = Buffer.from(this.bytes.subarray(0, this.length))
     copy.length = this.length
-    if (this.isHttp2) copy.list.addAll(this.list)
+    if (!this.isHttp2) return copy
+    copy.list.addAll(this.list)
+    const made = this.#madeId
+    const at = copy.list.find(fieldIds.xRequestId)
+    if (made !== undefined && copy.list.entries[at] === made) copy.list.replace(at, made.kept(requestIdName))
     return copy
   }
 }
