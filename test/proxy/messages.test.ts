@@ -236,6 +236,28 @@ describe('proxy forwards answers', () => {
     assert.equal(mesh.proxy.log[0]?.flags, 'UC')
   })
 
+  it('keeps answers that are still on their way to a client, when the endpoint breaks off in the middle of the next', async () => {
+    const first = 'f'.repeat(200_000)
+    await using mesh = await pair((socket, text) => {
+      if (!text.endsWith('\r\n\r\n')) return
+      const isFirst = !text.includes('GET /b')
+      const head = `HTTP/1.1 200 OK\r\nContent-Length: ${first.length}\r\n\r\n`
+      if (isFirst) socket.write(head + first)
+      else socket.write(`${head}part`, () => socket.destroy())
+    })
+    await using client = await RawClient.open(mesh.proxy.port)
+    // It does not read, so that most of the first answer is with the proxy's side when the second one breaks off.
+    client.socket.pause()
+    client.write(`${get}GET /b HTTP/1.1\r\nHost: shop.example\r\n\r\n`)
+    while (mesh.proxy.log.length < 2) await new Promise(resolve => setTimeout(resolve, 5))
+    client.socket.resume()
+    await client.receiveAll()
+    const answer = parseAnswer(client.received)
+    assert.equal(answer?.body, first)
+    assert.match(answer.rest, /^HTTP\/1.1 200 OK\r\n(.+\r\n)*\r\npart$/)
+    assert.deepEqual([client.error, mesh.proxy.log[1]?.flags], [undefined, 'UC'])
+  })
+
   const broken: readonly [string, string][] = [
     ['both framings', 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n'],
     ['not HTTP', 'SSH-2.0-OpenSSH_9.2\r\n\r\n'],

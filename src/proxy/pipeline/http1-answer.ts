@@ -22,7 +22,11 @@ const statusLineBytes = 64
 export class Http1Answer extends Answer {
   readonly #runtime: ProxyRuntime
   readonly #to: Connection
+  /** On this connection, this one included. */
+  #answers = 0
   #minorVersion = 1
+  /** Nothing else tells its end. */
+  #endsWithConnection = false
   #encodesChunks = false
   #decodesChunks = false
   #decoder: ChunkedScanner | undefined = undefined
@@ -38,7 +42,9 @@ export class Http1Answer extends Answer {
     this.status = 0
     this.bodyBytes = 0
     this.closeAfter = closeAfter
+    this.#answers++
     this.#minorVersion = minorVersion
+    this.#endsWithConnection = false
     this.#encodesChunks = false
     this.#decodesChunks = false
   }
@@ -79,7 +85,7 @@ export class Http1Answer extends Answer {
     if (answer.framing === framings.untilClose) {
       this.#encodesChunks = this.#minorVersion > 0
       if (this.#encodesChunks) framingLine = 'transfer-encoding: chunked\r\n'
-      else this.closeAfter = true
+      else this.#endWithConnection()
     } else if (answer.framing === framings.none && answer.hasContent && list.contentLength < 0) {
       framingLine = 'content-length: 0\r\n'
     }
@@ -126,15 +132,20 @@ export class Http1Answer extends Answer {
       if (at >= 0) head.drop[at] = 1
       this.#decodesChunks = true
       this.#decoder?.reset()
-      this.closeAfter = true
+      this.#endWithConnection()
     } else if (framing === framings.untilClose) {
       if (!isOld) {
         this.#encodesChunks = true
         return 'transfer-encoding: chunked\r\n'
       }
-      this.closeAfter = true
+      this.#endWithConnection()
     }
     return ''
+  }
+
+  #endWithConnection(): void {
+    this.#endsWithConnection = true
+    this.closeAfter = true
   }
 
   #connectionLine(): string {
@@ -186,11 +197,14 @@ export class Http1Answer extends Answer {
     if (body !== undefined && !reply.isHead) this.#runtime.out.append(this.#to, Buffer.from(body), 0, body.length)
   }
 
-  /** The connection ends with a reset. */
+  /**
+   * The connection ends with a reset. That takes away what the client has not received yet, which may be answers before this one
+   * where it asks without waiting: then it ends as after any answer, and the framing tells that this one is not whole.
+   */
   break(): void {
     this.closeAfter = true
     this.#runtime.out.flush()
-    this.#to.reset()
+    if (this.#answers === 1 || this.#endsWithConnection) this.#to.reset()
   }
 }
 
