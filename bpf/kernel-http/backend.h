@@ -155,13 +155,13 @@ static __always_inline int kh_digit(int byte)
 }
 
 // HTTP/1.1 200 …
-static __always_inline __u32 kh_read_status(struct kh_scan *scan, __u32 *status)
+static __always_inline __u32 kh_read_status(struct sk_msg_md *msg, struct kh_scan *scan, __u32 *status)
 {
-	int a = kh_digit(kh_byte(scan->msg, 9)), b = kh_digit(kh_byte(scan->msg, 10)), c = kh_digit(kh_byte(scan->msg, 11));
+	int a = kh_digit(kh_byte(msg, 9)), b = kh_digit(kh_byte(msg, 10)), c = kh_digit(kh_byte(msg, 11));
 	__u64 version;
 
-	if (scan->first_end < 12 || !kh_load(scan->msg, 0, &version) || kh_byte(scan->msg, 8) != ' ' || a < 1 || a > 5 || b < 0 ||
-	    c < 0 || (scan->first_end > 12 && kh_byte(scan->msg, 12) != ' '))
+	if (scan->first_end < 12 || !kh_load(msg, 0, &version) || kh_byte(msg, 8) != ' ' || a < 1 || a > 5 || b < 0 ||
+	    c < 0 || (scan->first_end > 12 && kh_byte(msg, 12) != ' '))
 		return KH_NOT_HTTP;
 	if (version != KH_W8('H', 'T', 'T', 'P', '/', '1', '.', '1'))
 		return KH_VERSION;
@@ -171,7 +171,7 @@ static __always_inline __u32 kh_read_status(struct kh_scan *scan, __u32 *status)
 
 static __always_inline int kh_begin_answer(struct sk_msg_md *msg, struct kh_socket *socket, struct kh_backend *backend)
 {
-	struct kh_scan scan = kh_scan_of(msg, socket);
+	struct kh_scan scan = kh_scan_of(socket);
 	__u32 status = 0, total, reason;
 	__u64 took;
 
@@ -179,8 +179,9 @@ static __always_inline int kh_begin_answer(struct sk_msg_md *msg, struct kh_sock
 	if (backend->owner == 0 || (socket->read == backend->promised_before && kh_unread(msg->sk)))
 		return kh_die(backend, socket->cookie);
 	scan.is_response = 1;
-	kh_scan_head(&scan);
-	reason = scan.reason ? scan.reason : kh_read_status(&scan, &status);
+	reason = kh_scan_head(msg, &scan);
+	if (!reason)
+		reason = kh_read_status(msg, &scan, &status);
 	if (reason)
 		return kh_relay(socket, backend, reason);
 	if (status < 200) {

@@ -182,10 +182,10 @@ static long kh_on_host(__u32 index, struct kh_host_walk *walk)
 	return 0;
 }
 
-static __noinline __u32 kh_find_host(struct kh_scan *scan, struct kh_table *table)
+static __noinline __u32 kh_find_host(struct sk_msg_md *msg, struct kh_scan *scan, struct kh_table *table)
 {
 	struct kh_host_key key = {.table = table->id};
-	struct kh_host_walk walk = {.msg = scan->msg, .key = &key, .at = scan->host_at, .length = scan->host_end - scan->host_at};
+	struct kh_host_walk walk = {.msg = msg, .key = &key, .at = scan->host_at, .length = scan->host_end - scan->host_at};
 	struct kh_table *own;
 
 	bpf_loop(KH_HOST_BYTES + 1, kh_on_host, &walk, 0);
@@ -200,7 +200,7 @@ static __noinline __u32 kh_find_host(struct kh_scan *scan, struct kh_table *tabl
 static __always_inline __u32 kh_try_request(struct sk_msg_md *msg, struct kh_socket *socket, struct kh_client *client)
 {
 	struct kh_table *found = bpf_map_lookup_elem(&kh_tables, &socket->service), table;
-	struct kh_scan scan = kh_scan_of(msg, socket);
+	struct kh_scan scan = kh_scan_of(socket);
 	struct kh_request request = {};
 	__u32 reason, total;
 
@@ -215,10 +215,10 @@ static __always_inline __u32 kh_try_request(struct sk_msg_md *msg, struct kh_soc
 		return KH_OFF;
 	table = *found;
 	scan.name_lengths = table.name_lengths;
-	kh_scan_head(&scan);
-	if (scan.reason)
-		return scan.reason;
-	reason = kh_read_first_line(&request, &scan);
+	reason = kh_scan_head(msg, &scan);
+	if (reason)
+		return reason;
+	reason = kh_read_first_line(msg, &request, &scan);
 	if (reason)
 		return reason;
 	if (scan.hosts != 1)
@@ -228,16 +228,16 @@ static __always_inline __u32 kh_try_request(struct sk_msg_md *msg, struct kh_soc
 		return KH_LARGE;
 	if (msg->size > total)
 		return KH_PIPELINED;
-	reason = kh_read_path(&request, msg, socket);
+	reason = kh_read_path(msg, &request, socket);
 	if (reason)
 		return reason;
 	if (table.flags & KH_HAS_HOSTS) {
-		reason = kh_find_host(&scan, &table);
+		reason = kh_find_host(msg, &scan, &table);
 		if (reason)
 			return reason;
 	}
 	if (scan.wanted_count) {
-		reason = kh_read_fields(&scan, &socket->field, table.id, &request.fields);
+		reason = kh_read_fields(msg, &scan, &socket->field, table.id, &request.fields);
 		if (reason)
 			return reason;
 	}

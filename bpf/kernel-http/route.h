@@ -54,12 +54,57 @@ static __always_inline void kh_ends_segment(struct kh_walk *walk)
 	walk->depth = depth + 1;
 }
 
-// A byte of the path. What normalising would change goes to whoever normalises.
+// Marks bytes that mean something in a target, or may not be in one; exact up to the first of them.
+static __always_inline __u64 kh_special(__u64 word)
+{
+	return kh_zeros(word ^ KH_EACH('/')) | kh_zeros(word ^ KH_EACH('.')) | kh_zeros(word ^ KH_EACH('?')) |
+	       kh_zeros(word ^ KH_EACH(' ')) | kh_zeros(word ^ KH_EACH('%')) | kh_zeros(word ^ KH_EACH('#')) |
+	       kh_zeros(word ^ KH_EACH('\\')) | kh_zeros(word ^ KH_EACH(0x7f));
+}
+
+// All ones where a is less than b. Without a branch, which the verifier would follow both ways each time.
+static __always_inline __u64 kh_if_less(__u64 a, __u64 b)
+{
+	__s64 mask = (__s64)(a - b) >> 63;
+
+	asm volatile("" : "+r"(mask));
+	return mask;
+}
+
+// Bytes of the path that are nothing but a part of it, at most eight at once.
+static __always_inline void kh_plain_bytes(struct kh_walk *walk)
+{
+	__u64 word, marks, hash = walk->hash, plain = 8, left = walk->end - walk->at;
+
+	if (!kh_load(walk->msg, walk->at, &word))
+		return;
+	marks = kh_special(word);
+	if (marks)
+		plain = kh_first(marks);
+	if (plain > left)
+		plain = left;
+#pragma unroll
+	for (__u64 i = 0; i < 8; i++, word >>= 8) {
+		__u64 mask = kh_if_less(i, plain);
+
+		hash = ((hash ^ (word & 0xff)) * KH_HASH_PRIME & mask) | (hash & ~mask);
+	}
+	walk->hash = hash;
+	walk->at += plain;
+	walk->count += plain;
+	if (plain)
+		walk->last = 0;
+}
+
+// The next part of the path, and the byte behind it. What normalising would change goes to whoever normalises.
 static long kh_on_path(__u32 index, struct kh_walk *walk)
 {
-	__u32 count = walk->count;
+	__u32 count;
 	int byte;
 
+	if (walk->at < walk->end)
+		kh_plain_bytes(walk);
+	count = walk->count;
 	if (walk->at >= walk->end)
 		return 1;
 	byte = kh_byte(walk->msg, walk->at);
@@ -109,12 +154,17 @@ static long kh_on_query(__u32 index, struct kh_walk *walk)
 	return 1;
 }
 
-// Hashes the path, up to the byte that ends it.
-static __always_inline __u32 kh_read_path(struct kh_request *request, struct sk_msg_md *msg, struct kh_socket *socket)
+// Hashes the path, up to the byte that ends it. Not static: verified once, whatever its caller has found out before.
+__noinline __u32 kh_read_path(struct sk_msg_md *msg, struct kh_request *request, struct kh_socket *socket)
 {
-	__u32 count, nothing = *(volatile __u32 *)&socket->nothing;
-	struct kh_walk walk = {.msg = msg, .hashes = socket->hashes, .end = request->target_end};
+	struct kh_walk walk = {.msg = msg};
+	__u32 count, nothing;
 
+	if (!request || !socket)
+		return KH_TARGET;
+	nothing = *(volatile __u32 *)&socket->nothing;
+	walk.hashes = socket->hashes;
+	walk.end = request->target_end;
 	walk.hash = KH_HASH_BEGIN + nothing;
 	walk.at = request->target + nothing;
 	walk.count = nothing;
@@ -149,14 +199,14 @@ static __always_inline __u32 kh_read_path(struct kh_request *request, struct sk_
 	return 0;
 }
 
-static __always_inline __u32 kh_read_first_line(struct kh_request *request, struct kh_scan *scan)
+static __always_inline __u32 kh_read_first_line(struct sk_msg_md *msg, struct kh_request *request, struct kh_scan *scan)
 {
 	__u32 end = scan->first_end;
 	__u64 word, version;
 
-	if (end < 14 || !kh_load(scan->msg, 0, &word) || !kh_load(scan->msg, end - 8, &version))
+	if (end < 14 || !kh_load(msg, 0, &word) || !kh_load(msg, end - 8, &version))
 		return KH_NOT_HTTP;
-	if (version != KH_W8('H', 'T', 'T', 'P', '/', '1', '.', '1') || kh_byte(scan->msg, end - 9) != ' ')
+	if (version != KH_W8('H', 'T', 'T', 'P', '/', '1', '.', '1') || kh_byte(msg, end - 9) != ' ')
 		return KH_VERSION;
 	request->target_end = end - 9;
 	if ((__u32)word == (__u32)KH_W4('G', 'E', 'T', ' ')) {
@@ -183,7 +233,7 @@ static __always_inline __u32 kh_read_first_line(struct kh_request *request, stru
 	} else {
 		return KH_METHOD;
 	}
-	return kh_byte(scan->msg, request->target - 1) == ' ' ? 0 : KH_METHOD;
+	return kh_byte(msg, request->target - 1) == ' ' ? 0 : KH_METHOD;
 }
 
 struct kh_copy {
@@ -209,13 +259,14 @@ static long kh_on_copy(__u32 index, struct kh_copy *copy)
 }
 
 // Bits of the fields that the table asks for.
-static __noinline __u32 kh_read_fields(struct kh_scan *scan, struct kh_field_key *key, __u32 table, __u64 *fields)
+static __noinline __u32 kh_read_fields(struct sk_msg_md *msg, struct kh_scan *scan, struct kh_field_key *key, __u32 table,
+				    __u64 *fields)
 {
 	__u64 seen = 0;
 
 	for (int i = 0; i < KH_WANTED; i++) {
 		struct kh_wanted wanted = scan->wanted[i];
-		struct kh_copy copy = {.msg = scan->msg, .to = key->name, .at = wanted.at, .length = wanted.name_length, .is_name = 1};
+		struct kh_copy copy = {.msg = msg, .to = key->name, .at = wanted.at, .length = wanted.name_length, .is_name = 1};
 		__u32 value = wanted.at + wanted.name_length + 1, *bit;
 
 		if ((__u32)i >= scan->wanted_count)
@@ -233,10 +284,10 @@ static __noinline __u32 kh_read_fields(struct kh_scan *scan, struct kh_field_key
 		if (*bit == 0 || *bit > 64 || (seen & (1ull << ((*bit - 1) & 63))))
 			return KH_RULE;
 		seen |= 1ull << ((*bit - 1) & 63);
-		if (kh_byte(scan->msg, value) == ' ')
+		if (kh_byte(msg, value) == ' ')
 			value++;
-		if (value >= wanted.end || wanted.end - value > KH_VALUE_BYTES || kh_byte(scan->msg, value) == ' ' ||
-		    kh_byte(scan->msg, wanted.end - 1) == ' ')
+		if (value >= wanted.end || wanted.end - value > KH_VALUE_BYTES || kh_byte(msg, value) == ' ' ||
+		    kh_byte(msg, wanted.end - 1) == ' ')
 			return KH_RULE;
 		key->value_length = wanted.end - value;
 		copy.to = key->value;

@@ -1,5 +1,8 @@
 // Reads the head of a message (RFC 9112) where it lies, eight bytes at a time. Whatever is unusual gets a reason and no
 // answer: two readers must not be able to read one head in two ways.
+//
+// bpf_loop() makes a call for each turn, and calls are dear where the processor must not guess where a function returns to. So a
+// turn does much, and what it needs is inlined.
 #pragma once
 #include "types.h"
 #include <bpf/bpf_helpers.h>
@@ -22,7 +25,6 @@ struct kh_wanted {
 };
 
 struct kh_scan {
-	struct sk_msg_md *msg;
 	// Lengths of names that the table asks for.
 	__u64 name_lengths;
 	// Where the next piece begins, and the line that it is of.
@@ -45,10 +47,10 @@ struct kh_scan {
 	__u8 zero;
 };
 
-static __always_inline struct kh_scan kh_scan_of(struct sk_msg_md *msg, const struct kh_socket *socket)
+static __always_inline struct kh_scan kh_scan_of(const struct kh_socket *socket)
 {
 	__u32 nothing = *(volatile __u32 *)&socket->nothing;
-	struct kh_scan scan = {.msg = msg};
+	struct kh_scan scan = {};
 
 	scan.at = nothing;
 	scan.line = nothing;
@@ -107,7 +109,7 @@ static __always_inline int kh_byte(struct sk_msg_md *msg, __u32 offset)
 }
 
 // Digits up to the end of the line, and nothing else.
-static __always_inline __u32 kh_read_length(struct kh_scan *scan, __u32 at, __u32 end)
+static __always_inline __u32 kh_read_length(struct sk_msg_md *msg, struct kh_scan *scan, __u32 at, __u32 end)
 {
 	__u32 value = 0;
 
@@ -120,7 +122,7 @@ static __always_inline __u32 kh_read_length(struct kh_scan *scan, __u32 at, __u3
 
 		if (at + i >= end)
 			break;
-		byte = kh_byte(scan->msg, at + i);
+		byte = kh_byte(msg, at + i);
 		if (byte < '0' || byte > '9')
 			return KH_LENGTH;
 		value = value * 10 + (byte - '0');
@@ -131,11 +133,11 @@ static __always_inline __u32 kh_read_length(struct kh_scan *scan, __u32 at, __u3
 }
 
 // keep-alive, in any case.
-static __always_inline __u32 kh_read_connection(struct kh_scan *scan, __u32 at, __u32 end)
+static __always_inline __u32 kh_read_connection(struct sk_msg_md *msg, __u32 at, __u32 end)
 {
 	__u64 first, last;
 
-	if (end - at != 10 || !kh_load(scan->msg, at, &first) || !kh_load(scan->msg, at + 2, &last))
+	if (end - at != 10 || !kh_load(msg, at, &first) || !kh_load(msg, at + 2, &last))
 		return KH_CONNECTION;
 	if ((first | KH_EACH(0x20)) != KH_W8('k', 'e', 'e', 'p', '-', 'a', 'l', 'i') ||
 	    (last | KH_EACH(0x20)) != KH_W8('e', 'p', '-', 'a', 'l', 'i', 'v', 'e'))
@@ -144,8 +146,8 @@ static __always_inline __u32 kh_read_connection(struct kh_scan *scan, __u32 at, 
 }
 
 // Fields that say how a message ends, or what becomes of its connection.
-static __always_inline __u32 kh_known_field(struct kh_scan *scan, __u32 length, __u64 first, __u64 last, __u32 value,
-					    __u32 end)
+static __always_inline __u32 kh_known_field(struct sk_msg_md *msg, struct kh_scan *scan, __u32 length, __u64 first,
+					    __u64 last, __u32 value, __u32 end)
 {
 	switch (length) {
 	case 2:
@@ -172,7 +174,7 @@ static __always_inline __u32 kh_known_field(struct kh_scan *scan, __u32 length, 
 		break;
 	case 10:
 		if (first == KH_W8('c', 'o', 'n', 'n', 'e', 'c', 't', 'i') && last == KH_W8('n', 'n', 'e', 'c', 't', 'i', 'o', 'n'))
-			return kh_read_connection(scan, value, end);
+			return kh_read_connection(msg, value, end);
 		if (first == KH_W8('k', 'e', 'e', 'p', '-', 'a', 'l', 'i') && !scan->is_response)
 			return KH_CONNECTION;
 		break;
@@ -184,7 +186,7 @@ static __always_inline __u32 kh_known_field(struct kh_scan *scan, __u32 length, 
 		break;
 	case 14:
 		if (first == KH_W8('c', 'o', 'n', 't', 'e', 'n', 't', '-') && last == KH_W8('t', '-', 'l', 'e', 'n', 'g', 't', 'h'))
-			return kh_read_length(scan, value, end);
+			return kh_read_length(msg, scan, value, end);
 		if (first == KH_W8('h', 't', 't', 'p', '2', '-', 's', 'e'))
 			return KH_UPGRADE;
 		break;
@@ -200,12 +202,11 @@ static __always_inline __u32 kh_known_field(struct kh_scan *scan, __u32 length, 
 	return 0;
 }
 
-// Length of the name of the field in [at, end), which a colon ends; 0 for a line that is none. A function of its own, so that
-// the verifier does not go on with each number of words that were looked at.
-static __noinline __u32 kh_name_length(struct kh_scan *scan, __u32 at, __u32 end)
+// Length of the name of the field in [at, end), which a colon ends; 0 for a line that is none.
+static __always_inline __u32 kh_name_length(struct sk_msg_md *msg, __u32 at, __u32 end)
 {
-	void *place = (void *)(long)scan->msg->data + kh_bounded(at);
-	void *data_end = (void *)(long)scan->msg->data_end;
+	void *place = (void *)(long)msg->data + kh_bounded(at);
+	void *data_end = (void *)(long)msg->data_end;
 
 	for (__u32 i = 0; i < 64; i += 8) {
 		__u64 word, colons, marks;
@@ -226,18 +227,18 @@ static __noinline __u32 kh_name_length(struct kh_scan *scan, __u32 at, __u32 end
 	return 0;
 }
 
-static __noinline __u32 kh_read_field(struct kh_scan *scan, __u32 at, __u32 end)
+static __always_inline __u32 kh_read_field(struct sk_msg_md *msg, struct kh_scan *scan, __u32 at, __u32 end)
 {
-	__u32 length = kh_name_length(scan, at, end);
+	__u32 length = kh_name_length(msg, at, end);
 	__u32 value = at + length + 1;
 	__u64 first, last;
 
-	if (length == 0 || !kh_load(scan->msg, at, &first) || !kh_load(scan->msg, length < 8 ? at : at + length - 8, &last))
+	if (length == 0 || !kh_load(msg, at, &first) || !kh_load(msg, length < 8 ? at : at + length - 8, &last))
 		return KH_FIELD;
 	// Spaces before the value; more than two are unusual.
-	if (value < end && kh_byte(scan->msg, value) == ' ')
+	if (value < end && kh_byte(msg, value) == ' ')
 		value++;
-	if (value < end && kh_byte(scan->msg, value) == ' ')
+	if (value < end && kh_byte(msg, value) == ' ')
 		value++;
 	if (scan->name_lengths & (1ull << (length & 63))) {
 		__u32 index = scan->wanted_count;
@@ -249,14 +250,14 @@ static __noinline __u32 kh_read_field(struct kh_scan *scan, __u32 at, __u32 end)
 		scan->wanted[index & (KH_WANTED - 1)].end = end;
 		scan->wanted_count = index + 1;
 	}
-	return kh_known_field(scan, length, first | KH_EACH(0x20), last | KH_EACH(0x20), value, end);
+	return kh_known_field(msg, scan, length, first | KH_EACH(0x20), last | KH_EACH(0x20), value, end);
 }
 
 // Where the next byte is that no head has but at the end of a line; at most 64 further on. Stays below the end.
-static __noinline int kh_find_control(struct kh_scan *scan, __u32 *found)
+static __always_inline int kh_find_control(struct sk_msg_md *msg, struct kh_scan *scan, __u32 *found)
 {
-	void *place = (void *)(long)scan->msg->data + kh_bounded(scan->at);
-	void *end = (void *)(long)scan->msg->data_end;
+	void *place = (void *)(long)msg->data + kh_bounded(scan->at);
+	void *end = (void *)(long)msg->data_end;
 	__u32 at = scan->at;
 
 #pragma unroll
@@ -278,7 +279,7 @@ static __noinline int kh_find_control(struct kh_scan *scan, __u32 *found)
 	return 0;
 bytes:
 	for (int i = 0; i < 8; i++) {
-		int byte = kh_byte(scan->msg, at);
+		int byte = kh_byte(msg, at);
 
 		if (byte < 0) {
 			scan->reason = KH_HEAD_SPLIT;
@@ -297,16 +298,23 @@ unusual:
 	return -1;
 }
 
-static long kh_on_piece(__u32 index, struct kh_scan *scan)
+struct kh_pieces {
+	struct sk_msg_md *msg;
+	struct kh_scan *scan;
+};
+
+static long kh_on_piece(__u32 index, struct kh_pieces *pieces)
 {
+	struct sk_msg_md *msg = pieces->msg;
+	struct kh_scan *scan = pieces->scan;
 	__u32 found = 0, line = scan->line, reason = 0;
-	int result = kh_find_control(scan, &found);
+	int result = kh_find_control(msg, scan, &found);
 	__u8 *place;
 
 	if (result <= 0)
 		return result < 0;
-	place = (void *)(long)scan->msg->data + kh_bounded(found);
-	if ((void *)(place + 2) > (void *)(long)scan->msg->data_end) {
+	place = (void *)(long)msg->data + kh_bounded(found);
+	if ((void *)(place + 2) > (void *)(long)msg->data_end) {
 		scan->reason = KH_HEAD_SPLIT;
 		return 1;
 	}
@@ -326,31 +334,32 @@ static long kh_on_piece(__u32 index, struct kh_scan *scan)
 		scan->first_end = found;
 		return 0;
 	}
-	reason = kh_read_field(scan, line, found);
+	reason = kh_read_field(msg, scan, line, found);
 	if (!reason)
 		return 0;
 	scan->reason = reason;
 	return 1;
 }
 
-// Fills in what the head says, or a reason.
-static __always_inline void kh_scan_head(struct kh_scan *scan)
+// Fills in what the head says, or a reason, which is returned. Not static: verified once, whatever its callers have found out
+// before.
+__noinline __u32 kh_scan_head(struct sk_msg_md *msg, struct kh_scan *scan)
 {
-	__u32 size = scan->msg->size;
+	__u32 size = msg->size;
 	__u32 head = size < KH_HEAD_BYTES ? size : KH_HEAD_BYTES;
-	void *data = (void *)(long)scan->msg->data;
-	void *end = (void *)(long)scan->msg->data_end;
+	void *data = (void *)(long)msg->data;
+	void *end = (void *)(long)msg->data_end;
+	struct kh_pieces pieces = {.msg = msg, .scan = scan};
 
+	if (!scan)
+		return KH_FIELD;
 	// Pages that the program can still write to are copied by this, too.
-	if (data + head > end && bpf_msg_pull_data(scan->msg, 0, head, 0) < 0) {
-		scan->reason = KH_HEAD_SPLIT;
-		return;
-	}
-	bpf_loop(KH_HEAD_BYTES / 16, kh_on_piece, scan, 0);
+	if (data + head > end && bpf_msg_pull_data(msg, 0, head, 0) < 0)
+		return KH_HEAD_SPLIT;
+	bpf_loop(KH_HEAD_BYTES / 16, kh_on_piece, &pieces, 0);
 	if (scan->reason)
-		return;
+		return scan->reason;
 	if (!scan->end)
-		scan->reason = size < KH_HEAD_BYTES ? KH_HEAD_SPLIT : KH_HEAD_LARGE;
-	else if (scan->end > KH_HEAD_BYTES)
-		scan->reason = KH_HEAD_LARGE;
+		return size < KH_HEAD_BYTES ? KH_HEAD_SPLIT : KH_HEAD_LARGE;
+	return scan->end > KH_HEAD_BYTES ? KH_HEAD_LARGE : 0;
 }

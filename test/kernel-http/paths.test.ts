@@ -67,6 +67,38 @@ test('the longest path of segments that fits takes the request, exact ones first
   for (const [target, number] of targets) assert.equal(await whoAnswers(target), number, target)
 })
 
+test(
+  'bytes that are read at once are those that are read one by one, wherever a segment or a path ends',
+  { skip },
+  async () => {
+    const letters = 'abcdefghijklmnopqrstuvwxyz'
+    const exact = Array.from({ length: 20 }, (_, length) => `/${letters.slice(0, length + 1)}`)
+    const prefixes = Array.from({ length: 20 }, (_, length) => `/-${letters.slice(0, length)}`)
+    world.update({
+      paths: [
+        path('prefix', '', 11),
+        ...prefixes.map(prefix => path('prefix', prefix, 12)),
+        ...exact.map(each => path('exact', each, 13)),
+      ],
+    })
+    for (const each of exact) {
+      assert.deepEqual([each, await whoAnswers(each), await whoAnswers(`${each}?q=1`)], [each, 13, 13])
+      assert.deepEqual([each, await whoAnswers(`${each}/`), await whoAnswers(`${each}Z`)], [each, 11, 11])
+      // What has to be made normal is the proxy's, after as many bytes as there may be.
+      assert.deepEqual(
+        [each, await whoAnswers(`${each}%41`), await whoAnswers(`${each}//b`)],
+        [each, undefined, undefined],
+      )
+      assert.deepEqual([each, await whoAnswers(`${each}/./b`)], [each, undefined])
+    }
+    for (const each of prefixes) {
+      assert.deepEqual([each, await whoAnswers(each), await whoAnswers(`${each}/b`)], [each, 12, 12])
+      assert.deepEqual([each, await whoAnswers(`${each}/${letters}`), await whoAnswers(`${each}.b`)], [each, 12, 11])
+    }
+    for (const bytes of [238, 239]) assert.equal(await whoAnswers(`/${'x'.repeat(bytes)}`), 11)
+  },
+)
+
 test('a path whose hash leads to the entry of another one is the proxy’s', { skip }, async () => {
   world.update({ paths: [path('prefix', '/a', 12), path('prefix', '/abcdefghij', 13), path('exact', '/c', 14)] })
   const entries = [...world.kernel.map('kh_paths').entries()]
