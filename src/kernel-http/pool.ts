@@ -27,6 +27,8 @@ export interface PoolOptions {
    * was full, the kernel has ended it at the endpoint alone. @default 5000
    */
   readonly openMs?: number
+  /** A local port to try. @default a random one of those that clients get */
+  readonly choosePort?: () => number
   /** Connections that another agent has opened, by the cookie of B. @default none */
   readonly adopted?: readonly AdoptedSocket[]
 }
@@ -64,9 +66,14 @@ export interface PoolEvents {
   readonly onClosed: (pool: KernelPool) => void
 }
 
-/** Ports that clients get (ip_local_port_range); one that is taken is tried again with another. */
+/** Ports that clients get (ip_local_port_range). */
 const [firstPort, ports] = [33_000, 27_000]
 const retryMs = 100
+/**
+ * So many ports may be taken one after the other before it waits: where programs open and close thousands of connections, most of them
+ * are, for a minute each.
+ */
+const mostTaken = 1000
 /** For what programs keep of requests. */
 const nothingKept = { bytes: new Uint8Array(2048) }
 const shortestSweepMs = 100
@@ -86,6 +93,8 @@ export class KernelPool implements Disposable {
   readonly #open = new Map<bigint, PooledConnection>()
   readonly #sweep: Timer
   #retry: Timer | undefined
+  /** Ports that were taken since the last one that was not. */
+  #taken = 0
   /** Connections on the way that will take the place of another. */
   #renewals = 0
   #wanted: number
@@ -123,6 +132,7 @@ export class KernelPool implements Disposable {
     this.#opening.delete(key)
     this.#kernel.map('kh_expected').delete(pair)
     connection.cookie = cookie
+    this.#taken = 0
     this.#open.set(cookie, connection)
     this.#kernel.map('kh_kept').set(cookie, nothingKept)
     this.#kernel.holder?.hold(this.#heldName(connection), connection.socket)
@@ -230,8 +240,8 @@ export class KernelPool implements Disposable {
   }
 
   #connect(): void {
-    const { address, port, number } = this.options
-    const localPort = firstPort + Math.floor(Math.random() * ports)
+    const { address, port, number, choosePort = randomPort } = this.options
+    const localPort = choosePort()
     // As the kernel would choose: loopback for loopback, and an address of the node for itself.
     const localAddress = address.startsWith('127.') ? '127.0.0.1' : address
     const pair = this.#pairFrom(localAddress, localPort)
@@ -276,26 +286,35 @@ export class KernelPool implements Disposable {
   #watch(connection: PooledConnection): void {
     const { socket } = connection
     let isOver = false
+    let isPortTaken = false
     const end = (): void => {
       if (isOver) return
       isOver = true
-      if (this.#state !== 'closed') this.#ended(connection)
+      if (this.#state !== 'closed') this.#ended(connection, { isPortTaken })
     }
     socket.on('data', (bytes: Buffer) => this.#events.onData(connection, bytes))
     socket.on('end', end)
-    socket.on('error', () => {})
+    socket.on('error', (error: NodeJS.ErrnoException) => {
+      isPortTaken = error.code === 'EADDRINUSE' || error.code === 'EADDRNOTAVAIL'
+    })
     socket.on('close', end)
   }
 
-  #ended(connection: PooledConnection): void {
+  #ended(connection: PooledConnection, { isPortTaken = false }: { readonly isPortTaken?: boolean } = {}): void {
     const wasOpen = this.#open.get(connection.cookie) === connection
     const wasOpening = this.#opening.get(pairText(connection.pair)) === connection
     if (wasOpen) this.#events.onEnd(connection)
     this.#forget(connection)
     connection.socket.destroy()
     if (wasOpen) this.#fill()
-    // Nobody listens there, or the port was taken.
-    if (wasOpening) this.#tryLater()
+    if (!wasOpening) return
+    if (isPortTaken && ++this.#taken < mostTaken) {
+      this.#fill()
+      return
+    }
+    // Nobody listens there.
+    this.#taken = 0
+    this.#tryLater()
   }
 
   #tryLater(): void {
@@ -359,4 +378,8 @@ export class KernelPool implements Disposable {
     if (this.#isOld(cookie)) this.drop(connection)
     else this.#queue.push(cookie)
   }
+}
+
+function randomPort(): number {
+  return firstPort + Math.floor(Math.random() * ports)
 }

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { createServer } from 'node:net'
+import type { AddressInfo } from 'node:net'
 import { test } from 'node:test'
 import type { MeshCgroup } from '../../src/datapath/index.ts'
 import { freePort } from '../support/ports.ts'
@@ -62,3 +64,21 @@ test(
     }
   },
 )
+
+test('where most ports are taken the pool goes on looking for a free one, and fills', { skip }, async () => {
+  await using backend = await Backend.open()
+  await using world = await World.open(cgroup, { backendPort: backend.port, idleMs: 60_000 })
+  await using stack = new AsyncDisposableStack()
+  const taken: number[] = []
+  for (let count = 0; count < 2000; count++) {
+    const server = stack.use(createServer())
+    await once(server.listen(0, '127.0.0.1'), 'listening')
+    taken.push((server.address() as AddressInfo).port)
+  }
+  let free = 33_000
+  // With a tenth of a second for every few of them it would take longer than anybody waits here.
+  const options = { number: 2, address: '127.0.0.1', port: backend.port, idleMs: 60_000 }
+  using pool = world.agent.openPool({ ...options, choosePort: () => taken.pop() ?? free++ })
+  await until(() => pool.size === 16)
+  assert.equal(taken.length, 0)
+})
