@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import type { TestContext } from 'node:test'
 import { Container, peerOf } from '../datapath/container.ts'
 import { closedEgress, serviceOf } from '../datapath/member-mesh.ts'
 import type { MemberMesh } from '../datapath/member-mesh.ts'
@@ -84,8 +85,11 @@ interface World {
   readonly api: string
 }
 
+const services = serviceOf('api', '{port: 9080}') + serviceOf('apps', '{port: 1}')
+
 /** `web` is served at home, `api` in the container `two`, whose address `one` has, too. */
-async function open(each: MemberMesh, stack: AsyncDisposableStack): Promise<World> {
+async function open(t: TestContext, stack: AsyncDisposableStack): Promise<World> {
+  const each = stack.use(await begin(t, { more: services }, '--kernel-http', 'auto'))
   const one = stack.use(await Container.start(each, 'one'))
   const two = stack.use(await Container.start(each, 'two'))
   const home = new Python({ cgroup: join(each.cgroup.folder, 'shop.client') })
@@ -106,12 +110,9 @@ async function open(each: MemberMesh, stack: AsyncDisposableStack): Promise<Worl
   return { each, one, two, home, web: await addressOf(each), api: await addressOf(each, 'api') }
 }
 
-const services = serviceOf('api', '{port: 9080}') + serviceOf('apps', '{port: 1}')
-
 test('requests between network namespaces are answered in the kernel', { skip, timeout: 240_000 }, async t => {
-  await using each = await begin(t, { more: services }, '--kernel-http', 'auto')
   await using stack = new AsyncDisposableStack()
-  const { one, two, home, web, api } = await open(each, stack)
+  const { each, one, two, home, web, api } = await open(t, stack)
   await begun(one.program, web)
   assert.equal(await twice(each, one.program), '200 web-0, 2 in the kernel', 'from there to home')
   await begun(home, api)
@@ -145,9 +146,8 @@ test(
   'policies hold between network namespaces, for the next request of a connection on the path',
   { skip, timeout: 240_000 },
   async t => {
-    await using each = await begin(t, { more: services }, '--kernel-http', 'auto')
     await using stack = new AsyncDisposableStack()
-    const { one, home, web, api } = await open(each, stack)
+    const { each, one, home, web, api } = await open(t, stack)
     for (const program of [one.program, home]) {
       await begun(program, api)
       assert.equal(await twice(each, program), '200 two, 2 in the kernel')
@@ -206,10 +206,9 @@ test(
   'while the agent is killed and started again, requests between network namespaces go on; who leaves leaves nothing',
   { skip, timeout: 300_000 },
   async t => {
-    await using each = await begin(t, { more: services }, '--kernel-http', 'auto')
     await using stack = new AsyncDisposableStack()
-    const world = await open(each, stack)
-    const { one, two, home } = world
+    const world = await open(t, stack)
+    const { each, one, two, home } = world
     const before = programsOfPath(each)
     await outlive(world)
     // Each connection of the killed agent's path has asked for something by now.
@@ -243,9 +242,8 @@ test(
   'a container that is started again is reached in its new network namespace at its old address, and not if another one has that',
   { skip, timeout: 240_000 },
   async t => {
-    await using each = await begin(t, { more: services }, '--kernel-http', 'auto')
     await using stack = new AsyncDisposableStack()
-    const { one, two, home, api } = await open(each, stack)
+    const { each, one, two, home, api } = await open(t, stack)
     await begun(home, api)
     assert.equal(await twice(each, home), '200 two, 2 in the kernel')
     await two.restart()

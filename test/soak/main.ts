@@ -5,7 +5,6 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { parseArgs } from 'node:util'
 import { seededRandom } from '../../src/proxy/routing/fixtures.ts'
 import { TestMesh } from '../mesh/agent-process.ts'
 import { disturb, endpointNames, lastingEndpoints, writeMesh, writeWeights } from './disturbances.ts'
@@ -14,19 +13,13 @@ import type { Footprint } from './footprint.ts'
 import { Ledger } from './ledger.ts'
 import { runTraffic } from './traffic.ts'
 import { freePort } from '../support/ports.ts'
+import { refuse, runOptions } from '../support/run-options.ts'
 
-const { values } = parseArgs({
-  options: {
-    seconds: { type: 'string', default: '900' },
-    seed: { type: 'string', default: String(Date.now() % 1_000_000) },
-  },
-})
+const usage = 'npm run soak -- [--seconds N, at least 10] [--seed N]'
+const values = runOptions(usage, { seconds: '900', seed: String(Date.now() % 1_000_000) })
 const seconds = Number(values.seconds)
 const seed = Number(values.seed)
-if (!(seconds >= 10) || !Number.isInteger(seed)) {
-  console.error('usage: npm run soak -- [--seconds N, at least 10] [--seed N]')
-  process.exit(2)
-}
+if (!(seconds >= 10) || !Number.isInteger(seed)) refuse(usage)
 
 /** How often memory and descriptors are looked at. */
 const sampleMs = 250

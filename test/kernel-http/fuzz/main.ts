@@ -7,10 +7,10 @@
  */
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { parseArgs } from 'node:util'
 import { Worker } from 'node:worker_threads'
 import { kernelSkip } from '../../../src/kernel/ebpf/testing.ts'
 import { seededRandom } from '../../../src/proxy/routing/fixtures.ts'
+import { refuse, runOptions } from '../../support/run-options.ts'
 import type { ClientOptions } from './client.ts'
 import { FuzzedAgent } from './fuzzed-agent.ts'
 import { FuzzedPath } from './fuzzed-path.ts'
@@ -19,24 +19,21 @@ import { below } from './operation.ts'
 import type { Random } from './operation.ts'
 import { Shared } from './shared.ts'
 
-const { values } = parseArgs({
-  options: {
-    seconds: { type: 'string', default: '60' },
-    operations: { type: 'string', default: 'Infinity' },
-    seed: { type: 'string', default: String(Date.now() % 1_000_000) },
-    threads: { type: 'string', default: '2' },
-    clients: { type: 'string', default: '12' },
-    part: { type: 'string', default: 'all' },
-  },
+const usage =
+  'npm run fuzz:kernel -- [--seconds N] [--operations N] [--seed N] [--threads N] [--clients N] [--part path|agent]'
+const values = runOptions(usage, {
+  seconds: '60',
+  operations: 'Infinity',
+  seed: String(Date.now() % 1_000_000),
+  threads: '2',
+  clients: '12',
+  part: 'all',
 })
 const seconds = Number(values.seconds)
 const operations = Number(values.operations)
 const seed = Number(values.seed)
 if (!(seconds > 0) || !(operations > 0) || !Number.isInteger(seed) || !['all', 'path', 'agent'].includes(values.part)) {
-  console.error(
-    'usage: npm run fuzz:kernel -- [--seconds N] [--operations N] [--seed N] [--threads N] [--clients N] [--part path|agent]',
-  )
-  process.exit(2)
+  refuse(usage)
 }
 const reason = kernelSkip()
 if (reason !== false) {
