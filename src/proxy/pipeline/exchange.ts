@@ -3,7 +3,6 @@ import type { HeaderList } from '../../codec/index.ts'
 import { localReplies } from '../../model/index.ts'
 import type { Compression, ReplyReason } from '../../model/index.ts'
 import type { FilterReply } from '../filters/filter-exchange.ts'
-import type { FilterPlan } from '../filters/filter-plan.ts'
 import { attributeOf } from '../plugins/attributes.ts'
 import type { HttpPluginChain, PluginAnswer, PluginAttribute } from '../plugins/http-plugins.ts'
 import { Plugged } from '../plugins/plugged.ts'
@@ -20,12 +19,10 @@ import { AnswerPath } from './answer-path.ts'
 import type { CompiledRule } from './compiled-rule.ts'
 import type { ExchangeClient, RoutesInForce } from './exchange-client.ts'
 import type { CompressionWish, LateAnswerListener } from './compressed-answer.ts'
-import { answerEarly, redirect, toLines } from './filter-answers.ts'
+import { answerEarly, redirect } from './filter-answers.ts'
 import type { FilterAnswer, FilterRequest } from './filter-answers.ts'
 import { ExchangeRecord } from './exchange-record.ts'
 import { findRoute } from './find-route.ts'
-import { Guard } from './guard.ts'
-import type { GuardOwner } from './guard.ts'
 import type { IncomingRequest } from './incoming-request.ts'
 import type { LocalReply } from './local-reply-text.ts'
 import { LoggedExchange } from './logged-exchange.ts'
@@ -35,6 +32,8 @@ import type { Silence } from './patience.ts'
 import { refusalReason } from './refusal-reason.ts'
 import { RequestPath } from './request-path.ts'
 import type { RequestPathOwner } from './request-path.ts'
+import { Safeguards } from './safeguards.ts'
+import type { SafeguardedOwner } from './safeguards.ts'
 import { Tries } from './tries.ts'
 import type { TriesListener } from './tries-plan.ts'
 import { Tunnel } from './tunnel.ts'
@@ -48,7 +47,7 @@ import { Tunnel } from './tunnel.ts'
  *                              └─ tries ─┬─ answer, passed on ─┤
  *                                        └─ no answer: 502 … ──┘
  */
-export class Exchange implements TriesListener, GuardOwner, LateAnswerListener, PluggedOwner, RequestPathOwner {
+export class Exchange implements TriesListener, SafeguardedOwner, LateAnswerListener, PluggedOwner, RequestPathOwner {
   readonly #runtime: ProxyRuntime
   readonly #routes: RoutesInForce
   #downstream: ExchangeClient
@@ -57,6 +56,7 @@ export class Exchange implements TriesListener, GuardOwner, LateAnswerListener, 
   readonly #affinity: Affinity
   readonly #requestTimer: WheelTimer
   readonly #request: RequestPath
+  readonly #safeguards: Safeguards
   /** Only of rules with plugins. */
   #plugged: Plugged | undefined = undefined
   /** Accept-Encoding as it came, where plugins may change it. */
@@ -79,6 +79,8 @@ export class Exchange implements TriesListener, GuardOwner, LateAnswerListener, 
     this.#request = new RequestPath(runtime, this.#tries, this.#record, this)
     this.#logged = new LoggedExchange(runtime, this.#record, this.#tries, this.#request.outgoing)
     this.#answer = new AnswerPath(runtime, this.#tries, this, downstream.answer)
+    const parts = { record: this.#record, request: this.#request, answer: this.#answer }
+    this.#safeguards = new Safeguards(runtime, parts, this)
     this.#affinity = new Affinity()
     this.#requestTimer = new WheelTimer(() => this.#onRequestTimeout())
   }
@@ -195,9 +197,9 @@ export class Exchange implements TriesListener, GuardOwner, LateAnswerListener, 
 
   /** Behind the plugins. */
   #proceed(decision: RouteDecision<CompiledRule>, request: IncomingRequest): void {
-    const rule = decision.target
-    if (rule.filterPlan !== undefined && !this.#passesSafeguards(rule.filterPlan, decision, request)) return
-    this.#forward(rule, decision.matchedPrefix, request)
+    const { filterPlan: plan } = decision.target
+    if (plan !== undefined && !this.#safeguards.pass(plan, decision, request, this.#downstream)) return
+    this.onSafeguarded(decision, request)
   }
 
   /** What plugins made of Accept-Encoding is for the endpoint: the client takes what it said itself. */
@@ -313,45 +315,12 @@ export class Exchange implements TriesListener, GuardOwner, LateAnswerListener, 
     if (!this.#request.hasBody && !this.#isEnded) this.#request.complete()
   }
 
-  /** @returns false when they need time, or have answered */
-  #passesSafeguards(plan: FilterPlan, decision: RouteDecision<CompiledRule>, request: IncomingRequest): boolean {
-    if (plan.steps.length === 0) return true
-    const startWallMs = this.#record.startMs + this.#runtime.wallOffsetMs
-    const context = { client: this.#downstream, owner: this, outgoing: this.#request.outgoing, startWallMs }
-    const guard = new Guard(this.#runtime, plan, decision, request, context)
-    this.#request.guard = guard
-    const outcome = guard.run.begin()
-    if (outcome === 'suspended') guard.hold()
-    else if (outcome === 'answered' && guard.run.reply !== undefined) this.#replyBySafeguard(guard, guard.run.reply)
-    else this.#noteSafeguards(guard)
-    return outcome === 'passed'
+  onSafeguarded(decision: RouteDecision<CompiledRule>, request: IncomingRequest): void {
+    this.#forward(decision.target, decision.matchedPrefix, request)
   }
 
-  #noteSafeguards({ run }: Guard): void {
-    this.#answer.lines += run.answerLines
-    if (run.flags !== '') this.#record.flags = run.flags
-  }
-
-  onGuardPassed(guard: Guard): void {
-    const pieces = guard.release()
-    this.#noteSafeguards(guard)
-    this.#forward(guard.decision.target, guard.decision.matchedPrefix, guard.request)
-    for (const piece of pieces) this.#request.pass(piece, 0, piece.length)
-    if (guard.hasEnded && !this.#isEnded) this.#request.passEnd(guard.trailers)
-  }
-
-  onGuardAnswered(guard: Guard, reply: FilterReply): void {
-    this.#replyBySafeguard(guard, reply)
-  }
-
-  #replyBySafeguard(guard: Guard, reply: FilterReply): void {
-    guard.cancel()
-    this.#noteSafeguards(guard)
-    const edits = guard.run.answerEdits
-    const fields = [...edits.flatMap(({ set, add }) => [...set, ...add]), ...reply.headers]
-    this.#answer.lines += toLines(fields)
-    if (this.#record.isGrpc && reply.grpcStatus !== undefined) this.#record.grpcStatus = reply.grpcStatus
-    this.#reply(reply.reason, reply.status, reply.detail, reply.body)
+  onSafeguardReply({ reason, status, detail, body }: FilterReply): void {
+    this.#reply(reason, status, detail, body)
   }
 
   #filterRequest(request: IncomingRequest, matchedPrefix: string): FilterRequest {
